@@ -1,0 +1,115 @@
+//! The two Langevin chains of dual-MCMC teaching, as settings and as one update.
+//!
+//! * x-chain, on the energy: `x ← x - (s²/2) ∇ₓE(x) + n ε`
+//! * z-chain, on the generator's posterior: `z ← z - (s²/2) ∇_z[ ‖g(z) - x‖²·mask/σ² + ‖z‖²/2 ] + n ε`
+//!
+//! (Cui & Han, NeurIPS 2023, eqs. 6 and 10; the squared error carries no ½, as in the authors'
+//! code.) With `n = s` a chain samples at temperature 1; in general at `T = (n/s)²`, that is from
+//! `exp(-E/T)`. The update is unadjusted: its stationary law differs from the target by O(s²).
+
+use crate::noise::{Noise, Stream};
+use serde::{Deserialize, Serialize};
+
+/// Settings of a Langevin chain, without its length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Langevin {
+    /// Step size s: the gradient is multiplied by s²/2.
+    pub step_size: f32,
+    /// Standard deviation n of the noise added at each step.
+    pub noise: f32,
+    /// Clamp every element of the gradient to [-c, c].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clamp: Option<f32>,
+    /// Clamp every element of the state to this range after each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_clamp: Option<[f32; 2]>,
+}
+
+impl Langevin {
+    /// Unclamped Langevin dynamics.
+    pub fn new(step_size: f32, noise: f32) -> Langevin {
+        Langevin { step_size, noise, gradient_clamp: None, range_clamp: None }
+    }
+
+    /// The temperature (n/s)² whose target exp(-E/T) the chain approximates.
+    pub fn temperature(&self) -> f32 {
+        (self.noise / self.step_size).powi(2)
+    }
+
+    /// What is wrong with the settings, in words.
+    ///
+    /// # Errors
+    /// If a number is not finite, negative where it may not be, or a range is empty.
+    pub fn check(&self) -> Result<(), String> {
+        if !(self.step_size.is_finite() && self.step_size > 0.0) {
+            return Err(format!("step_size must be positive, not {}", self.step_size));
+        }
+        if !(self.noise.is_finite() && self.noise >= 0.0) {
+            return Err(format!("noise must not be negative, and is {}", self.noise));
+        }
+        if let Some(c) = self.gradient_clamp
+            && !(c.is_finite() && c > 0.0)
+        {
+            return Err(format!("gradient_clamp must be positive, not {c}"));
+        }
+        if let Some([low, high]) = self.range_clamp
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
+            return Err(format!("range_clamp [{low}, {high}] is not a range"));
+        }
+        Ok(())
+    }
+
+    /// One update of one chain's `state`, given the gradient there and standard normals.
+    pub fn update(&self, state: &mut [f32], gradient: &[f32], normals: &[f32]) {
+        let half = 0.5 * self.step_size * self.step_size;
+        let clamp = self.gradient_clamp.unwrap_or(f32::INFINITY);
+        let [low, high] = self.range_clamp.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+        for ((x, &g), &e) in state.iter_mut().zip(gradient).zip(normals) {
+            let g = if g.is_nan() { g } else { g.clamp(-clamp, clamp) };
+            let next = *x - half * g + self.noise * e;
+            *x = if next.is_nan() { next } else { next.clamp(low, high) };
+        }
+    }
+}
+
+/// The x-chain as a model recommends it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XChainSettings {
+    /// Number of steps K_x.
+    pub steps: u32,
+    /// The update.
+    #[serde(flatten)]
+    pub langevin: Langevin,
+}
+
+/// The z-chain as a model recommends it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ZChainSettings {
+    /// Number of steps K_z.
+    pub steps: u32,
+    /// Standard deviation σ of the generator's observation noise: weight 1/σ² of the squared error.
+    pub sigma: f32,
+    /// The update.
+    #[serde(flatten)]
+    pub langevin: Langevin,
+}
+
+/// Which random numbers a run of chains draws, so that a run can be split over devices or resumed
+/// and still be the same run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainNoise {
+    /// Seed and stream.
+    pub noise: Noise,
+    /// Index of the first chain in the whole batch.
+    pub first_chain: u32,
+    /// Counter of the first step. Training gives each iteration its own range of steps.
+    pub first_step: u32,
+}
+
+impl ChainNoise {
+    /// Chains 0, 1, … from step 0.
+    pub fn new(seed: u64, stream: Stream) -> ChainNoise {
+        ChainNoise { noise: Noise::new(seed, stream), first_chain: 0, first_step: 0 }
+    }
+}

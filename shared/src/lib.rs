@@ -1,0 +1,19 @@
+//! Energy-based models and generators as data, with two executors that give their outputs and
+//! their gradients in the input, and the Langevin chains of dual-MCMC teaching on both.
+//!
+//! * [`network`]: layers, shapes, parameters, and the plan every executor runs;
+//! * [`model`]: model files (`.safetensors`);
+//! * [`cpu`]: the CPU executor, plain twins of the GPU kernels and a fast path;
+//! * [`gpu`]: the GPU executor in WGSL on wgpu, native and in the browser;
+//! * [`chain`]: the x-chain and the z-chain;
+//! * [`noise`]: counter-based random numbers, the same on every executor;
+//! * [`points`]: the synthetic 2-D data sets and their densities.
+
+pub mod chain;
+pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+pub mod model;
+pub mod network;
+pub mod noise;
+pub mod points;

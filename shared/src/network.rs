@@ -1,0 +1,599 @@
+//! Networks as data: what the layers are, what shapes they take, what parameters they own.
+//!
+//! A [`Network`] is a description only. Its weights travel beside it as one flat `&[f32]` in the
+//! order of [`Network::parameters`]. The executors never look at layers: they run a [`Plan`], a
+//! list of operations on numbered values, so that a second path through the network is one more
+//! operation with two inputs and not another kind of executor.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest element count of one activation, or of one parameter, that a description may ask
+/// for. It keeps a hostile description from overflowing or exhausting memory.
+const MAX_ELEMENTS: usize = 1 << 28;
+const MAX_LAYERS: usize = 1024;
+
+/// One layer. Images are `[C, H, W]`, vectors `[N]`; the batch dimension is implicit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Layer {
+    /// `y = W x + b` on a vector. Weight `[out_features, in_features]`, bias `[out_features]`.
+    Linear {
+        /// Length of the input.
+        in_features: usize,
+        /// Length of the output.
+        out_features: usize,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+    /// 2-D cross-correlation, zero padded. Weight `[out, in, kernel, kernel]`, bias `[out]`.
+    Conv2d {
+        /// Channels in.
+        in_channels: usize,
+        /// Channels out.
+        out_channels: usize,
+        /// Side of the square kernel.
+        kernel: usize,
+        /// Step between windows, the same in both directions.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Zeros added on each side.
+        #[serde(default)]
+        padding: usize,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+    /// Nearest-neighbour upsampling by two in both directions.
+    UpsampleNearest,
+    /// Average over non-overlapping `kernel` × `kernel` windows.
+    AveragePool {
+        /// Side of the window, and the step between windows.
+        kernel: usize,
+    },
+    /// Average over all positions: `[C, H, W]` → `[C]`.
+    GlobalAveragePool,
+    /// `max(x, slope·x)`.
+    LeakyRelu {
+        /// Slope for negative input.
+        slope: f32,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// `x · sigmoid(x)`.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// The same numbers in row-major order under another shape.
+    Reshape {
+        /// The new shape, without the batch dimension.
+        shape: Vec<usize>,
+    },
+    /// `[C, H, W]` → `[C·H·W]`.
+    Flatten,
+    /// `y = scale[c]·x + shift[c]`: a batch norm folded with its statistics. On a vector each
+    /// element is a channel. Scale and shift are `[channels]`.
+    ScaleShift {
+        /// Channels of the input.
+        channels: usize,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+fn one() -> usize {
+    1
+}
+
+impl Layer {
+    /// The name under which the layer appears in a description.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Layer::Linear { .. } => "linear",
+            Layer::Conv2d { .. } => "conv2d",
+            Layer::UpsampleNearest => "upsample_nearest",
+            Layer::AveragePool { .. } => "average_pool",
+            Layer::GlobalAveragePool => "global_average_pool",
+            Layer::LeakyRelu { .. } => "leaky_relu",
+            Layer::Relu => "relu",
+            Layer::Silu => "silu",
+            Layer::Tanh => "tanh",
+            Layer::Reshape { .. } => "reshape",
+            Layer::Flatten => "flatten",
+            Layer::ScaleShift { .. } => "scale_shift",
+        }
+    }
+
+    /// The parameters this layer owns: name within the layer, and shape in PyTorch's order.
+    pub fn parameters(&self) -> Vec<(&'static str, Vec<usize>)> {
+        match *self {
+            Layer::Linear { in_features, out_features, bias } => {
+                let mut p = vec![("weight", vec![out_features, in_features])];
+                if bias {
+                    p.push(("bias", vec![out_features]));
+                }
+                p
+            }
+            Layer::Conv2d { in_channels, out_channels, kernel, bias, .. } => {
+                let mut p = vec![("weight", vec![out_channels, in_channels, kernel, kernel])];
+                if bias {
+                    p.push(("bias", vec![out_channels]));
+                }
+                p
+            }
+            Layer::ScaleShift { channels } => {
+                vec![("scale", vec![channels]), ("shift", vec![channels])]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The shape this layer makes of `input`, or what is wrong with it, in words.
+    pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
+        let image = |what: &str| match *input {
+            [c, h, w] => Ok((c, h, w)),
+            _ => Err(format!("{what} needs an image [C, H, W]")),
+        };
+        let out = match self {
+            Layer::Linear { in_features, out_features, .. } => {
+                if input != [*in_features] {
+                    return Err(format!("it expects [{in_features}]"));
+                }
+                vec![*out_features]
+            }
+            Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, .. } => {
+                let (c, h, w) = image("it")?;
+                if c != *in_channels {
+                    return Err(format!("it expects [{in_channels}, H, W]"));
+                }
+                if *kernel == 0 || *stride == 0 {
+                    return Err("kernel and stride must be at least 1".into());
+                }
+                if *padding >= *kernel {
+                    return Err(format!("padding {padding} must be less than kernel {kernel}"));
+                }
+                let side = |n: usize| {
+                    (n + 2 * padding)
+                        .checked_sub(*kernel)
+                        .map(|free| free / stride + 1)
+                        .ok_or_else(|| format!("kernel {kernel} is larger than the padded input"))
+                };
+                vec![*out_channels, side(h)?, side(w)?]
+            }
+            Layer::UpsampleNearest => {
+                let (c, h, w) = image("it")?;
+                vec![c, h * 2, w * 2]
+            }
+            Layer::AveragePool { kernel } => {
+                let (c, h, w) = image("it")?;
+                if *kernel == 0 || h % kernel != 0 || w % kernel != 0 {
+                    return Err(format!("window {kernel} does not divide the input"));
+                }
+                vec![c, h / kernel, w / kernel]
+            }
+            Layer::GlobalAveragePool => vec![image("it")?.0],
+            Layer::LeakyRelu { slope } => {
+                if !slope.is_finite() {
+                    return Err("slope must be finite".into());
+                }
+                input.to_vec()
+            }
+            Layer::Relu | Layer::Silu | Layer::Tanh => input.to_vec(),
+            Layer::Reshape { shape } => {
+                if elements(shape) != elements(input) {
+                    return Err(format!("it makes {shape:?}, which holds another number of elements"));
+                }
+                shape.clone()
+            }
+            Layer::Flatten => vec![elements(input).unwrap_or(0)],
+            Layer::ScaleShift { channels } => {
+                if input[0] != *channels {
+                    return Err(format!("it expects {channels} channels"));
+                }
+                input.to_vec()
+            }
+        };
+        check_shape(&out)?;
+        for (name, shape) in self.parameters() {
+            check_elements(&shape).map_err(|e| format!("{name}: {e}"))?;
+        }
+        Ok(out)
+    }
+}
+
+/// Product of a shape, `None` on overflow.
+fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
+fn check_elements(shape: &[usize]) -> Result<(), String> {
+    match elements(shape) {
+        Some(n) if n > 0 && n <= MAX_ELEMENTS => Ok(()),
+        _ => Err(format!("shape {shape:?} is empty or larger than {MAX_ELEMENTS} elements")),
+    }
+}
+
+fn check_shape(shape: &[usize]) -> Result<(), String> {
+    if shape.len() != 1 && shape.len() != 3 {
+        return Err(format!("shape {shape:?} is neither a vector [N] nor an image [C, H, W]"));
+    }
+    check_elements(shape)
+}
+
+/// A description that does not fit together.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NetworkError {
+    /// The input shape itself is impossible.
+    #[error("network input: {0}")]
+    Input(String),
+    /// A layer does not take what the one before it gives.
+    #[error("layer {index} ({layer}) does not fit its input {input:?}: {reason}")]
+    Layer {
+        /// Position in [`Network::layers`].
+        index: usize,
+        /// Name of the layer's type.
+        layer: &'static str,
+        /// The shape that reaches it.
+        input: Vec<usize>,
+        /// What it expects instead.
+        reason: String,
+    },
+    /// The network has more layers than any executor should have to plan.
+    #[error("the network has {0} layers; at most {MAX_LAYERS} are allowed")]
+    TooManyLayers(usize),
+    /// The width of the Gaussian reference is not a positive number.
+    #[error("reference width must be a positive number, not {0}")]
+    Reference(f32),
+    /// The weights do not match the description.
+    #[error("the network has {expected} parameters, but {found} were given")]
+    Weights {
+        /// Parameters in the description.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// The network's output is not what its role needs.
+    #[error("{role} must map {expected_input} to {expected_output}, but maps {input:?} to {output:?}")]
+    Role {
+        /// "energy", "generator" or "encoder".
+        role: &'static str,
+        /// Expected input, in words or numbers.
+        expected_input: String,
+        /// Expected output.
+        expected_output: String,
+        /// The input it has.
+        input: Vec<usize>,
+        /// The output it has.
+        output: Vec<usize>,
+    },
+}
+
+/// A feed-forward network: an input shape and the layers applied to it in turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Shape of one input, without the batch dimension: `[N]` or `[C, H, W]`.
+    pub input: Vec<usize>,
+    /// The layers, first to last.
+    pub layers: Vec<Layer>,
+    /// Width τ of a Gaussian reference (exponential tilting): the network's scalar output becomes
+    /// `f(x) + ‖x‖² / 2τ²`. Only for energies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<f32>,
+}
+
+/// A parameter of a network: its path, its shape and where it lies in the flat weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// `"{layer index}.{name}"`, for example `"0.weight"`.
+    pub path: String,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+    /// First element in the flat weights.
+    pub offset: usize,
+}
+
+impl Parameter {
+    /// The elements of this parameter in the flat weights.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.shape.iter().product::<usize>()
+    }
+}
+
+impl Network {
+    /// Shapes from the input to the output: one more than there are layers.
+    ///
+    /// # Errors
+    /// Names the first layer that does not fit, with the shape it meets and the one it expects.
+    pub fn shapes(&self) -> Result<Vec<Vec<usize>>, NetworkError> {
+        check_shape(&self.input).map_err(NetworkError::Input)?;
+        if self.layers.len() > MAX_LAYERS {
+            return Err(NetworkError::TooManyLayers(self.layers.len()));
+        }
+        if let Some(tau) = self.reference
+            && !(tau.is_finite() && tau > 0.0)
+        {
+            return Err(NetworkError::Reference(tau));
+        }
+        let mut shapes = vec![self.input.clone()];
+        for (index, layer) in self.layers.iter().enumerate() {
+            let input = &shapes[index];
+            let output = layer.output_shape(input).map_err(|reason| NetworkError::Layer {
+                index,
+                layer: layer.name(),
+                input: input.clone(),
+                reason,
+            })?;
+            shapes.push(output);
+        }
+        Ok(shapes)
+    }
+
+    /// Shape of one output.
+    ///
+    /// # Errors
+    /// As [`Network::shapes`].
+    pub fn output(&self) -> Result<Vec<usize>, NetworkError> {
+        Ok(self.shapes()?.pop().unwrap_or_default())
+    }
+
+    /// Elements of one input.
+    pub fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// The parameters in the order of the flat weights. Call after [`Network::shapes`] has
+    /// accepted the description.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut offset = 0;
+        let mut all = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            for (name, shape) in layer.parameters() {
+                let parameter = Parameter { path: format!("{index}.{name}"), shape, offset };
+                offset = parameter.range().end;
+                all.push(parameter);
+            }
+        }
+        all
+    }
+
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().last().map_or(0, |p| p.range().end)
+    }
+
+    /// Floating-point operations of one forward pass of one sample: two for each multiply-add of
+    /// the linear and convolution layers, one for each element of every other layer's output.
+    ///
+    /// # Errors
+    /// As [`Network::shapes`].
+    pub fn flops(&self) -> Result<u64, NetworkError> {
+        let shapes = self.shapes()?;
+        let count = |s: &[usize]| s.iter().product::<usize>() as u64;
+        Ok(self
+            .layers
+            .iter()
+            .zip(&shapes[1..])
+            .map(|(layer, output)| match layer {
+                Layer::Linear { in_features, .. } => 2 * *in_features as u64 * count(output),
+                Layer::Conv2d { in_channels, kernel, .. } => {
+                    2 * (in_channels * kernel * kernel) as u64 * count(output)
+                }
+                Layer::Reshape { .. } | Layer::Flatten => 0,
+                _ => count(output),
+            })
+            .sum())
+    }
+
+    /// Check that the network can be an energy on `data`-shaped samples: `data` → `[1]`.
+    ///
+    /// # Errors
+    /// If the description does not fit together, or maps something else.
+    pub fn check_energy(&self, data: &[usize]) -> Result<(), NetworkError> {
+        self.check_role("energy", Some(data), &[1])
+    }
+
+    /// Check that the network can be a generator of `data`-shaped samples, and return its latent
+    /// dimension: `[d]` → `data`.
+    ///
+    /// # Errors
+    /// If the description does not fit together, or maps something else.
+    pub fn check_generator(&self, data: &[usize]) -> Result<usize, NetworkError> {
+        self.check_role("generator", None, data)?;
+        Ok(self.input_len())
+    }
+
+    /// Check that the network can be an encoder: `data` → `[2·latent]`, the means first, then the
+    /// log-variances.
+    ///
+    /// # Errors
+    /// If the description does not fit together, or maps something else.
+    pub fn check_encoder(&self, data: &[usize], latent: usize) -> Result<(), NetworkError> {
+        self.check_role("encoder", Some(data), &[2 * latent])
+    }
+
+    fn check_role(
+        &self,
+        role: &'static str,
+        input: Option<&[usize]>,
+        output: &[usize],
+    ) -> Result<(), NetworkError> {
+        let found = self.output()?;
+        let input_fits = match input {
+            Some(shape) => self.input == shape,
+            None => self.input.len() == 1,
+        };
+        let reference_fits = self.reference.is_none() || role == "energy";
+        if input_fits && found == output && reference_fits {
+            return Ok(());
+        }
+        Err(NetworkError::Role {
+            role,
+            expected_input: input.map_or("a latent vector [d]".into(), |s| format!("{s:?}")),
+            expected_output: format!("{output:?}"),
+            input: self.input.clone(),
+            output: found,
+        })
+    }
+}
+
+/// Which pointwise function an [`Op`] applies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// `max(x, slope·x)`; a ReLU has slope 0.
+    LeakyRelu(f32),
+    /// `x · sigmoid(x)`.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+/// The arithmetic of one [`Op`], with all sizes resolved. Offsets point into the flat weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Kernel {
+    Linear { inputs: usize, outputs: usize, weight: usize, bias: Option<usize> },
+    Conv2d(Conv2d),
+    /// `[c, h, w]` → `[c, 2h, 2w]`.
+    UpsampleNearest { channels: usize, height: usize, width: usize },
+    /// `[c, h, w]` → `[c, h/kh, w/kw]`.
+    AveragePool { channels: usize, height: usize, width: usize, kernel: [usize; 2] },
+    Activation(Activation),
+    /// `channels` runs of `positions` elements.
+    ScaleShift { channels: usize, positions: usize, scale: usize, shift: usize },
+}
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Conv2d {
+    pub in_channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub out_channels: usize,
+    pub out_height: usize,
+    pub out_width: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub weight: usize,
+    pub bias: Option<usize>,
+}
+
+/// One operation of a [`Plan`]: reads value `input`, writes value `output`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Op {
+    /// What it computes.
+    pub kernel: Kernel,
+    /// Index of the value it reads.
+    pub input: usize,
+    /// Index of the value it writes.
+    pub output: usize,
+}
+
+/// A network as the executors see it: operations in order over numbered values. Value 0 is the
+/// input, the last op's output is the network's. Reshapes have no operation: they rename a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Elements of each value, for one sample.
+    pub values: Vec<usize>,
+    /// The operations in the order of the forward pass.
+    pub ops: Vec<Op>,
+    /// Index of the value that is the network's output.
+    pub output: usize,
+    /// Width τ of the Gaussian reference, if any.
+    pub reference: Option<f32>,
+    /// Parameters of the network.
+    pub parameter_count: usize,
+}
+
+impl Plan {
+    /// Resolve every size and offset of `network`.
+    ///
+    /// # Errors
+    /// As [`Network::shapes`].
+    pub fn new(network: &Network) -> Result<Plan, NetworkError> {
+        let shapes = network.shapes()?;
+        let mut values = vec![network.input_len()];
+        let mut ops = Vec::new();
+        let mut current = 0;
+        let mut offset = 0;
+        for (layer, (input, output)) in network.layers.iter().zip(shapes.iter().zip(&shapes[1..])) {
+            let mut take = |n: usize| {
+                let start = offset;
+                offset += n;
+                start
+            };
+            let image = || (input[0], input.get(1).copied().unwrap_or(1), input.get(2).copied().unwrap_or(1));
+            let kernel = match *layer {
+                Layer::Linear { in_features, out_features, bias } => Kernel::Linear {
+                    inputs: in_features,
+                    outputs: out_features,
+                    weight: take(in_features * out_features),
+                    bias: bias.then(|| take(out_features)),
+                },
+                Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
+                    let (_, height, width) = image();
+                    Kernel::Conv2d(Conv2d {
+                        in_channels,
+                        height,
+                        width,
+                        out_channels,
+                        out_height: output[1],
+                        out_width: output[2],
+                        kernel,
+                        stride,
+                        padding,
+                        weight: take(out_channels * in_channels * kernel * kernel),
+                        bias: bias.then(|| take(out_channels)),
+                    })
+                }
+                Layer::UpsampleNearest => {
+                    let (channels, height, width) = image();
+                    Kernel::UpsampleNearest { channels, height, width }
+                }
+                Layer::AveragePool { kernel } => {
+                    let (channels, height, width) = image();
+                    Kernel::AveragePool { channels, height, width, kernel: [kernel, kernel] }
+                }
+                Layer::GlobalAveragePool => {
+                    let (channels, height, width) = image();
+                    Kernel::AveragePool { channels, height, width, kernel: [height, width] }
+                }
+                Layer::LeakyRelu { slope } => Kernel::Activation(Activation::LeakyRelu(slope)),
+                Layer::Relu => Kernel::Activation(Activation::LeakyRelu(0.0)),
+                Layer::Silu => Kernel::Activation(Activation::Silu),
+                Layer::Tanh => Kernel::Activation(Activation::Tanh),
+                Layer::ScaleShift { channels } => Kernel::ScaleShift {
+                    channels,
+                    positions: input.iter().product::<usize>() / channels,
+                    scale: take(channels),
+                    shift: take(channels),
+                },
+                Layer::Reshape { .. } | Layer::Flatten => continue,
+            };
+            values.push(output.iter().product());
+            ops.push(Op { kernel, input: current, output: values.len() - 1 });
+            current = values.len() - 1;
+        }
+        Ok(Plan {
+            values,
+            ops,
+            output: current,
+            reference: network.reference,
+            parameter_count: offset,
+        })
+    }
+
+    /// Check that `weights` are as many as the plan reads.
+    ///
+    /// # Errors
+    /// [`NetworkError::Weights`].
+    pub fn check_weights(&self, weights: &[f32]) -> Result<(), NetworkError> {
+        if weights.len() == self.parameter_count {
+            return Ok(());
+        }
+        Err(NetworkError::Weights { expected: self.parameter_count, found: weights.len() })
+    }
+}
