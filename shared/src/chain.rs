@@ -113,3 +113,36 @@ impl ChainNoise {
         ChainNoise { noise: Noise::new(seed, stream), first_chain: 0, first_step: 0 }
     }
 }
+
+/// Most rows a [`Trace`] keeps.
+pub const TRACE_LEN: usize = 512;
+
+/// What a chain measured along the way: energies for the x-chain, squared reconstruction errors
+/// for the z-chain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// Step of the first row kept.
+    pub first_step: u32,
+    /// Values in a row.
+    pub chains: usize,
+    /// Row k holds the values of the states before step `first_step + k`; the last row is of the
+    /// current states. At most [`TRACE_LEN`] rows: older ones are dropped.
+    pub values: Vec<f32>,
+}
+
+impl Trace {
+    /// Rows, oldest first.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &[f32]> + ExactSizeIterator {
+        self.values.chunks_exact(self.chains.max(1))
+    }
+
+    /// The values of the current states; empty before the first run.
+    pub fn last(&self) -> &[f32] {
+        self.rows().next_back().unwrap_or_default()
+    }
+
+    /// Mean of each row.
+    pub fn means(&self) -> Vec<f32> {
+        self.rows().map(|row| row.iter().sum::<f32>() / row.len() as f32).collect()
+    }
+}

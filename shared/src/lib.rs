@@ -5,12 +5,14 @@
 //! * [`model`]: model files (`.safetensors`);
 //! * [`cpu`]: the CPU executor, plain twins of the GPU kernels and a fast path;
 //! * [`gpu`]: the GPU executor in WGSL on wgpu, native and in the browser;
+//! * [`executor`]: either of the two, chosen at run time;
 //! * [`chain`]: the x-chain and the z-chain;
 //! * [`noise`]: counter-based random numbers, the same on every executor;
 //! * [`points`]: the synthetic 2-D data sets and their densities.
 
 pub mod chain;
 pub mod cpu;
+pub mod executor;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod model;

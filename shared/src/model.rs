@@ -8,6 +8,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,6 +17,9 @@ pub const FORMAT_VERSION: &str = "1";
 
 /// Longest header accepted, in bytes. Real ones take a few kilobytes.
 const MAX_HEADER: usize = 1 << 20;
+
+/// Most activations that one sample may take in one network: its input and all its layers' outputs.
+const MAX_ACTIVATIONS: usize = 1 << 26;
 
 /// Largest file accepted, in bytes.
 pub const MAX_FILE: usize = 1 << 30;
@@ -128,6 +132,14 @@ pub enum ModelError {
         /// What is wrong with it.
         error: NetworkError,
     },
+    /// A network whose activations would exhaust memory.
+    #[error("{network}: one sample takes {found} activations; at most {MAX_ACTIVATIONS} are accepted")]
+    Activations {
+        /// "energy", "generator" or "encoder".
+        network: &'static str,
+        /// Elements of the input and of every layer's output.
+        found: usize,
+    },
     /// The file describes no network at all, or an encoder without a generator.
     #[error("{0}")]
     Networks(&'static str),
@@ -193,10 +205,10 @@ impl Model {
             return Err(ModelError::Version(version.clone()));
         }
         let networks: Networks =
-            parse(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
-        let chains = parse(metadata, "chains")?.unwrap_or_default();
+            parse_strictly(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
+        let chains = parse_strictly(metadata, "chains")?.unwrap_or_default();
         check_chains(&chains)?;
-        let energy_quantiles = parse(metadata, "energy_quantiles")?;
+        let energy_quantiles = parse_strictly(metadata, "energy_quantiles")?;
         if let Some(q) = &energy_quantiles {
             check_quantiles(q)?;
         }
@@ -253,28 +265,25 @@ impl Model {
         }
         check_networks(&networks)?;
         check_chains(&self.chains)?;
-        let mut metadata = HashMap::from([
-            ("format_version".to_string(), FORMAT_VERSION.to_string()),
-            ("networks".into(), json(&networks)),
-            ("chains".into(), json(&self.chains)),
-            ("provenance".into(), json(&self.provenance)),
+        let mut metadata = BTreeMap::from([
+            ("format_version", FORMAT_VERSION.to_string()),
+            ("networks", json(&networks)),
+            ("chains", json(&self.chains)),
+            ("provenance", json(&self.provenance)),
         ]);
         if let Some(quantiles) = &self.energy_quantiles {
-            metadata.insert("energy_quantiles".into(), json(quantiles));
+            metadata.insert("energy_quantiles", json(quantiles));
         }
-        let serialise = |metadata: &HashMap<String, String>| {
-            let views = tensors.iter().map(|(name, shape, data)| {
-                Ok((name, TensorView::new(dtype, shape.clone(), data)?))
-            });
-            let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-            views
-                .and_then(|views| safetensors::serialize(views, Some(metadata.clone())))
-                .map_err(|e| ModelError::Container(e.to_string()))
-        };
-        let bytes = serialise(&metadata)?;
-        let data = 8 + header_len(&bytes)?;
-        metadata.insert("sha256".into(), hex(&Sha256::digest(&bytes[data..])));
-        let bytes = serialise(&metadata)?;
+        let views = tensors
+            .iter()
+            .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+        let bare = views
+            .and_then(|views| safetensors::serialize(views, None))
+            .map_err(|e| ModelError::Container(e.to_string()))?;
+        let data = 8 + header_len(&bare)?;
+        metadata.insert("sha256", hex(&Sha256::digest(&bare[data..])));
+        let bytes = with_metadata(&bare[8..data], &json(&metadata), &bare[data..]);
         Model::from_bytes(&bytes)?;
         Ok(bytes)
     }
@@ -292,6 +301,22 @@ impl Model {
     pub fn latent(&self) -> Option<usize> {
         self.generator.as_ref().map(|g| g.network.input_len())
     }
+}
+
+/// A safetensors file of `header`, a JSON object without metadata, and `data`. The library takes its
+/// metadata from a `HashMap`, whose order changes from run to run; put in here, one model always
+/// gives the same bytes.
+fn with_metadata(header: &[u8], metadata: &str, data: &[u8]) -> Vec<u8> {
+    let tensors = header[1..].trim_ascii();
+    let comma = if tensors == b"}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{metadata}{comma}").into_bytes();
+    header.extend_from_slice(tensors);
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = Vec::with_capacity(8 + header.len() + data.len());
+    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(data);
+    bytes
 }
 
 fn json<T: Serialize>(value: &T) -> String {
@@ -312,6 +337,10 @@ fn header_len(bytes: &[u8]) -> Result<usize, ModelError> {
     };
     let header = u64::from_le_bytes(*first);
     if header > MAX_HEADER as u64 {
+        if bytes.trim_ascii_start().first() == Some(&b'<') {
+            let reason = "it begins like a web page; is the address that of the model file itself?";
+            return Err(ModelError::Container(reason.into()));
+        }
         return Err(ModelError::Container(format!("its header would take {header} bytes")));
     }
     if header + 8 > bytes.len() as u64 {
@@ -328,6 +357,41 @@ fn parse<T: DeserializeOwned>(
     serde_json::from_str(text)
         .map(Some)
         .map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
+}
+
+/// As [`parse`], and every key that was given must have been understood: a misspelt option is an
+/// error, not a default. (serde's own check knows neither flattened structs nor variants without
+/// fields.)
+fn parse_strictly<T: DeserializeOwned + Serialize>(
+    metadata: &HashMap<String, String>,
+    key: &'static str,
+) -> Result<Option<T>, ModelError> {
+    let Some(value) = parse::<T>(metadata, key)? else { return Ok(None) };
+    let error = |e: serde_json::Error| ModelError::Metadata { key, reason: e.to_string() };
+    let understood = serde_json::to_value(&value).map_err(error)?;
+    match parse::<Value>(metadata, key)?.and_then(|given| unknown_key(&given, &understood)) {
+        Some(unknown) => Err(ModelError::Metadata { key, reason: format!("unknown key `{unknown}`") }),
+        None => Ok(Some(value)),
+    }
+}
+
+/// The path of the first key of `given` that `understood` lacks. A null stands for a missing key.
+fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
+    let at = |key: &str, rest: String| if rest.is_empty() { key.to_string() } else { format!("{key}.{rest}") };
+    match (given, understood) {
+        (Value::Object(given), Value::Object(understood)) => given.iter().find_map(|(key, value)| {
+            match understood.get(key) {
+                Some(known) => unknown_key(value, known).map(|rest| at(key, rest)),
+                None => (!value.is_null()).then(|| key.clone()),
+            }
+        }),
+        (Value::Array(given), Value::Array(understood)) => {
+            given.iter().zip(understood).enumerate().find_map(|(index, (value, known))| {
+                unknown_key(value, known).map(|rest| at(&index.to_string(), rest))
+            })
+        }
+        _ => None,
+    }
 }
 
 fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
@@ -377,6 +441,15 @@ fn check_networks(networks: &Networks) -> Result<(), ModelError> {
     if let Some(encoder) = networks.get("encoder") {
         let latent = latent.ok_or(ModelError::Networks("the file describes an encoder but no generator"))?;
         encoder.check_encoder(&data, latent).map_err(named("encoder"))?;
+    }
+    for role in ROLES {
+        let Some(network) = networks.get(role) else { continue };
+        let shapes = network.shapes().map_err(named(role))?;
+        let count = shapes.iter().map(|s| s.iter().product::<usize>());
+        let found = count.fold(0usize, usize::saturating_add);
+        if found > MAX_ACTIVATIONS {
+            return Err(ModelError::Activations { network: role, found });
+        }
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub enum Layer {
     },
     /// Average over all positions: `[C, H, W]` → `[C]`.
     GlobalAveragePool,
-    /// `max(x, slope·x)`.
+    /// `x` where `x > 0`, `slope·x` elsewhere.
     LeakyRelu {
         /// Slope for negative input.
         slope: f32,
@@ -154,8 +154,10 @@ impl Layer {
                     return Err(format!("padding {padding} must be less than kernel {kernel}"));
                 }
                 let side = |n: usize| {
-                    (n + 2 * padding)
-                        .checked_sub(*kernel)
+                    padding
+                        .checked_mul(2)
+                        .and_then(|both| n.checked_add(both))
+                        .and_then(|padded| padded.checked_sub(*kernel))
                         .map(|free| free / stride + 1)
                         .ok_or_else(|| format!("kernel {kernel} is larger than the padded input"))
                 };
@@ -245,6 +247,9 @@ pub enum NetworkError {
     /// The width of the Gaussian reference is not a positive number.
     #[error("reference width must be a positive number, not {0}")]
     Reference(f32),
+    /// A network other than an energy has a Gaussian reference.
+    #[error("it has a `reference`, but only an energy may have one")]
+    ReferenceRole,
     /// The weights do not match the description.
     #[error("the network has {expected} parameters, but {found} were given")]
     Weights {
@@ -424,8 +429,10 @@ impl Network {
             Some(shape) => self.input == shape,
             None => self.input.len() == 1,
         };
-        let reference_fits = self.reference.is_none() || role == "energy";
-        if input_fits && found == output && reference_fits {
+        if self.reference.is_some() && role != "energy" {
+            return Err(NetworkError::ReferenceRole);
+        }
+        if input_fits && found == output {
             return Ok(());
         }
         Err(NetworkError::Role {

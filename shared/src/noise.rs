@@ -156,8 +156,8 @@ fn sin_cos_turn(bits: u32) -> (f32, f32) {
     // Round to the nearest quarter turn; what is left is an exact 24-bit fraction.
     let bits = bits >> 8;
     let quadrant = (bits.wrapping_add(1 << 21) >> 22) & 3;
-    let rest = bits.wrapping_sub(quadrant << 22);
-    let rest = if rest > (1 << 23) { rest as i32 - (1 << 24) } else { rest as i32 };
+    let rest = bits as i32 - (quadrant << 22) as i32;
+    let rest = if rest > (1 << 23) { rest - (1 << 24) } else { rest };
     let x = rest as f32 * (std::f32::consts::TAU / 16_777_216.0);
     let z = x * x;
     let sin = ((-1.951_529_6e-4 * z + 8.332_161e-3) * z - 1.666_665_5e-1) * z * x + x;

@@ -1,0 +1,222 @@
+//! The CPU executor: forward and input gradient of a [`Network`].
+//!
+//! Two sets of kernels do the same arithmetic. [`twin`] is written to match the WGSL shaders and
+//! serves as the oracle in tests; [`fast`] computes the linear and convolution layers as matrix
+//! products and is what chains run on. Both are generic over f32 and f64.
+
+mod chains;
+pub mod fast;
+mod real;
+pub mod twin;
+
+pub use chains::{XChain, ZChain};
+pub use real::Real;
+
+use crate::network::{Network, NetworkError, Plan};
+
+/// Which kernels an executor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kernels {
+    Twin,
+    Fast,
+}
+
+/// A network with its weights, ready to run on the CPU.
+#[derive(Clone, Debug)]
+pub struct Executor<T = f32> {
+    plan: Plan,
+    weights: Vec<T>,
+    kernels: Kernels,
+}
+
+/// The activations and gradients of one batch. Reused between calls, so that a chain allocates
+/// nothing per step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Workspace<T> {
+    values: Vec<Vec<T>>,
+    gradients: Vec<Vec<T>>,
+    columns: Vec<T>,
+    energies: Vec<T>,
+}
+
+impl<T: Real> Executor<T> {
+    /// An executor with the fast kernels.
+    ///
+    /// # Errors
+    /// If the description does not fit together or `weights` is not as long as its parameters.
+    pub fn new(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
+        Executor::with_kernels(network, weights, Kernels::Fast)
+    }
+
+    /// An executor with the plain kernels, the oracle of the others.
+    ///
+    /// # Errors
+    /// As [`Executor::new`].
+    pub fn twin(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
+        Executor::with_kernels(network, weights, Kernels::Twin)
+    }
+
+    fn with_kernels(network: &Network, weights: &[f32], kernels: Kernels) -> Result<Executor<T>, NetworkError> {
+        let plan = Plan::new(network)?;
+        let mut executor = Executor { plan, weights: Vec::new(), kernels };
+        executor.set_weights(weights)?;
+        Ok(executor)
+    }
+
+    /// Replace all weights.
+    ///
+    /// # Errors
+    /// If `weights` is not as long as the network's parameters.
+    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
+        self.plan.check_weights(weights)?;
+        self.weights.clear();
+        self.weights.extend(weights.iter().map(|&w| T::from_f32(w)));
+        Ok(())
+    }
+
+    /// Elements of one input.
+    pub fn input_len(&self) -> usize {
+        self.plan.values[0]
+    }
+
+    /// Elements of one output.
+    pub fn output_len(&self) -> usize {
+        self.plan.values[self.plan.output]
+    }
+
+    /// Outputs of a batch: `x` holds `batch` inputs, the result `batch` outputs, both row-major.
+    /// An energy includes its Gaussian reference.
+    pub fn forward(&self, x: &[T]) -> Vec<T> {
+        self.forward_on(1, x)
+    }
+
+    /// As [`Executor::forward`], over several threads.
+    pub fn forward_on(&self, threads: usize, x: &[T]) -> Vec<T> {
+        self.tiles(threads, x, |_, x, workspace| self.run_forward(x, workspace).to_vec()).concat()
+    }
+
+    /// Vector-Jacobian product: the gradient in `x` of `Σ grad_output · network(x)`.
+    pub fn input_gradient(&self, x: &[T], grad_output: &[T]) -> Vec<T> {
+        let gradients = self.tiles(1, x, |first, x, workspace| {
+            let rows = x.len() / self.input_len();
+            self.run_forward(x, workspace);
+            let grad_output = &grad_output[first * self.output_len()..][..rows * self.output_len()];
+            self.run_backward(grad_output, workspace).to_vec()
+        });
+        gradients.concat()
+    }
+
+    /// Energies `[batch]` and their gradients in `x`, for a network with one output.
+    pub fn energy_and_gradient(&self, x: &[T]) -> (Vec<T>, Vec<T>) {
+        self.energy_and_gradient_on(1, x)
+    }
+
+    /// As [`Executor::energy_and_gradient`], over several threads.
+    pub fn energy_and_gradient_on(&self, threads: usize, x: &[T]) -> (Vec<T>, Vec<T>) {
+        let parts = self.tiles(threads, x, |_, x, workspace| {
+            let energies = self.run_forward(x, workspace).to_vec();
+            let ones = vec![T::from_f32(1.0); energies.len()];
+            (energies, self.run_backward(&ones, workspace).to_vec())
+        });
+        let (energies, gradients): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        (energies.concat(), gradients.concat())
+    }
+
+    /// Cut `x` into tiles of a few rows, and run `f(first row, rows, workspace)` on each, so that
+    /// the memory needed does not grow with the batch.
+    fn tiles<R, F>(&self, threads: usize, x: &[T], f: F) -> Vec<R>
+    where
+        R: Send,
+        F: Fn(usize, &[T], &mut Workspace<T>) -> R + Sync,
+    {
+        let (n, tile) = (self.input_len(), self.tile());
+        assert_eq!(x.len() % n, 0, "input is not a whole number of rows");
+        let share = |first: usize, x: &[T]| -> Vec<R> {
+            let mut workspace = Workspace::default();
+            let tiles = x.chunks(tile * n).enumerate();
+            tiles.map(|(i, x)| f(first + i * tile, x, &mut workspace)).collect()
+        };
+        let rows = (x.len() / n).div_ceil(threads.max(1)).max(1);
+        if threads <= 1 || x.len() <= tile * n {
+            return share(0, x);
+        }
+        std::thread::scope(|scope| {
+            let share = &share;
+            let parts = x.chunks(rows * n).enumerate();
+            let workers: Vec<_> =
+                parts.map(|(i, x)| scope.spawn(move || share(i * rows, x))).collect();
+            let join = |w: std::thread::ScopedJoinHandle<'_, Vec<R>>| match w.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            workers.into_iter().flat_map(join).collect()
+        })
+    }
+
+    /// Forward pass into `workspace`, which then holds what the backward pass needs.
+    pub(crate) fn run_forward<'w>(&self, x: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
+        let batch = x.len() / self.input_len();
+        assert_eq!(x.len(), batch * self.input_len(), "input is not a whole number of rows");
+        let Workspace { values, columns, energies, .. } = workspace;
+        values.resize(self.plan.values.len(), Vec::new());
+        values[0].clear();
+        values[0].extend_from_slice(x);
+        for op in &self.plan.ops {
+            let mut output = std::mem::take(&mut values[op.output]);
+            output.resize(batch * self.plan.values[op.output], T::from_f32(0.0));
+            let input = &values[op.input];
+            match self.kernels {
+                Kernels::Twin => twin::forward(&op.kernel, &self.weights, input, &mut output, batch),
+                Kernels::Fast => fast::forward(&op.kernel, &self.weights, input, &mut output, batch, columns),
+            }
+            values[op.output] = output;
+        }
+        let Some(tau) = self.plan.reference else { return &values[self.plan.output] };
+        let rows = values[0].chunks(self.input_len());
+        energies.clear();
+        energies.extend(
+            values[self.plan.output].iter().zip(rows).map(|(&f, x)| f + twin::reference_energy(tau, x)),
+        );
+        energies
+    }
+
+    /// Backward pass after [`Executor::run_forward`] on the same workspace: the gradient in the
+    /// input.
+    pub(crate) fn run_backward<'w>(&self, grad_output: &[T], workspace: &'w mut Workspace<T>) -> &'w mut [T] {
+        let batch = grad_output.len() / self.output_len();
+        let Workspace { values, gradients, columns, .. } = workspace;
+        gradients.resize(self.plan.values.len(), Vec::new());
+        gradients[self.plan.output].clear();
+        gradients[self.plan.output].extend_from_slice(grad_output);
+        for op in self.plan.ops.iter().rev() {
+            let mut grad_input = std::mem::take(&mut gradients[op.input]);
+            grad_input.resize(batch * self.plan.values[op.input], T::from_f32(0.0));
+            let (input, grad_output) = (&values[op.input], &gradients[op.output]);
+            match self.kernels {
+                Kernels::Twin => {
+                    twin::input_gradient(&op.kernel, &self.weights, input, grad_output, &mut grad_input, batch);
+                }
+                Kernels::Fast => fast::input_gradient(
+                    &op.kernel, &self.weights, input, grad_output, &mut grad_input, batch, columns,
+                ),
+            }
+            gradients[op.input] = grad_input;
+        }
+        if let Some(tau) = self.plan.reference {
+            let n = self.input_len();
+            let rows = gradients[0].chunks_mut(n).zip(values[0].chunks(n));
+            for ((gradient, x), &grad_output) in rows.zip(grad_output) {
+                twin::reference_gradient(tau, x, grad_output, gradient);
+            }
+        }
+        &mut gradients[0]
+    }
+
+    /// Chains that are worth running together: few enough that their activations stay in the
+    /// processor's cache, many enough that matrix products are not thin.
+    pub(crate) fn tile(&self) -> usize {
+        const CACHE_BYTES: usize = 1 << 20;
+        let bytes = 2 * self.plan.values.iter().sum::<usize>() * size_of::<T>();
+        (CACHE_BYTES / bytes.max(1)).clamp(1, 256)
+    }
+}

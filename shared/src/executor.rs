@@ -1,0 +1,240 @@
+//! One name for both executors, for programs that choose at run time.
+
+use crate::chain::{ChainNoise, Langevin, Trace};
+#[cfg(feature = "gpu")]
+use crate::gpu::{self, Gpu, GpuError};
+use crate::model::Weighted;
+use crate::network::NetworkError;
+use crate::cpu;
+
+/// Where networks run.
+#[derive(Clone)]
+pub enum Executor {
+    /// On the CPU, over so many threads.
+    Cpu {
+        /// At least 1; on wasm it must be 1.
+        threads: usize,
+    },
+    /// On a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(Gpu),
+}
+
+/// Why an executor could not run a network.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// The network or its weights are at fault.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The GPU is.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+}
+
+/// The x-chain on either executor.
+pub enum XChain {
+    /// On the CPU.
+    Cpu(cpu::XChain),
+    /// On a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(Box<gpu::XChain>),
+}
+
+/// The z-chain on either executor.
+pub enum ZChain {
+    /// On the CPU.
+    Cpu(cpu::ZChain),
+    /// On a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(Box<gpu::ZChain>),
+}
+
+/// The methods both chains share, written once.
+macro_rules! chain {
+    ($chain:ident, $network:literal) => {
+        impl $chain {
+            #[doc = concat!("Replace the ", $network, "'s weights.")]
+            ///
+            /// # Errors
+            /// If there are not as many as parameters, or the GPU fails.
+            pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), ExecutorError> {
+                match self {
+                    Self::Cpu(chain) => Ok(chain.set_weights(weights)?),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => Ok(chain.set_weights(weights)?),
+                }
+            }
+
+            /// Start anew at `state`, one row a chain, and forget the trace.
+            ///
+            /// # Errors
+            /// If the GPU fails.
+            pub fn start(&mut self, state: &[f32], noise: ChainNoise) -> Result<(), ExecutorError> {
+                match self {
+                    Self::Cpu(chain) => chain.start(state, noise),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => chain.start(state, noise)?,
+                }
+                Ok(())
+            }
+
+            /// Take `steps` Langevin steps; with 0 the states are measured only.
+            ///
+            /// # Errors
+            /// If the GPU fails.
+            pub fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), ExecutorError> {
+                match self {
+                    Self::Cpu(chain) => chain.run(steps, langevin),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => chain.run(steps, langevin)?,
+                }
+                Ok(())
+            }
+
+            /// The states, one row a chain.
+            ///
+            /// # Errors
+            /// If the GPU fails.
+            pub async fn state(&mut self) -> Result<Vec<f32>, ExecutorError> {
+                match self {
+                    Self::Cpu(chain) => Ok(chain.state().to_vec()),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => Ok(chain.state().await?),
+                }
+            }
+
+            /// What was measured along the way.
+            ///
+            /// # Errors
+            /// If the GPU fails.
+            pub async fn trace(&mut self) -> Result<Trace, ExecutorError> {
+                match self {
+                    Self::Cpu(chain) => Ok(chain.trace()),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => Ok(chain.trace().await?),
+                }
+            }
+        }
+    };
+}
+
+chain!(XChain, "energy");
+chain!(ZChain, "generator");
+
+impl ZChain {
+    /// What the latents are to explain; see [`cpu::ZChain::set_target`].
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub fn set_target(&mut self, x: &[f32], mask: Option<&[f32]>, sigma: f32) -> Result<(), ExecutorError> {
+        match self {
+            ZChain::Cpu(chain) => chain.set_target(x, mask, sigma),
+            #[cfg(feature = "gpu")]
+            ZChain::Gpu(chain) => chain.set_target(x, mask, sigma)?,
+        }
+        Ok(())
+    }
+}
+
+impl Executor {
+    /// The CPU with as many threads as it has cores.
+    pub fn cpu() -> Executor {
+        Executor::Cpu { threads: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+
+    /// What runs, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Executor::Cpu { threads } => format!("CPU ({threads} threads)"),
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => gpu.name(),
+        }
+    }
+
+    /// `chains` x-chains on `energy`.
+    ///
+    /// # Errors
+    /// If the network is no energy, or more chains are asked for than fit.
+    pub fn x_chain(&self, energy: &Weighted, chains: usize) -> Result<XChain, ExecutorError> {
+        Ok(match self {
+            Executor::Cpu { threads } => XChain::Cpu(cpu::XChain::new(energy, chains, *threads)?),
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => XChain::Gpu(Box::new(gpu::XChain::new(gpu, energy, chains)?)),
+        })
+    }
+
+    /// `chains` z-chains on `generator`.
+    ///
+    /// # Errors
+    /// If the network is no generator, or more chains are asked for than fit.
+    pub fn z_chain(&self, generator: &Weighted, chains: usize) -> Result<ZChain, ExecutorError> {
+        Ok(match self {
+            Executor::Cpu { threads } => ZChain::Cpu(cpu::ZChain::new(generator, chains, *threads)?),
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => ZChain::Gpu(Box::new(gpu::ZChain::new(gpu, generator, chains)?)),
+        })
+    }
+
+    /// Outputs of a batch of any size; an energy includes its reference.
+    ///
+    /// # Errors
+    /// If the network does not fit together, or the GPU fails.
+    pub async fn forward(&self, network: &Weighted, x: &[f32]) -> Result<Vec<f32>, ExecutorError> {
+        match self {
+            Executor::Cpu { threads } => {
+                Ok(cpu::Executor::new(&network.network, &network.weights)?.forward_on(*threads, x))
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => {
+                let rows = GPU_ROWS * network.network.input_len();
+                let batch = GPU_ROWS.min(x.len() / network.network.input_len()).max(1);
+                let mut forward = gpu::Forward::new(gpu, network, batch)?;
+                let mut outputs = Vec::new();
+                for x in x.chunks(rows) {
+                    let mut padded = x.to_vec();
+                    padded.resize(batch * network.network.input_len(), 0.0);
+                    let part = forward.run(&padded).await?;
+                    outputs.extend_from_slice(&part[..part.len() / batch * (x.len() / network.network.input_len())]);
+                }
+                Ok(outputs)
+            }
+        }
+    }
+
+    /// Energies and their gradients for a batch of any size.
+    ///
+    /// # Errors
+    /// If the network is no energy, or the GPU fails.
+    pub async fn energy_and_gradient(
+        &self,
+        energy: &Weighted,
+        x: &[f32],
+    ) -> Result<(Vec<f32>, Vec<f32>), ExecutorError> {
+        match self {
+            Executor::Cpu { threads } => {
+                energy.network.check_energy(&energy.network.input)?;
+                Ok(cpu::Executor::new(&energy.network, &energy.weights)?.energy_and_gradient_on(*threads, x))
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => {
+                let n = energy.network.input_len();
+                let batch = GPU_ROWS.min(x.len() / n).max(1);
+                let mut executor = gpu::EnergyGradient::new(gpu, energy, batch)?;
+                let (mut energies, mut gradients) = (Vec::new(), Vec::new());
+                for x in x.chunks(batch * n) {
+                    let mut padded = x.to_vec();
+                    padded.resize(batch * n, 0.0);
+                    let (e, g) = executor.run(&padded).await?;
+                    energies.extend_from_slice(&e[..x.len() / n]);
+                    gradients.extend_from_slice(&g[..x.len()]);
+                }
+                Ok((energies, gradients))
+            }
+        }
+    }
+}
+
+/// Rows that a GPU works on at a time where the caller gives any number of them.
+#[cfg(feature = "gpu")]
+const GPU_ROWS: usize = 256;

@@ -1,0 +1,24 @@
+// y = scale[c] x + shift[c] for `channels` runs of `positions` elements.
+
+struct Params {
+    elements: u32,
+    channels: u32,
+    positions: u32,
+    scale: u32,
+    shift: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = element_index(id, groups);
+    if (index >= params.elements) {
+        return;
+    }
+    let channel = index / params.positions % params.channels;
+    y[index] = weights[params.scale + channel] * x[index] + weights[params.shift + channel];
+}
