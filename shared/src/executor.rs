@@ -35,7 +35,7 @@ pub enum ExecutorError {
 /// The x-chain on either executor.
 pub enum XChain {
     /// On the CPU.
-    Cpu(cpu::XChain),
+    Cpu(Box<cpu::XChain>),
     /// On a GPU.
     #[cfg(feature = "gpu")]
     Gpu(Box<gpu::XChain>),
@@ -44,7 +44,7 @@ pub enum XChain {
 /// The z-chain on either executor.
 pub enum ZChain {
     /// On the CPU.
-    Cpu(cpu::ZChain),
+    Cpu(Box<cpu::ZChain>),
     /// On a GPU.
     #[cfg(feature = "gpu")]
     Gpu(Box<gpu::ZChain>),
@@ -158,7 +158,7 @@ impl Executor {
     /// If the network is no energy, or more chains are asked for than fit.
     pub fn x_chain(&self, energy: &Weighted, chains: usize) -> Result<XChain, ExecutorError> {
         Ok(match self {
-            Executor::Cpu { threads } => XChain::Cpu(cpu::XChain::new(energy, chains, *threads)?),
+            Executor::Cpu { threads } => XChain::Cpu(Box::new(cpu::XChain::new(energy, chains, *threads)?)),
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => XChain::Gpu(Box::new(gpu::XChain::new(gpu, energy, chains)?)),
         })
@@ -170,7 +170,7 @@ impl Executor {
     /// If the network is no generator, or more chains are asked for than fit.
     pub fn z_chain(&self, generator: &Weighted, chains: usize) -> Result<ZChain, ExecutorError> {
         Ok(match self {
-            Executor::Cpu { threads } => ZChain::Cpu(cpu::ZChain::new(generator, chains, *threads)?),
+            Executor::Cpu { threads } => ZChain::Cpu(Box::new(cpu::ZChain::new(generator, chains, *threads)?)),
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => ZChain::Gpu(Box::new(gpu::ZChain::new(gpu, generator, chains)?)),
         })
@@ -187,15 +187,12 @@ impl Executor {
             }
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => {
-                let rows = GPU_ROWS * network.network.input_len();
-                let batch = GPU_ROWS.min(x.len() / network.network.input_len()).max(1);
+                let n = network.network.input_len();
+                let batch = GPU_ROWS.min(x.len() / n).max(1);
                 let mut forward = gpu::Forward::new(gpu, network, batch)?;
                 let mut outputs = Vec::new();
-                for x in x.chunks(rows) {
-                    let mut padded = x.to_vec();
-                    padded.resize(batch * network.network.input_len(), 0.0);
-                    let part = forward.run(&padded).await?;
-                    outputs.extend_from_slice(&part[..part.len() / batch * (x.len() / network.network.input_len())]);
+                for x in x.chunks(batch * n) {
+                    outputs.extend(forward.run(x).await?);
                 }
                 Ok(outputs)
             }
@@ -223,11 +220,9 @@ impl Executor {
                 let mut executor = gpu::EnergyGradient::new(gpu, energy, batch)?;
                 let (mut energies, mut gradients) = (Vec::new(), Vec::new());
                 for x in x.chunks(batch * n) {
-                    let mut padded = x.to_vec();
-                    padded.resize(batch * n, 0.0);
-                    let (e, g) = executor.run(&padded).await?;
-                    energies.extend_from_slice(&e[..x.len() / n]);
-                    gradients.extend_from_slice(&g[..x.len()]);
+                    let (e, g) = executor.energy_and_gradient(x).await?;
+                    energies.extend(e);
+                    gradients.extend(g);
                 }
                 Ok((energies, gradients))
             }

@@ -2,15 +2,14 @@
 //! descriptions, chain defaults and provenance. docs/model-format.md is the format's
 //! specification; this module reads and writes it and checks everything before it allocates.
 
+mod check;
+mod read;
+mod write;
+
 use crate::chain::{XChainSettings, ZChainSettings};
 use crate::network::{Network, NetworkError};
-use half::f16;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 /// The format this crate reads and writes.
 pub const FORMAT_VERSION: &str = "1";
@@ -130,7 +129,7 @@ pub enum ModelError {
         /// "energy", "generator" or "encoder".
         network: &'static str,
         /// What is wrong with it.
-        error: NetworkError,
+        error: Box<NetworkError>,
     },
     /// A network whose activations would exhaust memory.
     #[error("{network}: one sample takes {found} activations; at most {MAX_ACTIVATIONS} are accepted")]
@@ -177,6 +176,16 @@ pub enum ModelError {
         /// The value.
         value: f32,
     },
+    /// A weight too large for the precision that was asked for.
+    #[error("tensor `{name}` holds {value} at element {index}, which f16 cannot hold; write it as f32")]
+    TooLargeForHalf {
+        /// The tensor.
+        name: String,
+        /// Position in row-major order.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
     /// The data do not match the checksum.
     #[error("the weights do not match the file's SHA-256; the file is damaged, fetch it again")]
     Checksum,
@@ -187,107 +196,6 @@ type Networks = BTreeMap<String, Network>;
 const ROLES: [&str; 3] = ["energy", "generator", "encoder"];
 
 impl Model {
-    /// Read a model file.
-    ///
-    /// # Errors
-    /// [`ModelError`] names the first problem found. Nothing larger than the file itself is
-    /// allocated before the file has passed every check of its structure.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Model, ModelError> {
-        let header = header_len(bytes)?;
-        let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
-        let (_, raw) =
-            SafeTensors::read_metadata(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
-        let empty = HashMap::new();
-        let metadata = raw.metadata().as_ref().unwrap_or(&empty);
-
-        let version = metadata.get("format_version").ok_or(ModelError::MissingMetadata("format_version"))?;
-        if version != FORMAT_VERSION {
-            return Err(ModelError::Version(version.clone()));
-        }
-        let networks: Networks =
-            parse_strictly(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
-        let chains = parse_strictly(metadata, "chains")?.unwrap_or_default();
-        check_chains(&chains)?;
-        let energy_quantiles = parse_strictly(metadata, "energy_quantiles")?;
-        if let Some(q) = &energy_quantiles {
-            check_quantiles(q)?;
-        }
-        let provenance = parse(metadata, "provenance")?.unwrap_or_default();
-        check_networks(&networks)?;
-        check_tensors(&file, &networks)?;
-        if let Some(sum) = metadata.get("sha256")
-            && !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(&bytes[8 + header..])))
-        {
-            return Err(ModelError::Checksum);
-        }
-
-        let read = |role: &'static str| -> Result<Option<Weighted>, ModelError> {
-            let Some(network) = networks.get(role) else { return Ok(None) };
-            Ok(Some(Weighted { network: network.clone(), weights: read_weights(&file, role, network)? }))
-        };
-        Ok(Model {
-            energy: read("energy")?,
-            generator: read("generator")?,
-            encoder: read("encoder")?,
-            chains,
-            energy_quantiles,
-            provenance,
-        })
-    }
-
-    /// Write the model as a file's bytes, with the checksum of its data.
-    ///
-    /// # Errors
-    /// If the model would not pass its own reader, for example with a weight that is not finite or
-    /// that f16 cannot hold.
-    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
-        let dtype = match precision {
-            Precision::F32 => Dtype::F32,
-            Precision::F16 => Dtype::F16,
-        };
-        let mut networks = Networks::new();
-        let mut tensors = Vec::new();
-        for (role, weighted) in ROLES.into_iter().zip([&self.energy, &self.generator, &self.encoder]) {
-            let Some(Weighted { network, weights }) = weighted else { continue };
-            networks.insert(role.into(), network.clone());
-            if weights.len() != network.parameter_count() {
-                let error = NetworkError::Weights { expected: network.parameter_count(), found: weights.len() };
-                return Err(ModelError::Network { network: role, error });
-            }
-            for p in network.parameters() {
-                let values = &weights[p.range()];
-                let data: Vec<u8> = match precision {
-                    Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                    Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-                };
-                tensors.push((format!("{role}.{}", p.path), p.shape, data));
-            }
-        }
-        check_networks(&networks)?;
-        check_chains(&self.chains)?;
-        let mut metadata = BTreeMap::from([
-            ("format_version", FORMAT_VERSION.to_string()),
-            ("networks", json(&networks)),
-            ("chains", json(&self.chains)),
-            ("provenance", json(&self.provenance)),
-        ]);
-        if let Some(quantiles) = &self.energy_quantiles {
-            metadata.insert("energy_quantiles", json(quantiles));
-        }
-        let views = tensors
-            .iter()
-            .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-        let bare = views
-            .and_then(|views| safetensors::serialize(views, None))
-            .map_err(|e| ModelError::Container(e.to_string()))?;
-        let data = 8 + header_len(&bare)?;
-        metadata.insert("sha256", hex(&Sha256::digest(&bare[data..])));
-        let bytes = with_metadata(&bare[8..data], &json(&metadata), &bare[data..]);
-        Model::from_bytes(&bytes)?;
-        Ok(bytes)
-    }
-
     /// Shape of one sample: the energy's input, or the generator's output.
     pub fn data_shape(&self) -> Vec<usize> {
         match (&self.energy, &self.generator) {
@@ -303,194 +211,6 @@ impl Model {
     }
 }
 
-/// A safetensors file of `header`, a JSON object without metadata, and `data`. The library takes its
-/// metadata from a `HashMap`, whose order changes from run to run; put in here, one model always
-/// gives the same bytes.
-fn with_metadata(header: &[u8], metadata: &str, data: &[u8]) -> Vec<u8> {
-    let tensors = header[1..].trim_ascii();
-    let comma = if tensors == b"}" { "" } else { "," };
-    let mut header = format!("{{\"__metadata__\":{metadata}{comma}").into_bytes();
-    header.extend_from_slice(tensors);
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut bytes = Vec::with_capacity(8 + header.len() + data.len());
-    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&header);
-    bytes.extend_from_slice(data);
-    bytes
-}
-
-fn json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("descriptions are plain data")
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// Length of the header, checked before the library sees the file: it would accept 100 MB.
-fn header_len(bytes: &[u8]) -> Result<usize, ModelError> {
-    if bytes.len() > MAX_FILE {
-        return Err(ModelError::TooLarge(bytes.len()));
-    }
-    let Some(first) = bytes.first_chunk::<8>() else {
-        return Err(ModelError::Container(format!("it holds only {} bytes", bytes.len())));
-    };
-    let header = u64::from_le_bytes(*first);
-    if header > MAX_HEADER as u64 {
-        if bytes.trim_ascii_start().first() == Some(&b'<') {
-            let reason = "it begins like a web page; is the address that of the model file itself?";
-            return Err(ModelError::Container(reason.into()));
-        }
-        return Err(ModelError::Container(format!("its header would take {header} bytes")));
-    }
-    if header + 8 > bytes.len() as u64 {
-        return Err(ModelError::Container("it ends inside its header; the file is truncated".into()));
-    }
-    Ok(header as usize)
-}
-
-fn parse<T: DeserializeOwned>(
-    metadata: &HashMap<String, String>,
-    key: &'static str,
-) -> Result<Option<T>, ModelError> {
-    let Some(text) = metadata.get(key) else { return Ok(None) };
-    serde_json::from_str(text)
-        .map(Some)
-        .map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
-}
-
-/// As [`parse`], and every key that was given must have been understood: a misspelt option is an
-/// error, not a default. (serde's own check knows neither flattened structs nor variants without
-/// fields.)
-fn parse_strictly<T: DeserializeOwned + Serialize>(
-    metadata: &HashMap<String, String>,
-    key: &'static str,
-) -> Result<Option<T>, ModelError> {
-    let Some(value) = parse::<T>(metadata, key)? else { return Ok(None) };
-    let error = |e: serde_json::Error| ModelError::Metadata { key, reason: e.to_string() };
-    let understood = serde_json::to_value(&value).map_err(error)?;
-    match parse::<Value>(metadata, key)?.and_then(|given| unknown_key(&given, &understood)) {
-        Some(unknown) => Err(ModelError::Metadata { key, reason: format!("unknown key `{unknown}`") }),
-        None => Ok(Some(value)),
-    }
-}
-
-/// The path of the first key of `given` that `understood` lacks. A null stands for a missing key.
-fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
-    let at = |key: &str, rest: String| if rest.is_empty() { key.to_string() } else { format!("{key}.{rest}") };
-    match (given, understood) {
-        (Value::Object(given), Value::Object(understood)) => given.iter().find_map(|(key, value)| {
-            match understood.get(key) {
-                Some(known) => unknown_key(value, known).map(|rest| at(key, rest)),
-                None => (!value.is_null()).then(|| key.clone()),
-            }
-        }),
-        (Value::Array(given), Value::Array(understood)) => {
-            given.iter().zip(understood).enumerate().find_map(|(index, (value, known))| {
-                unknown_key(value, known).map(|rest| at(&index.to_string(), rest))
-            })
-        }
-        _ => None,
-    }
-}
-
-fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
-    let error = |reason| ModelError::Metadata { key: "chains", reason };
-    if let Some(x) = &chains.x {
-        x.langevin.check().map_err(error)?;
-    }
-    if let Some(z) = &chains.z {
-        z.langevin.check().map_err(error)?;
-        if !(z.sigma.is_finite() && z.sigma > 0.0) {
-            return Err(error(format!("sigma must be positive, not {}", z.sigma)));
-        }
-    }
-    Ok(())
-}
-
-fn check_quantiles(q: &EnergyQuantiles) -> Result<(), ModelError> {
-    let rising = |v: &[f32]| v.windows(2).all(|w| w[0] <= w[1]) && v.iter().all(|x| x.is_finite());
-    let in_unit = q.probabilities.iter().all(|p| (0.0..=1.0).contains(p));
-    if q.probabilities.len() == q.energies.len() && rising(&q.probabilities) && rising(&q.energies) && in_unit {
-        return Ok(());
-    }
-    Err(ModelError::Metadata {
-        key: "energy_quantiles",
-        reason: "probabilities and energies must be rising, finite and equally many".into(),
-    })
-}
-
-fn check_networks(networks: &Networks) -> Result<(), ModelError> {
-    if let Some(unknown) = networks.keys().find(|k| !ROLES.contains(&k.as_str())) {
-        let reason = format!("`{unknown}` is none of {ROLES:?}");
-        return Err(ModelError::Metadata { key: "networks", reason });
-    }
-    let named = |network| move |error| ModelError::Network { network, error };
-    let data = match (networks.get("energy"), networks.get("generator")) {
-        (Some(energy), _) => energy.input.clone(),
-        (None, Some(generator)) => generator.output().map_err(named("generator"))?,
-        (None, None) => return Err(ModelError::Networks("the file describes neither an energy nor a generator")),
-    };
-    if let Some(energy) = networks.get("energy") {
-        energy.check_energy(&data).map_err(named("energy"))?;
-    }
-    let latent = match networks.get("generator") {
-        Some(generator) => Some(generator.check_generator(&data).map_err(named("generator"))?),
-        None => None,
-    };
-    if let Some(encoder) = networks.get("encoder") {
-        let latent = latent.ok_or(ModelError::Networks("the file describes an encoder but no generator"))?;
-        encoder.check_encoder(&data, latent).map_err(named("encoder"))?;
-    }
-    for role in ROLES {
-        let Some(network) = networks.get(role) else { continue };
-        let shapes = network.shapes().map_err(named(role))?;
-        let count = shapes.iter().map(|s| s.iter().product::<usize>());
-        let found = count.fold(0usize, usize::saturating_add);
-        if found > MAX_ACTIVATIONS {
-            return Err(ModelError::Activations { network: role, found });
-        }
-    }
-    Ok(())
-}
-
-/// Every parameter is there with its shape and a readable dtype, and nothing else is.
-fn check_tensors(file: &SafeTensors, networks: &Networks) -> Result<(), ModelError> {
-    let mut surplus: BTreeSet<String> = file.names().into_iter().map(String::from).collect();
-    for (role, network) in networks {
-        for p in network.parameters() {
-            let name = format!("{role}.{}", p.path);
-            let Ok(tensor) = file.tensor(&name) else { return Err(ModelError::MissingTensor(name)) };
-            if tensor.shape() != p.shape {
-                return Err(ModelError::Shape { name, expected: p.shape, found: tensor.shape().to_vec() });
-            }
-            if !matches!(tensor.dtype(), Dtype::F32 | Dtype::F16) {
-                return Err(ModelError::Dtype { name, dtype: format!("{:?}", tensor.dtype()) });
-            }
-            surplus.remove(&name);
-        }
-    }
-    match surplus.pop_first() {
-        Some(name) => Err(ModelError::SurplusTensor(name)),
-        None => Ok(()),
-    }
-}
-
-fn read_weights(file: &SafeTensors, role: &str, network: &Network) -> Result<Vec<f32>, ModelError> {
-    let mut weights = Vec::with_capacity(network.parameter_count());
-    for p in network.parameters() {
-        let name = format!("{role}.{}", p.path);
-        let Ok(tensor) = file.tensor(&name) else { return Err(ModelError::MissingTensor(name)) };
-        let start = weights.len();
-        match tensor.dtype() {
-            Dtype::F16 => weights.extend(
-                tensor.data().as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()),
-            ),
-            _ => weights.extend(tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-        }
-        if let Some(index) = weights[start..].iter().position(|v| !v.is_finite()) {
-            return Err(ModelError::NotFinite { name, index, value: weights[start + index] });
-        }
-    }
-    Ok(weights)
 }

@@ -62,10 +62,20 @@ impl Noise {
         Noise { seed, stream: stream as u32 }
     }
 
+    /// Philox's key: the seed's low and high words.
+    pub fn key(&self) -> [u32; 2] {
+        [self.seed as u32, (self.seed >> 32) as u32]
+    }
+
+    /// Number of the stream, the last word of every counter.
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
     /// Four random integers: block `block` of `chain` at `step`. The counter is
     /// `[block, chain, step, stream]`, the key the seed's low and high words.
     pub fn block(&self, chain: u32, step: u32, block: u32) -> [u32; 4] {
-        philox([block, chain, step, self.stream], [self.seed as u32, (self.seed >> 32) as u32])
+        philox([block, chain, step, self.stream], self.key())
     }
 
     /// Standard normals for the elements of `chain` at `step`: element `i` is number `i % 4` of
@@ -77,7 +87,7 @@ impl Noise {
         }
     }
 
-    /// Uniform numbers in (0, 1), laid out as [`Noise::normals`].
+    /// Uniform numbers in (0, 1], laid out as [`Noise::normals`].
     pub fn uniforms(&self, chain: u32, step: u32, out: &mut [f32]) {
         for (block, out) in out.chunks_mut(4).enumerate() {
             let bits = self.block(chain, step, block as u32);
@@ -102,7 +112,7 @@ impl Noise {
     }
 }
 
-/// The top 24 bits as a number in (0, 1), never 0 or 1.
+/// The top 24 bits as a number in (0, 1]: never 0, and 1 only where the largest rounds up.
 pub fn uniform(bits: u32) -> f32 {
     ((bits >> 8) as f32 + 0.5) * (1.0 / 16_777_216.0)
 }

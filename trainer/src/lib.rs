@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Dual-MCMC teaching: an energy-based model, a generator and an encoder, learned together.
+//!
+//! * [`recipe`]: everything that a training run is, as one TOML file;
+//! * [`networks`]: the three networks in burn, with what only training has;
+//! * [`optimiser`]: Adam;
+//! * [`teaching`]: the training iteration: both chains, the three losses, the three updates.
+//!
+//! Without the feature `cli` nothing here touches files, clocks, threads or a terminal, and
+//! everything compiles for wasm32.
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod data;
+pub mod networks;
+pub mod optimiser;
+pub mod recipe;
+#[cfg(feature = "cli")]
+pub mod run;
+pub mod teaching;

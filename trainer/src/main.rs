@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `dual-mcmc`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dual_mcmc_trainer::cli::main()
+}

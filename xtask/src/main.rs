@@ -1,1 +1,122 @@
-fn main() {}
+//! `cargo xtask …`: see [`USAGE`].
+
+use anyhow::{Context, Result, bail};
+use lexopt::{Arg, Parser, ValueExt};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use xtask::{lab, page, site, suites, tools};
+
+const USAGE: &str = "\
+cargo xtask lab   [--port N] [--open] [--no-train] [--recipe FILE]
+    Build the lab page, serve it on localhost with the shipped models, then train a
+    model of your own for a minute and add it to the page's list. Ctrl-C ends it.
+cargo xtask test  [--long]
+    Run every check and test. --long adds the long suites.
+cargo xtask site  --model FILE --out DIR [--title TEXT]
+    Write a static folder, ready to be published, with the lab, the embed page and the model.
+cargo xtask page  [--out DIR]
+    Build the page alone (into dist/), with the shipped models.
+cargo xtask setup
+    Install everything that the commands above need.
+
+What is missing is installed, into a cache of this project where that is possible; whatever needs
+root is asked for first (CI=true answers yes).";
+
+fn main() -> ExitCode {
+    match chore() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore() -> Result<ExitCode> {
+    let mut args = Parser::from_env();
+    let name = match args.next()? {
+        Some(Arg::Value(name)) => name.string()?,
+        Some(Arg::Short('h') | Arg::Long("help")) | None => {
+            println!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match name.as_str() {
+        "lab" => lab_chore(&mut args)?,
+        "site" => site_chore(&mut args)?,
+        "page" => page_chore(&mut args)?,
+        "setup" => {
+            no_more(&mut args)?;
+            tools::for_page()?;
+            tools::for_tests()?;
+            println!("Everything is there.");
+        }
+        "test" => {
+            let mut long = false;
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Arg::Long("long") => long = true,
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            let passed = suites::run(long)?;
+            return Ok(if passed {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        other => bail!("there is no chore `{other}`\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lab_chore(args: &mut Parser) -> Result<()> {
+    let mut options = lab::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("port") => options.port = Some(args.value()?.parse()?),
+            Arg::Long("open") => options.open = true,
+            Arg::Long("no-train") => options.train = false,
+            Arg::Long("recipe") => options.recipe = Some(PathBuf::from(args.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    lab::run(&options)
+}
+
+fn site_chore(args: &mut Parser) -> Result<()> {
+    let (mut model, mut out, mut title) = (None, None, None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("model") => model = Some(PathBuf::from(args.value()?)),
+            Arg::Long("out") => out = Some(PathBuf::from(args.value()?)),
+            Arg::Long("title") => title = Some(args.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let model = model.context("site needs --model FILE, the model to publish")?;
+    let out = out.context("site needs --out DIR, the folder to write")?;
+    site::write(&model, &out, title.as_deref())
+}
+
+fn page_chore(args: &mut Parser) -> Result<()> {
+    let mut out = page::dist();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("out") => out = PathBuf::from(args.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    page::build(&tools::for_page()?, &out)?;
+    println!("The page is in {}.", out.display());
+    Ok(())
+}
+
+fn no_more(args: &mut Parser) -> Result<()> {
+    match args.next()? {
+        None => Ok(()),
+        Some(arg) => Err(arg.unexpected().into()),
+    }
+}

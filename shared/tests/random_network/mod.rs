@@ -136,11 +136,25 @@ pub fn image_generator(seed: u64, smooth: bool) -> Weighted {
         Layer::Linear { in_features: latent, out_features: width * h * w, bias: true },
         Layer::Reshape { shape: vec![width, h, w] },
         Layer::UpsampleNearest,
-        Layer::Conv2d { in_channels: width, out_channels: width, kernel: 3, stride: 1, padding: 1, bias: true },
+        Layer::Conv2d {
+            in_channels: width,
+            out_channels: width,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+            bias: true,
+        },
         Layer::ScaleShift { channels: width },
         activation(c, smooth),
         Layer::UpsampleNearest,
-        Layer::Conv2d { in_channels: width, out_channels: channels, kernel: 3, stride: 1, padding: 1, bias: false },
+        Layer::Conv2d {
+            in_channels: width,
+            out_channels: channels,
+            kernel: 3,
+            stride: 1,
+            padding: 1,
+            bias: false,
+        },
         Layer::Tanh,
     ];
     weigh(Network { input: vec![latent], layers, reference: None }, c)

@@ -1,4 +1,5 @@
 // 2-D cross-correlation, zero padded. Weights are [out, in, kernel, kernel], images [C, H, W].
+// A tile is four positions by four output channels of one sample.
 
 struct Params {
     batch: u32,
@@ -21,40 +22,76 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+fn store(sample: u32, output: u32, position: u32, results: vec4<f32>) {
+    let positions = params.out_height * params.out_width;
+    if (output >= params.out_channels) {
+        return;
+    }
+    let plane = (sample * params.out_channels + output) * positions;
+    for (var i = 0u; i < 4u && position + i < positions; i++) {
+        y[plane + position + i] = results[i];
+    }
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = element_index(id, groups);
     let positions = params.out_height * params.out_width;
-    if (index >= params.batch * params.out_channels * positions) {
+    let columns = tiles(positions);
+    let rows = tiles(params.out_channels);
+    if (index >= params.batch * rows * columns) {
         return;
     }
-    let column = index % params.out_width;
-    let row = index / params.out_width % params.out_height;
-    let output = index / positions % params.out_channels;
-    let sample = index / (positions * params.out_channels);
+    let position = 4u * (index % columns);
+    let output = 4u * (index / columns % rows);
+    let sample = index / (columns * rows);
 
-    // The window's corner on the padded image, and which of its taps lie on the image itself.
-    let top = row * params.stride;
-    let left = column * params.stride;
-    let first_y = params.padding - min(params.padding, top);
-    let first_x = params.padding - min(params.padding, left);
-    let end_y = min(params.kernel, params.height + params.padding - top);
-    let end_x = min(params.kernel, params.width + params.padding - left);
+    // The windows' corners on the padded image.
+    let places = four_from(position, positions);
+    let top = places / params.out_width * params.stride;
+    let left = places % params.out_width * params.stride;
+    let outputs = four_from(output, params.out_channels);
+    let taps = params.kernel * params.kernel;
+    let w = params.weight + outputs * (params.in_channels * taps);
+    let image = sample * params.in_channels * params.height * params.width;
 
-    var sum = 0.0;
+    var bias = vec4<f32>(0.0);
     if (params.has_bias == 1u) {
-        sum = weights[params.bias + output];
+        let b = params.bias + outputs;
+        bias = vec4<f32>(weights[b.x], weights[b.y], weights[b.z], weights[b.w]);
     }
-    for (var channel = 0u; channel < params.in_channels; channel++) {
-        let plane = (sample * params.in_channels + channel) * params.height;
-        let window = (output * params.in_channels + channel) * params.kernel;
-        for (var ky = first_y; ky < end_y; ky++) {
-            let line = (plane + top + ky - params.padding) * params.width + left - params.padding;
-            let taps = params.weight + (window + ky) * params.kernel;
-            for (var kx = first_x; kx < end_x; kx++) {
-                sum += weights[taps + kx] * x[line + kx];
+    var sum_0 = vec4<f32>(bias.x);
+    var sum_1 = vec4<f32>(bias.y);
+    var sum_2 = vec4<f32>(bias.z);
+    var sum_3 = vec4<f32>(bias.w);
+    for (var ky = 0u; ky < params.kernel; ky++) {
+        let py = top + ky;
+        let in_rows = (py >= vec4<u32>(params.padding)) & (py < vec4<u32>(params.padding + params.height));
+        for (var kx = 0u; kx < params.kernel; kx++) {
+            let px = left + kx;
+            let inside = in_rows & (px >= vec4<u32>(params.padding))
+                & (px < vec4<u32>(params.padding + params.width));
+            if (!any(inside)) {
+                continue;
+            }
+            // Of a place in the padding any element may be read: it counts as zero.
+            let pixel = (py - params.padding) * params.width + px - params.padding;
+            var p = image + select(vec4<u32>(0u), pixel, inside);
+            var tap = w + ky * params.kernel + kx;
+            for (var channel = 0u; channel < params.in_channels; channel++) {
+                let read = vec4<f32>(x[p.x], x[p.y], x[p.z], x[p.w]);
+                let v = select(vec4<f32>(0.0), read, inside);
+                sum_0 += weights[tap.x] * v;
+                sum_1 += weights[tap.y] * v;
+                sum_2 += weights[tap.z] * v;
+                sum_3 += weights[tap.w] * v;
+                p = p + params.height * params.width;
+                tap = tap + taps;
             }
         }
     }
-    y[index] = sum;
+    store(sample, output, position, sum_0);
+    store(sample, output + 1u, position, sum_1);
+    store(sample, output + 2u, position, sum_2);
+    store(sample, output + 3u, position, sum_3);
 }

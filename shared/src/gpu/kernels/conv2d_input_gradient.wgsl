@@ -1,5 +1,6 @@
 // Gradient of conv2d in its input (a transposed convolution). Weights are
 // [out, in, kernel, kernel]; grad_x is [in, height, width], grad_y [out, out_height, out_width].
+// A tile is four positions by four input channels of one sample.
 
 struct Params {
     batch: u32,
@@ -21,49 +22,79 @@ struct Params {
 @group(0) @binding(2) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;
 
-// Whether some window has its tap `k` on padded position `position`: it then starts there minus k.
-fn is_window(position: u32, k: u32, windows: u32) -> bool {
-    if (position < k) {
-        return false;
+fn store(sample: u32, channel: u32, position: u32, results: vec4<f32>) {
+    let positions = params.height * params.width;
+    if (channel >= params.in_channels) {
+        return;
     }
-    let start = position - k;
-    return start % params.stride == 0u && start / params.stride < windows;
+    let plane = (sample * params.in_channels + channel) * positions;
+    for (var i = 0u; i < 4u && position + i < positions; i++) {
+        let place = plane + position + i;
+        var gradient = results[i];
+        if (params.accumulate == 1u) {
+            gradient += grad_x[place];
+        }
+        grad_x[place] = gradient;
+    }
+}
+
+// Whether windows have their tap `k` on padded places: such a window starts at the place minus k.
+fn are_windows(places: vec4<u32>, k: u32, windows: u32) -> vec4<bool> {
+    let starts = places - k;
+    return (places >= vec4<u32>(k)) & (starts % params.stride == vec4<u32>(0u))
+        & (starts / params.stride < vec4<u32>(windows));
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = element_index(id, groups);
     let positions = params.height * params.width;
-    if (index >= params.batch * params.in_channels * positions) {
+    let columns = tiles(positions);
+    let rows = tiles(params.in_channels);
+    if (index >= params.batch * rows * columns) {
         return;
     }
-    let padded_x = index % params.width + params.padding;
-    let padded_y = index / params.width % params.height + params.padding;
-    let channel = index / positions % params.in_channels;
-    let sample = index / (positions * params.in_channels);
-    let window = params.in_channels * params.kernel * params.kernel;
-    let out_positions = params.out_height * params.out_width;
+    let position = 4u * (index % columns);
+    let channel = 4u * (index / columns % rows);
+    let sample = index / (columns * rows);
 
-    var sum = 0.0;
+    let places = four_from(position, positions);
+    let padded_y = places / params.width + params.padding;
+    let padded_x = places % params.width + params.padding;
+    let taps = params.kernel * params.kernel;
+    let w = params.weight + four_from(channel, params.in_channels) * taps;
+    let out_positions = params.out_height * params.out_width;
+    let image = sample * params.out_channels * out_positions;
+
+    var sum_0 = vec4<f32>(0.0);
+    var sum_1 = vec4<f32>(0.0);
+    var sum_2 = vec4<f32>(0.0);
+    var sum_3 = vec4<f32>(0.0);
     for (var ky = 0u; ky < params.kernel; ky++) {
-        if (!is_window(padded_y, ky, params.out_height)) {
-            continue;
-        }
-        let row = (padded_y - ky) / params.stride;
+        let in_rows = are_windows(padded_y, ky, params.out_height);
         for (var kx = 0u; kx < params.kernel; kx++) {
-            if (!is_window(padded_x, kx, params.out_width)) {
+            let inside = in_rows & are_windows(padded_x, kx, params.out_width);
+            if (!any(inside)) {
                 continue;
             }
-            let column = (padded_x - kx) / params.stride;
-            let tap = params.weight + (channel * params.kernel + ky) * params.kernel + kx;
-            let place = sample * params.out_channels * out_positions + row * params.out_width + column;
+            // Where there is no window any element may be read: it counts as zero.
+            let window = (padded_y - ky) / params.stride * params.out_width + (padded_x - kx) / params.stride;
+            var p = image + select(vec4<u32>(0u), window, inside);
+            var tap = w + ky * params.kernel + kx;
             for (var output = 0u; output < params.out_channels; output++) {
-                sum += weights[tap + output * window] * grad_y[place + output * out_positions];
+                let read = vec4<f32>(grad_y[p.x], grad_y[p.y], grad_y[p.z], grad_y[p.w]);
+                let v = select(vec4<f32>(0.0), read, inside);
+                sum_0 += weights[tap.x] * v;
+                sum_1 += weights[tap.y] * v;
+                sum_2 += weights[tap.z] * v;
+                sum_3 += weights[tap.w] * v;
+                p = p + out_positions;
+                tap = tap + params.in_channels * taps;
             }
         }
     }
-    if (params.accumulate == 1u) {
-        sum += grad_x[index];
-    }
-    grad_x[index] = sum;
+    store(sample, channel, position, sum_0);
+    store(sample, channel + 1u, position, sum_1);
+    store(sample, channel + 2u, position, sum_2);
+    store(sample, channel + 3u, position, sum_3);
 }

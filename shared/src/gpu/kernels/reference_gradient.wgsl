@@ -1,5 +1,5 @@
-// grad_x += grad_energy · inverse_variance · x, with inverse_variance = 1 / τ² for an energy's reference and 1
-// for the prior of a latent.
+// grad_x += grad_energy · x · inverse_variance, which is 1 / τ² for an energy's reference and 1 for
+// the prior of a latent.
 
 struct Params {
     chains: u32,

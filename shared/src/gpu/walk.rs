@@ -1,0 +1,203 @@
+//! What both chains share: the step counter, the trace's ring, the Langevin update, and running
+//! many steps without the CPU.
+
+use super::dispatch::{Dispatch, Extent, encode, storage, submit, write};
+use super::layers::Layers;
+use super::program::Program;
+use super::{Gpu, GpuError};
+use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
+
+/// Most dispatches of one submission: enough to hide its cost, few enough to record quickly.
+const SUBMISSION_DISPATCHES: usize = 1024;
+
+/// Most floating-point operations of one submission. A watchdog ends submissions of some seconds;
+/// this many take a slow GPU a fraction of one.
+const SUBMISSION_FLOPS: u64 = 20_000_000_000;
+
+/// The steps of a batch of chains.
+#[derive(Debug)]
+pub(super) struct Walk {
+    gpu: Gpu,
+    chains: usize,
+    len: usize,
+    state: wgpu::Buffer,
+    values: wgpu::Buffer,
+    ring: wgpu::Buffer,
+    counter: wgpu::Buffer,
+    langevin: Dispatch,
+    /// The dispatches of a step; the first `measuring` of them measure the states and record them.
+    step: Vec<Dispatch>,
+    measuring: usize,
+    steps_per_submission: u32,
+    noise: Option<ChainNoise>,
+    taken: u64,
+    measured: bool,
+}
+
+impl Walk {
+    /// A walk of the layers' inputs. `measure` computes `values`, one number a chain; `gradient`
+    /// then computes the gradient in the input.
+    pub(super) fn new(
+        gpu: &Gpu,
+        layers: &Layers,
+        flops: u64,
+        values: &wgpu::Buffer,
+        measure: Vec<Dispatch>,
+        gradient: Vec<Dispatch>,
+    ) -> Walk {
+        let (chains, len) = (layers.batch, layers.input_len());
+        let ring = storage(gpu, "trace", TRACE_LEN * chains);
+        let counter = storage(gpu, "step counter", 2);
+        let record = Dispatch::new(
+            gpu,
+            Program::Record,
+            &[chains as u32, TRACE_LEN as u32],
+            &[values, &ring, &counter],
+            Extent::Elements(chains),
+        );
+        let langevin = Dispatch::new(
+            gpu,
+            Program::Langevin,
+            &[0; 14],
+            &[layers.input_gradient(), layers.input(), &counter],
+            Extent::Elements(chains * len.div_ceil(4)),
+        );
+        let mut step = measure;
+        step.push(record);
+        let measuring = step.len();
+        step.extend(gradient);
+        step.push(langevin.clone());
+        // The backward pass costs about as much as the forward pass.
+        let step_flops = (2 * flops).saturating_mul(chains as u64).max(1);
+        let by_count = (SUBMISSION_DISPATCHES / step.len()) as u64;
+        let steps_per_submission = by_count.min(SUBMISSION_FLOPS / step_flops).max(1) as u32;
+        Walk {
+            gpu: gpu.clone(),
+            chains,
+            len,
+            state: layers.input().clone(),
+            values: values.clone(),
+            ring,
+            counter,
+            langevin,
+            step,
+            measuring,
+            steps_per_submission,
+            noise: None,
+            taken: 0,
+            measured: false,
+        }
+    }
+
+    pub(super) fn start(&mut self, state: &[f32], noise: ChainNoise) -> Result<(), GpuError> {
+        GpuError::check_length("the state", state.len(), self.chains * self.len)?;
+        write(&self.gpu, &self.state, state);
+        self.reset(noise);
+        self.gpu.check()
+    }
+
+    pub(super) fn start_from_buffer(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        noise: ChainNoise,
+    ) -> Result<(), GpuError> {
+        let size = self.state.size();
+        if buffer.size() < size {
+            GpuError::check_length("the buffer", (buffer.size() / 4) as usize, self.chains * self.len)?;
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &self.state, 0, size);
+        self.gpu.queue.submit([encoder.finish()]);
+        self.reset(noise);
+        self.gpu.check()
+    }
+
+    fn reset(&mut self, noise: ChainNoise) {
+        self.gpu.queue.write_buffer(&self.counter, 0, &[0; 8]);
+        self.noise = Some(noise);
+        self.taken = 0;
+        self.measured = false;
+    }
+
+    pub(super) fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
+        let noise = self.noise.ok_or(GpuError::NotReady("call start"))?;
+        langevin.check().map_err(GpuError::Settings)?;
+        self.langevin.set_params(&self.gpu, &self.langevin_params(langevin, &noise));
+        let mut left = steps;
+        while left > 0 {
+            let now = left.min(self.steps_per_submission);
+            submit(&self.gpu, (0..now).flat_map(|_| &self.step));
+            left -= now;
+        }
+        self.taken += u64::from(steps);
+        self.measured = true;
+        self.gpu.check()
+    }
+
+    /// The words of `langevin.wgsl`'s `Params`.
+    fn langevin_params(&self, langevin: &Langevin, noise: &ChainNoise) -> [u32; 14] {
+        let [seed_low, seed_high] = noise.noise.key();
+        let [low, high] = langevin.range_clamp.unwrap_or_default();
+        [
+            self.chains as u32,
+            self.len as u32,
+            seed_low,
+            seed_high,
+            noise.noise.stream(),
+            noise.first_chain,
+            noise.first_step,
+            (0.5 * langevin.step_size * langevin.step_size).to_bits(),
+            langevin.noise.to_bits(),
+            langevin.gradient_clamp.is_some().into(),
+            langevin.gradient_clamp.unwrap_or_default().to_bits(),
+            langevin.range_clamp.is_some().into(),
+            low.to_bits(),
+            high.to_bits(),
+        ]
+    }
+
+    /// Measure the current states: their values, and the row of the trace that is theirs.
+    pub(super) fn measure(&self) {
+        submit(&self.gpu, &self.step[..self.measuring]);
+    }
+
+    pub(super) fn encode_measure(&self, encoder: &mut wgpu::CommandEncoder) {
+        encode(&self.step[..self.measuring], encoder);
+    }
+
+    pub(super) fn state(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
+        self.gpu.read(&self.state, self.chains * self.len)
+    }
+
+    pub(super) fn state_buffer(&self) -> &wgpu::Buffer {
+        &self.state
+    }
+
+    pub(super) fn values(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
+        self.measure();
+        self.gpu.read(&self.values, self.chains)
+    }
+
+    pub(super) fn trace(&self) -> impl Future<Output = Result<Trace, GpuError>> + use<> {
+        let chains = self.chains;
+        let recorded = if self.measured { self.taken + 1 } else { 0 };
+        let rows = recorded.min(TRACE_LEN as u64) as usize;
+        if rows > 0 {
+            self.measure();
+        }
+        let reading = self.gpu.read(&self.ring, rows * chains);
+        async move {
+            let mut values = reading.await?;
+            // Once the ring is full, its oldest row lies behind its newest.
+            let oldest = recorded as usize - rows;
+            if rows > 0 {
+                values.rotate_left(oldest % rows * chains);
+            }
+            Ok(Trace { first_step: oldest as u32, chains, values })
+        }
+    }
+
+    pub(super) fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+}

@@ -1,0 +1,146 @@
+//! Reading a model file: everything is checked before the weights are.
+
+use super::check::{check_chains, check_networks, check_quantiles, check_tensors};
+use super::{FORMAT_VERSION, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Weighted, hex};
+use crate::network::Network;
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+impl Model {
+    /// Read a model file.
+    ///
+    /// # Errors
+    /// [`ModelError`] names the first problem found. Nothing larger than the file itself is
+    /// allocated before the file has passed every check of its structure.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Model, ModelError> {
+        let header = header_len(bytes)?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
+        let (_, raw) = SafeTensors::read_metadata(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
+        let empty = HashMap::new();
+        let metadata = raw.metadata().as_ref().unwrap_or(&empty);
+
+        let version = metadata.get("format_version").ok_or(ModelError::MissingMetadata("format_version"))?;
+        if version != FORMAT_VERSION {
+            return Err(ModelError::Version(version.clone()));
+        }
+        let networks: Networks =
+            parse_strictly(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
+        let chains = parse_strictly(metadata, "chains")?.unwrap_or_default();
+        check_chains(&chains)?;
+        let energy_quantiles = parse_strictly(metadata, "energy_quantiles")?;
+        if let Some(q) = &energy_quantiles {
+            check_quantiles(q)?;
+        }
+        let provenance = parse(metadata, "provenance")?.unwrap_or_default();
+        check_networks(&networks)?;
+        check_tensors(&file, &networks)?;
+        if let Some(sum) = metadata.get("sha256")
+            && !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(&bytes[8 + header..])))
+        {
+            return Err(ModelError::Checksum);
+        }
+
+        let read = |role: &'static str| -> Result<Option<Weighted>, ModelError> {
+            let Some(network) = networks.get(role) else { return Ok(None) };
+            Ok(Some(Weighted { network: network.clone(), weights: read_weights(&file, role, network)? }))
+        };
+        Ok(Model {
+            energy: read("energy")?,
+            generator: read("generator")?,
+            encoder: read("encoder")?,
+            chains,
+            energy_quantiles,
+            provenance,
+        })
+    }
+}
+
+/// Length of the header, checked before the library sees the file: it would accept 100 MB.
+pub(super) fn header_len(bytes: &[u8]) -> Result<usize, ModelError> {
+    if bytes.len() > MAX_FILE {
+        return Err(ModelError::TooLarge(bytes.len()));
+    }
+    let Some(first) = bytes.first_chunk::<8>() else {
+        return Err(ModelError::Container(format!("it holds only {} bytes", bytes.len())));
+    };
+    let header = u64::from_le_bytes(*first);
+    if header > MAX_HEADER as u64 {
+        if bytes.trim_ascii_start().first() == Some(&b'<') {
+            let reason = "it begins like a web page; is the address that of the model file itself?";
+            return Err(ModelError::Container(reason.into()));
+        }
+        return Err(ModelError::Container(format!("its header would take {header} bytes")));
+    }
+    if header + 8 > bytes.len() as u64 {
+        return Err(ModelError::Container("it ends inside its header; the file is truncated".into()));
+    }
+    Ok(header as usize)
+}
+
+fn parse<T: DeserializeOwned>(
+    metadata: &HashMap<String, String>,
+    key: &'static str,
+) -> Result<Option<T>, ModelError> {
+    let Some(text) = metadata.get(key) else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
+}
+
+/// As [`parse`], and every key that was given must have been understood: a misspelt option is an
+/// error, not a default. (serde's own check knows neither flattened structs nor variants without
+/// fields.)
+fn parse_strictly<T: DeserializeOwned + Serialize>(
+    metadata: &HashMap<String, String>,
+    key: &'static str,
+) -> Result<Option<T>, ModelError> {
+    let Some(value) = parse::<T>(metadata, key)? else { return Ok(None) };
+    let error = |e: serde_json::Error| ModelError::Metadata { key, reason: e.to_string() };
+    let understood = serde_json::to_value(&value).map_err(error)?;
+    match parse::<Value>(metadata, key)?.and_then(|given| unknown_key(&given, &understood)) {
+        Some(unknown) => Err(ModelError::Metadata { key, reason: format!("unknown key `{unknown}`") }),
+        None => Ok(Some(value)),
+    }
+}
+
+/// The path of the first key of `given` that `understood` lacks. A null stands for a missing key.
+fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
+    let at =
+        |key: &str, rest: String| if rest.is_empty() { key.to_string() } else { format!("{key}.{rest}") };
+    match (given, understood) {
+        (Value::Object(given), Value::Object(understood)) => {
+            given.iter().find_map(|(key, value)| match understood.get(key) {
+                Some(known) => unknown_key(value, known).map(|rest| at(key, rest)),
+                None => (!value.is_null()).then(|| key.clone()),
+            })
+        }
+        (Value::Array(given), Value::Array(understood)) => {
+            given.iter().zip(understood).enumerate().find_map(|(index, (value, known))| {
+                unknown_key(value, known).map(|rest| at(&index.to_string(), rest))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn read_weights(file: &SafeTensors, role: &str, network: &Network) -> Result<Vec<f32>, ModelError> {
+    let mut weights = Vec::with_capacity(network.parameter_count());
+    for p in network.parameters() {
+        let name = format!("{role}.{}", p.path);
+        let Ok(tensor) = file.tensor(&name) else { return Err(ModelError::MissingTensor(name)) };
+        let start = weights.len();
+        match tensor.dtype() {
+            Dtype::F16 => {
+                weights.extend(tensor.data().as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()))
+            }
+            _ => weights.extend(tensor.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
+        }
+        if let Some(index) = weights[start..].iter().position(|v| !v.is_finite()) {
+            return Err(ModelError::NotFinite { name, index, value: weights[start + index] });
+        }
+    }
+    Ok(weights)
+}

@@ -1,0 +1,52 @@
+//! The page under test: built as `cargo xtask lab` builds it, served from a loopback address.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use xtask::serve::{Reply, Server, file};
+use xtask::{page, process, tools};
+
+/// The folder of the built page.
+///
+/// `cargo xtask test` builds it and names it in `DUAL_MCMC_PAGE`. A plain `cargo test` builds it
+/// here, once, if the tools are there, and says what to run if not: without a page nothing that it
+/// does can be tested, so that is a failure.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("DUAL_MCMC_PAGE") {
+            let folder = PathBuf::from(folder);
+            assert!(
+                folder.join("index.html").is_file(),
+                "the page did not build, or is not in {}",
+                folder.display()
+            );
+            return folder;
+        }
+        assert!(
+            tools::page_tools_present(),
+            "the tools that build the page are missing; run `cargo xtask setup` once"
+        );
+        let out = process::root().join("target/page");
+        page::build(&tools::for_page().unwrap(), &out).unwrap();
+        out
+    })
+}
+
+/// The built page on a port of its own.
+pub fn serve() -> Server {
+    serve_with(HashMap::new())
+}
+
+/// What a server answers for one path.
+pub type Answer = Arc<dyn Fn() -> Reply + Send + Sync>;
+
+/// The same, with further answers by path, such as models that are none.
+pub fn serve_with(answers: HashMap<String, Answer>) -> Server {
+    let folder = folder();
+    Server::start(0, move |path| match answers.get(path) {
+        Some(answer) => answer(),
+        None => file(folder, path),
+    })
+    .unwrap()
+}

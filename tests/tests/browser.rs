@@ -1,0 +1,35 @@
+//! The browser itself, before any page of ours: what the other tests rely on.
+
+use dual_mcmc_tests::browser::{Browser, WebGpu, colours};
+use serde_json::json;
+use xtask::serve::{Reply, Server};
+
+const PAGE: &str = "<!doctype html><title>t</title><body style='margin:0'>\
+    <div id=a style='width:9px;height:9px;background:red'></div><script>console.error('seen')</script>";
+
+#[test]
+fn webgpu_is_there_only_where_it_is_asked_for() {
+    let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
+    for (webgpu, gpu, adapter) in
+        [(WebGpu::Software, true, true), (WebGpu::NoAdapter, true, false), (WebGpu::Off, false, false)]
+    {
+        let browser = Browser::start(webgpu, &[]);
+        browser.open(&server.url());
+        let found = browser
+            .run("return [!!navigator.gpu, !!(navigator.gpu && await navigator.gpu.requestAdapter())]");
+        assert_eq!(found, json!([gpu, adapter]), "{webgpu:?}");
+    }
+}
+
+#[test]
+fn errors_and_pixels_are_seen() {
+    let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&server.url());
+    let errors = browser.errors();
+    assert!(errors.iter().any(|error| error.contains("seen")), "{errors:?}");
+    let square = browser.picture_of("#a");
+    assert_eq!((square.dimensions(), colours(&square)), ((9, 9), 1));
+    assert_eq!(square.get_pixel(4, 4).0, [255, 0, 0]);
+    assert_eq!(colours(&browser.screenshot()), 2, "a red square on white");
+}

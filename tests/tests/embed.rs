@@ -1,0 +1,122 @@
+//! The embedded figure on a page of someone else's, and the folder that `cargo xtask site` writes.
+#![allow(clippy::unwrap_used)]
+
+use dual_mcmc_tests::browser::{Browser, WebGpu, colours};
+use dual_mcmc_tests::{models, page};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use xtask::serve::{Reply, Server, file};
+
+/// A page with a figure far below its first screen.
+const ARTICLE: &str = "<!doctype html><title>Article</title><body style='margin:0'><div style='height:4000px'></div>\
+    <iframe id=figure style='width:600px;height:700px;border:0' \
+    src='/embed.html?model=models/plane.safetensors&view=landscape&play=1'></iframe>";
+
+const STEPS: &str = "(w => w.dualMcmc ? w.dualMcmc.state().then(s => s.step, () => 0) : 0)\
+    (document.getElementById('figure').contentWindow)";
+
+#[test]
+fn a_figure_runs_only_while_it_can_be_seen() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let model = models::bytes(&models::plane());
+    let folder = page::folder();
+    let server = Server::start(0, move |path| {
+        log.lock().unwrap().push(path.to_string());
+        match path {
+            "/article.html" => Reply::of("text/html", ARTICLE),
+            "/models/plane.safetensors" => Reply::of("application/octet-stream", model.clone()),
+            _ => file(folder, path),
+        }
+    })
+    .unwrap();
+    let fetched = |what: &str| asked.lock().unwrap().iter().any(|path| path.contains(what));
+    let browser = Browser::start(WebGpu::Software, &[]);
+    browser.open(&format!("{}article.html", server.url()));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(fetched("/embed.html"), "the figure itself is there");
+    assert!(
+        !fetched(".wasm") && !fetched(".safetensors"),
+        "fetched before it can be seen: {:?}",
+        asked.lock().unwrap()
+    );
+
+    browser.run("document.getElementById('figure').scrollIntoView()");
+    browser.wait_for("running figure", &format!("(await {STEPS}) > 10"));
+    let picture = browser.picture_of("#figure");
+    assert!(colours(&picture) > 8, "the figure shows {} colours", colours(&picture));
+
+    browser.run("scrollTo(0, 0)");
+    // The browser tells the figure with the next frames that it is off screen.
+    std::thread::sleep(Duration::from_millis(500));
+    let steps = || browser.run(&format!("return await {STEPS}")).as_u64().unwrap();
+    let paused = steps();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(steps(), paused, "steps off screen");
+    browser.run("document.getElementById('figure').scrollIntoView()");
+    browser.wait_for("going on", &format!("(await {STEPS}) > {paused}"));
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_figure_without_webgpu_and_one_with_a_bad_model() {
+    let server = page::serve();
+    let name = &models::shipped()[0].0;
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}embed.html?model=models/{name}&play=1", server.url()));
+    browser.wait_for(
+        "running figure",
+        "window.dualMcmc && (await window.dualMcmc.state().catch(() => ({}))).step > 3",
+    );
+    browser.open(&format!("{}embed.html?model=models/nowhere.safetensors&play=1", server.url()));
+    let text = browser
+        .wait_for("message", "(box => !box.hidden && box.innerText)(document.getElementById('notice'))");
+    assert!(text.as_str().unwrap().contains("404"), "{text}");
+}
+
+#[test]
+fn a_site_is_written_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("site");
+    let left = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let damaged = models::damaged().swap_remove(3);
+    let bad = folder.path().join("bad.safetensors");
+    std::fs::write(&bad, &damaged.bytes).unwrap();
+    let error = xtask::site::write(&bad, &out, None).unwrap_err().to_string().to_lowercase();
+    assert!(error.contains(damaged.says), "{error}");
+    assert_eq!(left(), ["bad.safetensors"], "nothing half-written");
+
+    let good = folder.path().join("good.safetensors");
+    std::fs::write(&good, models::bytes(&models::plane())).unwrap();
+    xtask::site::write(&good, &out, Some("A & B")).unwrap();
+    assert_eq!(left(), ["bad.safetensors", "good.safetensors", "site"]);
+    let listed = xtask::page::list(&out.join("models")).unwrap();
+    assert_eq!(listed, [("good.safetensors".to_string(), "A & B".to_string())]);
+
+    // In a folder below the root, as project pages are.
+    let base = folder.path().to_path_buf();
+    let server = Server::start(0, move |path| file(&base, path)).unwrap();
+    let browser = Browser::start(WebGpu::Off, &[]);
+    for page in ["index.html", "embed.html"] {
+        browser.open(&format!("{}site/{page}?play=0", server.url()));
+        let state = "window.dualMcmc && await window.dualMcmc.state().catch(() => null)";
+        let state = browser.wait_for(&format!("running model on {page}"), state);
+        assert_eq!(state["model"], "models/good.safetensors", "{page}");
+        assert_eq!(browser.errors(), Vec::<String>::new(), "{page}");
+    }
+    browser.open(&format!("{}site/example/index.html", server.url()));
+    let inside = "(w => w.dualMcmc ? w.dualMcmc.state().then(s => s.model, () => null) : null)(document.querySelector('iframe').contentWindow)";
+    let model = browser.wait_for("running example", &format!("await {inside}"));
+    assert_eq!(model, "models/good.safetensors");
+
+    // Again over the earlier site, and never over anything else.
+    xtask::site::write(&good, &out, Some("Again")).unwrap();
+    assert_eq!(xtask::page::list(&out.join("models")).unwrap()[0].1, "Again");
+    let error = xtask::site::write(&good, folder.path(), None).unwrap_err().to_string();
+    assert!(error.contains("no site"), "{error}");
+}

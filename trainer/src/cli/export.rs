@@ -1,0 +1,79 @@
+//! `dual-mcmc export`.
+
+use crate::data::{Dataset, atomic};
+use crate::run::directory::RunDirectory;
+use crate::run::{checkpoint, model_file, train};
+use crate::teaching::Teacher;
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use dual_mcmc::executor::Executor;
+use dual_mcmc::model::Precision;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The folder of a run
+    #[arg(value_name = "RUN_DIR")]
+    run: PathBuf,
+    /// The model to write
+    #[arg(long, value_name = "MODEL")]
+    out: PathBuf,
+    /// Store the weights in 16 bits
+    #[arg(long)]
+    f16: bool,
+    /// Which checkpoint
+    #[arg(long, value_enum, default_value_t = Which::Last)]
+    checkpoint: Which,
+    /// Licence of the weights [default: that of the run's own model]
+    #[arg(long, value_name = "TEXT")]
+    license: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// The latest
+    Last,
+    /// The one that measured best
+    Best,
+}
+
+impl Export {
+    pub fn run(self) -> Result<()> {
+        let directory = RunDirectory::new(&self.run);
+        let (recipe, origin) = directory.open()?;
+        atomic::check_writable(&self.out)?;
+        let path = match self.checkpoint {
+            Which::Last => directory.last(),
+            Which::Best => directory.best(),
+        };
+        ensure!(path.exists(), "{} has no such checkpoint yet", self.run.display());
+        let (summary, record) = checkpoint::read(&path)?;
+        let data = Dataset::load(&recipe.data.set, recipe.data_shape(), recipe.data.count)?;
+        let executor = Executor::cpu();
+        let device = burn::tensor::Device::flex();
+        let mut teacher = Teacher::new(&recipe, &device, executor.clone(), origin.seed)?;
+        teacher.restore(&record).with_context(|| path.display().to_string())?;
+        let mut model = teacher.model()?;
+        train::describe(&mut model, &recipe, &data, &executor)?;
+        let provenance = &mut model.provenance;
+        provenance.iterations = summary.iteration;
+        provenance.seed = origin.seed;
+        provenance.metrics.insert("training_seconds".into(), summary.seconds.round());
+        // What the finished run knows of the same iteration holds for its export too.
+        let own = directory.model().exists().then(|| model_file::read(&directory.model())).transpose()?;
+        provenance.license = "unspecified".into();
+        if let Some(own) = own {
+            provenance.license = own.provenance.license;
+            if own.provenance.iterations == summary.iteration {
+                provenance.metrics = own.provenance.metrics;
+            }
+        }
+        if let Some(license) = self.license {
+            provenance.license = license;
+        }
+        let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
+        model_file::write(&self.out, &model, precision)?;
+        println!("the model after {} iterations: {}", summary.iteration, self.out.display());
+        Ok(())
+    }
+}

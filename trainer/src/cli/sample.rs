@@ -1,0 +1,132 @@
+//! `dual-mcmc sample`.
+
+use super::arguments::{ChainOptions, Device, Output, count};
+use crate::data::{atomic, npy};
+use crate::run::chains::{Sampling, Start};
+use crate::run::pictures::{self, Panel};
+use crate::run::{device, model_file};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use dual_mcmc::chain::Langevin;
+use dual_mcmc::model::Model;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct Sample {
+    /// The model, a .safetensors file
+    model: PathBuf,
+    /// An .npy array [N, C, H, W] or [N, D], or a .png picture
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Number of samples
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count)]
+    count: usize,
+    /// Energy of every chain before each step and after the last, as CSV
+    #[arg(long, value_name = "FILE.csv")]
+    trace: Option<PathBuf>,
+    /// Where the chains start
+    #[arg(long, value_enum, default_value_t = Init::Generator, help_heading = "Chain")]
+    init: Init,
+    #[command(flatten)]
+    chain: ChainOptions,
+    #[command(flatten)]
+    device: Device,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Init {
+    /// The generator's samples; with --steps 0 they are the result
+    Generator,
+    /// Standard normal for vectors, uniform in [-1, 1] for images
+    Noise,
+}
+
+impl Sample {
+    pub fn run(self) -> Result<()> {
+        let model = model_file::read(&self.model)?;
+        let shape = model.data_shape();
+        let out = Output::new(&self.out, &shape)?;
+        if let Some(trace) = &self.trace {
+            atomic::check_writable(trace)?;
+        }
+        let sampling = self.sampling(&model)?;
+        let executor = device::executor(self.device.device)?;
+        eprintln!(
+            "{} samples, {} steps of size {} with noise {} (temperature {:.3e}) on {}",
+            sampling.count,
+            sampling.steps,
+            sampling.langevin.step_size,
+            sampling.langevin.noise,
+            sampling.langevin.temperature(),
+            executor.name()
+        );
+        let sampled = sampling.run(&model, &executor, self.trace.is_some())?;
+        if let Some(trace) = &self.trace {
+            write_trace(trace, "energy", &sampled.trace)?;
+        }
+        match out {
+            Output::Npy(path) => npy::write(&path, &[&[sampling.count], &shape[..]].concat(), &sampled.end),
+            Output::Png(path) => {
+                let panel = Panel { values: &sampled.end, shape: &shape };
+                pictures::write(&path, &pictures::side_by_side(&[panel]))
+            }
+        }
+    }
+
+    /// The model's chain with the changes that the options make.
+    fn sampling(&self, model: &Model) -> Result<Sampling> {
+        let start = match self.init {
+            Init::Generator => Start::Generator,
+            Init::Noise => Start::Noise,
+        };
+        let ChainOptions { steps, step_size, noise, seed } = self.chain;
+        let recommended = Sampling::recommended(model, self.count, seed);
+        let base = match (recommended, steps, step_size, noise) {
+            (Ok(recommended), ..) => recommended,
+            // A model without a chain of its own: all of it must come from the options.
+            (Err(_), Some(steps), Some(s), Some(n)) => {
+                Sampling { count: self.count, start, steps, langevin: Langevin::new(s, n), seed }
+            }
+            // The generator's samples need no chain.
+            (Err(_), Some(0), ..) => {
+                Sampling { count: self.count, start, steps: 0, langevin: Langevin::new(1.0, 0.0), seed }
+            }
+            (Err(error), ..) => return Err(error),
+        };
+        let mut sampling = Sampling { start, steps: steps.unwrap_or(base.steps), ..base };
+        sampling.langevin.step_size = step_size.unwrap_or(base.langevin.step_size);
+        sampling.langevin.noise = noise.unwrap_or(base.langevin.noise);
+        Ok(sampling)
+    }
+}
+
+/// One line for each step and chain.
+pub fn write_trace(path: &Path, what: &str, rows: &[Vec<f32>]) -> Result<()> {
+    atomic::write(path, |file| {
+        let mut lines = || -> std::io::Result<()> {
+            writeln!(file, "step,chain,{what}")?;
+            for (step, row) in rows.iter().enumerate() {
+                for (chain, value) in row.iter().enumerate() {
+                    writeln!(file, "{step},{chain},{value}")?;
+                }
+            }
+            Ok(())
+        };
+        lines().with_context(|| format!("cannot write {}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn traces_are_csv() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        write_trace(&path, "energy", &[vec![1.5, 2.0], vec![-1.0, 0.25]]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "step,chain,energy\n0,0,1.5\n0,1,2\n1,0,-1\n1,1,0.25\n");
+    }
+}

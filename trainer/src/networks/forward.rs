@@ -1,0 +1,188 @@
+//! The forward pass of every layer on burn's tensors.
+
+use super::Taped;
+use super::batch_norm::{EPSILON, Statistics};
+use super::upsampled_conv::upsampled_conv2d;
+use crate::recipe::TrainLayer;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{leaky_relu, relu, silu};
+use burn::tensor::module::{
+    adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv2d, interpolate, linear,
+};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, InterpolateOptions};
+use dual_mcmc::network::Layer;
+
+/// Which statistics batch norms use.
+#[derive(Clone, Copy)]
+pub enum Normalise<'a> {
+    /// Those of the batch itself, differentiated through.
+    Batch,
+    /// These, one for each batch norm.
+    By(&'a [Statistics]),
+}
+
+/// What a forward pass gives.
+pub struct Output {
+    /// `[batch, output elements]`; of an energy with its reference term.
+    pub value: Tensor<2>,
+    /// The batch's statistics at each batch norm; empty where they were given.
+    pub statistics: Vec<Statistics>,
+}
+
+/// An activation: vectors `[B, N]` or images `[B, C, H, W]`.
+enum Value {
+    Vectors(Tensor<2>),
+    Images(Tensor<4>),
+}
+
+impl Value {
+    /// `rows` `[B, elements]` under a layer's shape.
+    fn shaped(rows: Tensor<2>, shape: &[usize]) -> Value {
+        match *shape {
+            [c, h, w] => {
+                let [batch, _] = rows.dims();
+                Value::Images(rows.reshape([batch, c, h, w]))
+            }
+            _ => Value::Vectors(rows),
+        }
+    }
+
+    fn rows(self) -> Tensor<2> {
+        match self {
+            Value::Vectors(x) => x,
+            Value::Images(x) => x.flatten(1, 3),
+        }
+    }
+
+    fn images(self) -> Tensor<4> {
+        match self {
+            Value::Images(x) => x,
+            // Descriptions are checked when the network is made.
+            Value::Vectors(_) => unreachable!("an image layer after a vector"),
+        }
+    }
+}
+
+/// Apply one function to either rank.
+macro_rules! each_rank {
+    ($value:expr, $x:ident => $body:expr) => {
+        match $value {
+            Value::Vectors($x) => Value::Vectors($body),
+            Value::Images($x) => Value::Images($body),
+        }
+    };
+}
+
+impl Taped<'_> {
+    /// Apply the network to `x`, `[batch, input elements]`.
+    pub fn forward(&self, x: Tensor<2>, normalise: Normalise) -> Output {
+        let description = &self.network.description;
+        let mut weights = self.weights.iter();
+        let mut take = || weights.next().cloned().expect("one tensor for every parameter");
+        let mut seen = Vec::new();
+        let mut norms = 0;
+        let mut value = Value::shaped(x.clone(), &description.input);
+        let mut layers = description.layers.iter().peekable();
+        while let Some(layer) = layers.next() {
+            value = match layer {
+                TrainLayer::BatchNorm { .. } => {
+                    let (weight, bias) = (take(), take());
+                    let given = match normalise {
+                        Normalise::Batch => None,
+                        Normalise::By(statistics) => Some(&statistics[norms]),
+                    };
+                    norms += 1;
+                    each_rank!(value, x => normalised(x, weight, bias, given, &mut seen))
+                }
+                TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| is_conv3x3(next)) {
+                    Some(TrainLayer::Plain(conv)) => upsampled(conv, value, &mut take),
+                    _ => plain(&Layer::UpsampleNearest, value, &mut take),
+                },
+                TrainLayer::Plain(layer) => plain(layer, value, &mut take),
+            };
+        }
+        let mut out = value.rows();
+        if let Some(tau) = description.reference {
+            let squares = x.square().sum_dim(1);
+            out = out + squares.mul_scalar(0.5 / (tau * tau));
+        }
+        Output { value: out, statistics: seen }
+    }
+}
+
+fn normalised<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    given: Option<&Statistics>,
+    seen: &mut Vec<Statistics>,
+) -> Tensor<D> {
+    let epsilon = f64::from(EPSILON);
+    if let Some(Statistics { mean, variance }) = given {
+        return batch_norm(x, weight, bias, mean.clone(), variance.clone(), epsilon);
+    }
+    let result = batch_norm_train(x, weight, bias, epsilon);
+    seen.push(Statistics { mean: result.mean.inner(), variance: result.variance.inner() });
+    result.output
+}
+
+fn is_conv3x3(layer: &TrainLayer) -> bool {
+    matches!(layer, TrainLayer::Plain(Layer::Conv2d { kernel: 3, stride: 1, padding: 1, .. }))
+}
+
+/// A 3×3 convolution of the upsampled value.
+fn upsampled(conv: &Layer, value: Value, take: &mut impl FnMut() -> Tensor<1>) -> Value {
+    match conv {
+        Layer::Conv2d { in_channels, out_channels, kernel, bias, .. } => {
+            let weight = take().reshape([*out_channels, *in_channels, *kernel, *kernel]);
+            Value::Images(upsampled_conv2d(value.images(), weight, bias.then(take)))
+        }
+        other => plain(other, value, take),
+    }
+}
+
+fn plain(layer: &Layer, value: Value, take: &mut impl FnMut() -> Tensor<1>) -> Value {
+    match layer {
+        Layer::Linear { in_features, out_features, bias } => {
+            let weight = take().reshape([*out_features, *in_features]).transpose();
+            Value::Vectors(linear(value.rows(), weight, bias.then(take)))
+        }
+        Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
+            let weight = take().reshape([*out_channels, *in_channels, *kernel, *kernel]);
+            let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
+            Value::Images(conv2d(value.images(), weight, bias.then(take), options))
+        }
+        Layer::UpsampleNearest => {
+            let x = value.images();
+            let [_, _, h, w] = x.dims();
+            let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([2 * h, 2 * w]);
+            Value::Images(interpolate(x, options))
+        }
+        Layer::AveragePool { kernel } => {
+            let options = AvgPoolOptions::new([*kernel; 2]).with_stride([*kernel; 2]);
+            Value::Images(avg_pool2d(value.images(), options))
+        }
+        Layer::GlobalAveragePool => {
+            let pooled: Tensor<4> = adaptive_avg_pool2d(value.images(), [1, 1]);
+            Value::Vectors(pooled.flatten(1, 3))
+        }
+        Layer::LeakyRelu { slope } => each_rank!(value, x => leaky_relu(x, f64::from(*slope))),
+        Layer::Relu => each_rank!(value, x => relu(x)),
+        Layer::Silu => each_rank!(value, x => silu(x)),
+        Layer::Tanh => each_rank!(value, x => x.tanh()),
+        Layer::Reshape { shape } => Value::shaped(value.rows(), shape),
+        Layer::Flatten => Value::Vectors(value.rows()),
+        Layer::ScaleShift { channels } => {
+            let (scale, shift) = (take(), take());
+            match value {
+                Value::Vectors(x) => {
+                    Value::Vectors(x * scale.reshape([1, *channels]) + shift.reshape([1, *channels]))
+                }
+                Value::Images(x) => {
+                    let per_channel = |t: Tensor<1>| t.reshape([1, *channels, 1, 1]);
+                    Value::Images(x * per_channel(scale) + per_channel(shift))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The recipe: everything that a training run is, as one TOML file.
+//!
+//! A recipe names the data, describes the three networks, sets both chains, the loss weights, the
+//! optimisers and the schedule. Unknown keys are errors, so that a misspelt setting is never
+//! silently a default. Where a default exists it is the paper's or the authors' code's.
+
+mod check;
+mod network;
+mod overrides;
+
+pub use network::{BatchNormWeight, Initialisation, TrainLayer, TrainNetwork};
+
+use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
+use dual_mcmc::model::ChainDefaults;
+use serde::{Deserialize, Serialize};
+
+/// One training recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the recipe, for titles and reports.
+    pub name: String,
+    /// What is learned from.
+    pub data: Data,
+    /// E_θ: data → `[1]`.
+    pub energy: TrainNetwork,
+    /// g_φ: `[latent]` → data.
+    pub generator: TrainNetwork,
+    /// q_ψ: data → `[2·latent]`, means then log-variances.
+    pub encoder: TrainNetwork,
+    /// The x-chain of the training iteration.
+    pub x_chain: XChain,
+    /// The z-chain of the training iteration.
+    pub z_chain: ZChain,
+    /// Loss weights and negatives.
+    pub teaching: Teaching,
+    /// One optimiser for each network.
+    pub optimiser: Optimisers,
+    /// Length of the run and its learning rates.
+    pub schedule: Schedule,
+    /// Averages of weights.
+    #[serde(default)]
+    pub ema: Ema,
+    /// The x-chain that the exported model recommends; the training one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_chain: Option<XChain>,
+    /// How the model is folded for export.
+    #[serde(default)]
+    pub export: Export,
+}
+
+/// What is learned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Name of the data set: `ring`, `moons`, `spiral`, `checkerboard`, `mnist`, `fashion-mnist`,
+    /// `cifar10`, or what `--data` names.
+    pub set: String,
+    /// Standard deviation of Gaussian noise added to every batch.
+    #[serde(default)]
+    pub noise: f32,
+    /// How many points are drawn of a synthetic set; the program's default where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+}
+
+/// A Langevin chain on the energy: x ← x - (s²/2) ∇ₓE(x) + n ε.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XChain {
+    /// Number of steps K_x.
+    pub steps: u32,
+    /// Step size s_x.
+    pub step_size: f32,
+    /// Noise n_x.
+    pub noise: f32,
+    /// Clamp every element of the gradient to [-c, c].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clamp: Option<f32>,
+    /// Clamp every element of the state to this range after each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_clamp: Option<[f32; 2]>,
+}
+
+impl XChain {
+    /// The chain as the executors take it.
+    pub fn settings(&self) -> XChainSettings {
+        let Self { steps, step_size, noise, gradient_clamp, range_clamp } = *self;
+        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp } }
+    }
+
+    /// The temperature T = (n_x/s_x)² of the energy's law exp(-E/T).
+    pub fn temperature(&self) -> f32 {
+        self.settings().langevin.temperature()
+    }
+}
+
+/// A Langevin chain on the generator's posterior:
+/// z ← z - (s²/2) ∇_z[ ‖g(z) - x‖²/σ² + ‖z‖²/2 ] + n ε.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZChain {
+    /// Number of steps K_z.
+    pub steps: u32,
+    /// Step size s_z.
+    pub step_size: f32,
+    /// Noise n_z.
+    pub noise: f32,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
+    /// Clamp every element of the gradient to [-c, c].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clamp: Option<f32>,
+    /// Clamp every element of the state to this range after each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_clamp: Option<[f32; 2]>,
+    /// Where the chain starts.
+    #[serde(default)]
+    pub start: ZStart,
+    /// Which statistics the generator's batch norms use inside the chain.
+    #[serde(default)]
+    pub batch_norm: ChainStatistics,
+}
+
+impl ZChain {
+    /// The chain as the executors take it.
+    pub fn settings(&self) -> ZChainSettings {
+        let Self { steps, step_size, noise, sigma, gradient_clamp, range_clamp, .. } = *self;
+        let langevin = Langevin { step_size, noise, gradient_clamp, range_clamp };
+        ZChainSettings { steps, sigma, langevin }
+    }
+}
+
+/// Where the z-chain of the training iteration starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZStart {
+    /// A sample of q_ψ(z|x), as in the paper.
+    #[default]
+    Encoder,
+    /// The encoder's mean.
+    Mean,
+    /// Prior noise: what Table 4 of the paper compares with.
+    Prior,
+}
+
+/// Which statistics the generator's batch norms use inside the z-chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainStatistics {
+    /// Those of the batch at the chain's start, folded into a scale and shift for the whole chain.
+    #[default]
+    Start,
+    /// Those of the batch at each step, as in the authors' code; differentiated through, in burn.
+    Batch,
+}
+
+/// What the EBM's loss sets against the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Negatives {
+    /// The end points x̃ of the iteration's x-chain (the paper's equation 7).
+    #[default]
+    Chain,
+    /// End points of a second x-chain, from the UPDATED generator on the same z (the authors'
+    /// released recipes).
+    Fresh,
+    /// The updated generator's own output, without a chain.
+    Generator,
+}
+
+/// Loss weights, batch and negatives.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Teaching {
+    /// Samples of data, and of the prior, in one iteration.
+    pub batch: usize,
+    /// λ_data: weight of what data teach the generator and the encoder.
+    #[serde(default = "one")]
+    pub lambda_data: f32,
+    /// λ_ebm: weight of what the EBM teaches the generator.
+    pub lambda_ebm: f32,
+    /// λ_inf: weight of what the generator teaches the encoder.
+    #[serde(default = "tenth")]
+    pub lambda_inf: f32,
+    /// What the EBM's loss sets against the data.
+    #[serde(default)]
+    pub negatives: Negatives,
+    /// α of energy L2: α·mean(E(x)² + E(x̃')²) is added to the gap, inside the 1/T.
+    #[serde(default)]
+    pub energy_l2: f32,
+    /// Replace a share of the EBM's negatives by chains that are carried over between iterations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<Persistent>,
+}
+
+/// Persistent chains.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Persistent {
+    /// Share of the EBM's negatives that come from persistent chains, in [0, 1].
+    pub share: f32,
+    /// Number of chains kept.
+    pub size: usize,
+    /// Share of the drawn chains that restart uniformly in `range`.
+    pub restart: f32,
+    /// Range of every coordinate at a (re)start.
+    pub range: [f32; 2],
+}
+
+/// The three optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimisers {
+    /// Of the energy.
+    pub energy: Optimiser,
+    /// Of the generator.
+    pub generator: Optimiser,
+    /// Of the encoder.
+    pub encoder: Optimiser,
+}
+
+/// Settings of Adam.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimiser {
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// Decay of the first moment.
+    #[serde(default)]
+    pub beta1: f32,
+    /// Decay of the second moment.
+    #[serde(default = "beta2")]
+    pub beta2: f32,
+    /// Added to the root of the second moment.
+    #[serde(default = "epsilon")]
+    pub epsilon: f32,
+    /// L2 penalty, added to the gradient of every parameter (coupled, not AdamW).
+    #[serde(default)]
+    pub weight_decay: f32,
+    /// Largest norm of the network's whole gradient, as the optimiser sees it: for the energy
+    /// that is after the division by T.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f32>,
+}
+
+/// Length of the run, and learning rates over it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Iterations of the whole recipe.
+    pub iterations: u64,
+    /// Fraction of `iterations` at the full rate; after it the rate falls linearly to zero.
+    #[serde(default = "one_f64")]
+    pub constant: f64,
+    /// Multiply the rates by a factor at regular intervals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<Decay>,
+}
+
+/// A factor on the learning rates at regular intervals: `factor^(iteration / every)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decay {
+    /// The factor.
+    pub factor: f64,
+    /// Iterations between two applications: an epoch, where the authors' settings are meant.
+    pub every: u64,
+}
+
+impl Schedule {
+    /// The factor on all learning rates at `iteration`, counted from zero.
+    pub fn factor(&self, iteration: u64) -> f64 {
+        let total = self.iterations as f64;
+        let flat = self.constant * total;
+        let linear = if self.constant >= 1.0 || (iteration as f64) < flat {
+            1.0
+        } else {
+            ((total - iteration as f64) / (total - flat)).max(0.0)
+        };
+        let steps = self.decay.map_or(1.0, |d| d.factor.powf((iteration / d.every.max(1)) as f64));
+        linear * steps
+    }
+}
+
+/// Exponential moving averages.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ema {
+    /// Decay of the generator's average, which the exported model holds; 0 exports the generator
+    /// itself. Early on the decay is min(this, (1 + t)/(10 + t)), so that short runs do not export
+    /// their initial weights.
+    #[serde(default = "ema")]
+    pub generator: f32,
+}
+
+impl Default for Ema {
+    fn default() -> Self {
+        Self { generator: ema() }
+    }
+}
+
+/// How the model is folded for export.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// Batches of prior samples from which the generator's batch-norm statistics are estimated.
+    #[serde(default = "statistics_batches")]
+    pub statistics_batches: u32,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self { statistics_batches: statistics_batches() }
+    }
+}
+
+fn one() -> f32 {
+    1.0
+}
+fn one_f64() -> f64 {
+    1.0
+}
+fn tenth() -> f32 {
+    0.1
+}
+fn beta2() -> f32 {
+    0.9
+}
+fn epsilon() -> f32 {
+    1e-8
+}
+fn ema() -> f32 {
+    0.999
+}
+fn statistics_batches() -> u32 {
+    100
+}
+
+/// What is wrong with a recipe.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RecipeError {
+    /// The text is no TOML, a key is unknown or missing, or a value has another type.
+    #[error("the recipe is not valid at line {line}: {message}")]
+    Text {
+        /// Line in the file, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// As [`RecipeError::Text`], after overrides have been applied.
+    #[error("the recipe is not valid with its overrides: {0}")]
+    Overridden(String),
+    /// An override that cannot be applied.
+    #[error("cannot set {key}: {reason}")]
+    Override {
+        /// The dotted key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A network that does not fit together, or not with the others.
+    #[error("[{section}] {error}")]
+    Network {
+        /// "energy", "generator" or "encoder".
+        section: &'static str,
+        /// What is wrong with it.
+        error: dual_mcmc::network::NetworkError,
+    },
+    /// A value that is impossible.
+    #[error("[{section}] {reason}")]
+    Value {
+        /// The recipe's section.
+        section: &'static str,
+        /// What is wrong, and what is expected.
+        reason: String,
+    },
+}
+
+impl Recipe {
+    /// Read a recipe and check it.
+    ///
+    /// # Errors
+    /// [`RecipeError`] names the line or the section, and what is expected there.
+    pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// Read a recipe with overrides `("a.b", "VALUE")`, and check it. A value is TOML; one that is
+    /// not is taken as a string. Elements of arrays are named by their index.
+    ///
+    /// # Errors
+    /// [`RecipeError`] names the line, the override or the section, and what is expected there.
+    pub fn parse_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, RecipeError> {
+        let line = |error: toml::de::Error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count() + 1;
+            RecipeError::Text { line, message: error.message().replace('\n', " ") }
+        };
+        let recipe: Recipe = if overrides.is_empty() {
+            toml::from_str(text).map_err(line)?
+        } else {
+            let mut table: toml::Table = text.parse().map_err(line)?;
+            for (key, value) in overrides {
+                overrides::set(&mut table, key, value)?;
+            }
+            Recipe::deserialize(table).map_err(|e: toml::de::Error| {
+                RecipeError::Overridden(e.to_string().trim().replace('\n', " "))
+            })?
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML, with every default written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is plain tables and values")
+    }
+
+    /// Shape of one sample of data.
+    pub fn data_shape(&self) -> &[usize] {
+        &self.energy.input
+    }
+
+    /// Latent dimension.
+    pub fn latent(&self) -> usize {
+        self.generator.input.iter().product()
+    }
+
+    /// The chains that the exported model recommends.
+    pub fn chain_defaults(&self) -> ChainDefaults {
+        ChainDefaults {
+            x: Some(self.sample_chain.unwrap_or(self.x_chain).settings()),
+            z: Some(self.z_chain.settings()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

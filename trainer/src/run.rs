@@ -1,0 +1,17 @@
+//! Runs of the trainer, and what is done with their models: everything with files, clocks and
+//! devices that is not argument parsing.
+
+pub mod chains;
+pub mod checkpoint;
+pub mod device;
+pub mod directory;
+pub mod evaluate;
+pub mod frechet;
+pub mod interrupt;
+pub mod landscape;
+pub mod measure;
+pub mod metrics;
+pub mod model_file;
+pub mod pictures;
+pub mod progress;
+pub mod train;

@@ -1,0 +1,95 @@
+//! `evaluate`: how good a model is, as figures.
+
+mod images;
+mod points;
+
+use crate::data::Dataset;
+use anyhow::Result;
+use dual_mcmc::executor::Executor;
+use dual_mcmc::model::Model;
+use dual_mcmc::points::PointSet;
+use serde_json::{Map, Value};
+
+/// What is measured against what, and where.
+pub struct Job<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The data it was made for.
+    pub data: &'a Dataset,
+    /// Where the chains run.
+    pub executor: &'a Executor,
+    /// Samples to draw.
+    pub count: Option<usize>,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// All figures, by name: those of [`points`](PointSet) for a synthetic set, else distances,
+/// displacement, reconstruction errors and energies.
+///
+/// # Errors
+/// If the model lacks a network, its chains diverge, or the executor fails.
+pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
+    match PointSet::from_name(&job.data.name) {
+        Some(set) => points::evaluate(job, set),
+        None => images::evaluate(job),
+    }
+}
+
+/// The figures for people: one a line, nested ones indented, long lists by their ends.
+pub fn table(figures: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    lines(figures, 0, &mut text);
+    text
+}
+
+fn lines(figures: &Map<String, Value>, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    for (name, value) in figures {
+        let name = name.replace('_', " ");
+        match value {
+            Value::Object(inner) => {
+                text.push_str(&format!("{indent}{name}\n"));
+                lines(inner, depth + 1, text);
+            }
+            _ => text.push_str(&format!("{indent}{name:width$} {}\n", plain(value), width = 40 - 2 * depth)),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.is_f64() => format!("{:.4}", n.as_f64().unwrap_or(f64::NAN)),
+        Value::Array(values) if values.len() > 4 => match (values.first(), values.last()) {
+            (Some(first), Some(last)) => format!("{} … {}", plain(first), plain(last)),
+            _ => String::new(),
+        },
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Mean of `values`.
+fn mean(values: impl IntoIterator<Item = f32>) -> f64 {
+    let (sum, n) = values.into_iter().fold((0.0, 0usize), |(sum, n), v| (sum + f64::from(v), n + 1));
+    sum / n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_table_has_a_line_for_each_figure() {
+        let figures = json!({ "samples": 5000, "x_chain": { "distance": 1.25, "trace": [3.0, 2.0, 1.5, 1.0, 0.5] } });
+        let text = table(figures.as_object().unwrap());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].starts_with("samples") && lines[0].ends_with("5000"));
+        assert!(lines[2].starts_with("  distance") && lines[2].ends_with("1.2500"));
+        assert!(lines[3].ends_with("3.0000 … 0.5000"));
+    }
+}

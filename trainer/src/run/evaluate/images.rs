@@ -1,0 +1,93 @@
+//! Figures for images, and for any other data whose truth is known by examples alone.
+
+use super::super::chains::{Reconstructing, Sampling, energies};
+use super::super::frechet::{COMPONENTS, Components};
+use super::{Job, mean};
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+/// Samples where no count is given.
+const COUNT: usize = 5_000;
+
+/// Held-out samples that are reconstructed.
+const RECONSTRUCTED: usize = 512;
+
+pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
+    let count = job.count.unwrap_or(COUNT);
+    let len = job.data.sample_len();
+    let components = Components::fit(job.data);
+    let held_out = job.data.held_out_batch(count);
+    let sampling = Sampling::recommended(job.model, count, job.seed)?;
+    let sampled = sampling.run(job.model, job.executor, true)?;
+
+    let mut figures = Map::new();
+    figures.insert("data".into(), json!(job.data.name));
+    figures.insert("samples".into(), json!(count));
+    figures.insert("x_chain_steps".into(), json!(sampling.steps));
+    figures.insert("temperature".into(), json!(sampling.langevin.temperature()));
+    let name = format!("frechet_{}_components", COMPONENTS.min(len));
+    let distances = json!({
+        "generator": components.distance(&sampled.start)?,
+        "x_chain": components.distance(&sampled.end)?,
+        "floor_of_held_out_data": components.distance(&held_out)?,
+        "held_out_samples": held_out.len() / len,
+    });
+    figures.insert(name, distances);
+    figures.insert("displacement".into(), json!(displacement(&sampled.start, &sampled.end, len)));
+
+    let trace: Vec<f64> = sampled.trace.iter().map(|row| mean(row.iter().copied())).collect();
+    let energy = json!({
+        "held_out_data": spread(energies(job.model, job.executor, &held_out)?),
+        "generator": spread(sampled.trace.first().cloned().unwrap_or_default()),
+        "x_chain": spread(sampled.trace.last().cloned().unwrap_or_default()),
+        "mean_along_the_x_chain": trace,
+    });
+    figures.insert("energy".into(), energy);
+
+    if job.model.encoder.is_some() {
+        figures.insert("reconstruction".into(), reconstruction(job, len)?);
+    }
+    Ok(figures)
+}
+
+/// Error along the z-chain from the encoder's mean.
+fn reconstruction(job: &Job, len: usize) -> Result<Value> {
+    let x = job.data.held_out_batch(RECONSTRUCTED);
+    let chain = Reconstructing::recommended(job.model, job.seed)?;
+    let back = chain.run(job.model, job.executor, &x, None)?;
+    let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();
+    let per_value = |error: Option<&f64>| error.map(|e| e / len as f64);
+    Ok(json!({
+        "samples": x.len() / len,
+        "steps": chain.steps,
+        "mean_squared_error_of_the_encoder": per_value(errors.first()),
+        "mean_squared_error_after_the_z_chain": per_value(errors.last()),
+        "squared_error_along_the_z_chain": errors,
+    }))
+}
+
+/// Mean of ‖x_K - x₀‖/‖x₀‖.
+fn displacement(start: &[f32], end: &[f32], len: usize) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+    mean(start.chunks(len).zip(end.chunks(len)).map(|(a, b)| {
+        norm(&mut a.iter().zip(b).map(|(a, b)| b - a)) / norm(&mut a.iter().copied()).max(f32::MIN_POSITIVE)
+    }))
+}
+
+/// Mean, and the middle nine tenths.
+fn spread(mut energies: Vec<f32>) -> Value {
+    energies.sort_by(f32::total_cmp);
+    let at = |p: f64| energies.get((p * energies.len().saturating_sub(1) as f64).round() as usize);
+    json!({ "mean": mean(energies.iter().copied()), "quantiles_5_50_95": [at(0.05), at(0.5), at(0.95)] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displacement_is_a_share_of_where_the_chain_starts() {
+        let moved = displacement(&[3.0, 4.0, 1.0, 0.0], &[3.0, 4.5, 1.0, 0.3], 2);
+        assert!((moved - 0.2).abs() < 1e-6, "{moved}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Figures for the synthetic sets, whose truth is known.
+
+use super::super::chains::{Sampling, Start};
+use super::super::landscape;
+use super::Job;
+use anyhow::Result;
+use dual_mcmc::points::PointSet;
+use serde_json::{Map, Value, json};
+
+/// Samples where no count is given.
+const COUNT: usize = 4096;
+
+/// Steps of the long chain from the generator, and of the chain from noise.
+const LONG: u32 = 400;
+const FROM_NOISE: u32 = 1000;
+
+/// A sample is good within so many σ of a mode.
+const GOOD: f64 = 3.0;
+
+pub fn evaluate(job: &Job, set: PointSet) -> Result<Map<String, Value>> {
+    let recommended = Sampling::recommended(job.model, job.count.unwrap_or(COUNT), job.seed)?;
+    let judge = |steps, start| -> Result<Value> {
+        let sampling = Sampling { steps, start, ..recommended };
+        Ok(quality(set, &sampling.run(job.model, job.executor, false)?.end))
+    };
+    let temperature = f64::from(recommended.langevin.temperature());
+    let held_out = job.data.held_out_batch(usize::MAX);
+    let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
+    let mut figures = Map::new();
+    figures.insert("data".into(), json!(set.name()));
+    figures.insert("samples".into(), json!(recommended.count));
+    figures.insert("temperature".into(), json!(temperature));
+    figures.insert("truth".into(), quality(set, &held_out));
+    figures.insert("generator".into(), judge(0, Start::Generator)?);
+    figures.insert(
+        format!("x_chain_{}_steps", recommended.steps),
+        judge(recommended.steps, Start::Generator)?,
+    );
+    figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, Start::Generator)?);
+    figures.insert(format!("noise_{FROM_NOISE}_steps"), judge(FROM_NOISE, Start::Noise)?);
+    let likelihood = landscape::log_likelihood(job.model, job.executor, temperature, &held_out)?;
+    figures.insert("log_likelihood".into(), json!(likelihood));
+    let count = held_out.len() as f64 / 2.0;
+    figures.insert("log_likelihood_of_the_truth".into(), json!(truth.sum::<f64>() / count));
+    Ok(figures)
+}
+
+/// Share of good samples; share of each mode among the good; their mean squared distance from the
+/// mode in units of its expectation, Dσ² in D dimensions.
+fn quality(set: PointSet, points: &[f32]) -> Value {
+    let points = points.as_chunks::<2>().0;
+    // On the board a sample is good inside a square, up to rounding.
+    let limit = set.blur().map_or(1e-6, |(sigma, _)| GOOD * sigma);
+    let mut modes = vec![0usize; set.modes()];
+    let mut squares = 0.0;
+    for point in points {
+        let nearest = set.nearest(point.map(f64::from));
+        if nearest.distance <= limit {
+            modes[nearest.mode] += 1;
+            squares += nearest.distance.powi(2);
+        }
+    }
+    let good: usize = modes.iter().sum();
+    let smallest = modes.iter().min().copied().unwrap_or(0) as f64 / points.len() as f64;
+    let mut figures = json!({
+        "good_share": good as f64 / points.len() as f64,
+        "smallest_mode": smallest,
+    });
+    if let Some((sigma, dimensions)) = set.blur() {
+        figures["spread"] = json!(squares / good.max(1) as f64 / (f64::from(dimensions) * sigma * sigma));
+    }
+    figures
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use dual_mcmc::noise::{Noise, Stream};
+
+    fn figure(value: &Value, name: &str) -> f64 {
+        value[name].as_f64().unwrap()
+    }
+
+    #[test]
+    fn the_truth_looks_like_the_truth() {
+        let ring = PointSet::Ring.sample(Noise::new(3, Stream::Data), 0, 40_000);
+        let q = quality(PointSet::Ring, &ring);
+        assert!((figure(&q, "good_share") - 0.989).abs() < 0.003);
+        assert!((figure(&q, "spread") - 0.95).abs() < 0.02);
+        assert!(figure(&q, "smallest_mode") > 0.115);
+    }
+
+    #[test]
+    fn points_on_the_modes_have_no_spread_and_one_mode_is_found_out() {
+        let q = quality(PointSet::Ring, &[2.0, 0.0].repeat(10));
+        assert_eq!((figure(&q, "good_share"), figure(&q, "smallest_mode"), figure(&q, "spread")), (1.0, 0.0, 0.0));
+        let q = quality(PointSet::Ring, &[0.0, 0.0, 2.0, 0.1]);
+        assert_eq!(figure(&q, "good_share"), 0.5);
+    }
+}

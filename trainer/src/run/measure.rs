@@ -1,0 +1,68 @@
+//! How good a model is, as one number: what decides which checkpoint is the best.
+
+use super::chains::Sampling;
+use super::frechet::Components;
+use super::landscape;
+use crate::data::Dataset;
+use anyhow::Result;
+use dual_mcmc::executor::Executor;
+use dual_mcmc::model::Model;
+use dual_mcmc::points::PointSet;
+
+/// Samples for a distance during training: enough to tell checkpoints apart.
+const SAMPLES: usize = 512;
+
+/// Measures the models of one run.
+pub enum Measure {
+    /// Exact likelihood of held-out points.
+    Likelihood {
+        /// Held-out points, `[n, 2]`.
+        held_out: Vec<f32>,
+    },
+    /// Fréchet distance of samples after the x-chain.
+    Distance(Box<Components>),
+}
+
+impl Measure {
+    /// What suits `data`. For a distance this fits the components, which takes seconds.
+    pub fn new(data: &Dataset) -> Measure {
+        if PointSet::from_name(&data.name).is_some() {
+            Measure::Likelihood { held_out: data.held_out_batch(2_000) }
+        } else {
+            Measure::Distance(Box::new(Components::fit(data)))
+        }
+    }
+
+    /// Name of the figure in files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Measure::Likelihood { .. } => "log_likelihood",
+            Measure::Distance(_) => "frechet_64_components_512_samples",
+        }
+    }
+
+    /// Measure `model`.
+    ///
+    /// # Errors
+    /// If its chains or energies are not finite, or the executor fails.
+    pub fn of(&self, model: &Model, executor: &Executor, seed: u64) -> Result<f64> {
+        let sampling = Sampling::recommended(model, SAMPLES, seed)?;
+        match self {
+            Measure::Likelihood { held_out } => {
+                let temperature = f64::from(sampling.langevin.temperature());
+                landscape::log_likelihood(model, executor, temperature, held_out)
+            }
+            Measure::Distance(components) => {
+                components.distance(&sampling.run(model, executor, false)?.end)
+            }
+        }
+    }
+
+    /// Whether `new` is better than `old`.
+    pub fn better(&self, new: f64, old: f64) -> bool {
+        match self {
+            Measure::Likelihood { .. } => new > old,
+            Measure::Distance(_) => new < old,
+        }
+    }
+}

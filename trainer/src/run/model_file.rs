@@ -1,0 +1,90 @@
+//! Model files on disk.
+
+use crate::data::atomic;
+use anyhow::{Context, Result, ensure};
+use dual_mcmc::model::{EnergyQuantiles, MAX_FILE, Model, Precision, Weighted};
+use std::path::Path;
+
+/// Probabilities whose energies a model file holds.
+const PROBABILITIES: [f32; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
+
+/// Read a model.
+///
+/// # Errors
+/// If the file is missing, too large, or no valid model.
+pub fn read(path: &Path) -> Result<Model> {
+    let cannot = || format!("cannot read the model {}", path.display());
+    let size = std::fs::metadata(path).with_context(cannot)?.len();
+    ensure!(
+        size <= MAX_FILE as u64,
+        "cannot read the model {}: it holds {size} bytes, at most {MAX_FILE} are accepted",
+        path.display()
+    );
+    let bytes = std::fs::read(path).with_context(cannot)?;
+    Model::from_bytes(&bytes).with_context(cannot)
+}
+
+/// Write a model; the file is there only when it is whole.
+///
+/// # Errors
+/// If the model is not valid, for example after a divergence, or the file cannot be written.
+pub fn write(path: &Path, model: &Model, precision: Precision) -> Result<()> {
+    let bytes = model
+        .to_bytes(precision)
+        .with_context(|| format!("cannot write the model {}", path.display()))?;
+    atomic::write_bytes(path, &bytes)
+}
+
+/// The model's energy, or what to say where there is none.
+///
+/// # Errors
+/// If the file holds no energy.
+pub fn energy(model: &Model) -> Result<&Weighted> {
+    model.energy.as_ref().context("the model has no energy network")
+}
+
+/// The model's generator, or what to say where there is none.
+///
+/// # Errors
+/// If the file holds no generator.
+pub fn generator(model: &Model) -> Result<&Weighted> {
+    model.generator.as_ref().context("the model has no generator network")
+}
+
+/// Quantiles of `energies`, by linear interpolation; `None` without any.
+pub fn quantiles(mut energies: Vec<f32>) -> Option<EnergyQuantiles> {
+    energies.retain(|e| e.is_finite());
+    energies.sort_by(f32::total_cmp);
+    let last = energies.len().checked_sub(1)?;
+    let at = |p: f32| {
+        let place = p * last as f32;
+        let (low, high) = (place.floor() as usize, place.ceil() as usize);
+        let share = place - place.floor();
+        energies[low] + share * (energies[high.min(last)] - energies[low])
+    };
+    Some(EnergyQuantiles { probabilities: PROBABILITIES.to_vec(), energies: PROBABILITIES.map(at).to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate_and_rise() {
+        let q = quantiles((0..=200).rev().map(|i| i as f32).collect()).unwrap();
+        assert_eq!(q.energies, [0.0, 2.0, 10.0, 20.0, 50.0, 100.0, 150.0, 180.0, 190.0, 198.0, 200.0]);
+        assert_eq!(quantiles(vec![3.0]).unwrap().energies, [3.0; 11]);
+        assert_eq!(quantiles(vec![f32::NAN]), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(&path, "not a model").unwrap();
+        let error = format!("{:#}", read(&path).unwrap_err());
+        assert!(error.contains("a.safetensors") && error.contains("safetensors file"), "{error}");
+        assert!(read(&folder.path().join("missing")).is_err());
+    }
+}

@@ -1,0 +1,326 @@
+//! A training run: iterations, checkpoints, pictures, measurements, and what happens when it ends.
+
+use super::chains::{Reconstructing, Sampling, energies};
+use super::checkpoint::{self, Record, Summary};
+use super::device::TrainingDevices;
+use super::directory::{Origin, RunDirectory, version};
+use super::measure::Measure;
+use super::metrics::{self, Lines};
+use super::model_file;
+use super::pictures::{self, Panel};
+use super::progress::{Progress, clock};
+use super::interrupt;
+use crate::data::Dataset;
+use crate::recipe::Recipe;
+use crate::teaching::{Report, Teacher};
+use anyhow::{Context, Result, ensure};
+use dual_mcmc::executor::Executor;
+use dual_mcmc::model::{Model, Precision};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Time between two checkpoints where their distance in iterations is not given.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Divergences that a run goes back from before it gives up.
+const RECOVERIES: u32 = 5;
+
+/// How many lines metrics.jsonl holds at most, about.
+const LOGGED: u64 = 5_000;
+
+/// Images and points in the pictures of a run.
+const SHOWN_IMAGES: usize = 64;
+const SHOWN_POINTS: usize = 2_000;
+
+/// Held-out samples whose energies a model file summarises.
+const HELD_OUT: usize = 10_000;
+
+/// A run to be started or continued.
+pub struct Run {
+    /// Where it is kept.
+    pub directory: RunDirectory,
+    /// What is trained, as resolved.
+    pub recipe: Recipe,
+    /// What from.
+    pub data: Dataset,
+    /// Where.
+    pub devices: TrainingDevices,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Iterations of the whole run, earlier parts of it included.
+    pub total: u64,
+    /// Time after which to stop.
+    pub time: Option<Duration>,
+    /// Iterations between checkpoints; by the clock and the schedule where absent.
+    pub checkpoint_every: Option<u64>,
+    /// Continue the run that is in the directory.
+    pub resume: bool,
+    /// Licence of the weights, for the model file.
+    pub license: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All iterations are done, or the time is up; the model is written.
+    Finished,
+    /// It was interrupted; a checkpoint is written.
+    Interrupted,
+}
+
+impl Run {
+    /// Train.
+    ///
+    /// # Errors
+    /// If files or devices fail, or the run diverges again and again.
+    pub fn train(self) -> Result<End> {
+        let mut session = Session::open(self)?;
+        let end = session.iterate();
+        session.progress.finish();
+        let end = end?;
+        if end == End::Finished {
+            session.finish()?;
+        }
+        Ok(end)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            seed: self.seed,
+            data: self.data.name.clone(),
+            samples: self.data.train_count(),
+            version: version(),
+        }
+    }
+
+    fn executor(&self) -> &Executor {
+        &self.devices.executor
+    }
+}
+
+/// A run in progress.
+struct Session {
+    run: Run,
+    teacher: Teacher,
+    summary: Summary,
+    /// State to go back to after a divergence.
+    good: Record,
+    measure: Measure,
+    metrics: Lines,
+    measurements: Lines,
+    progress: Progress,
+    started: Instant,
+    seconds_before: f64,
+    saved: Instant,
+    latest: Option<Report>,
+}
+
+impl Session {
+    fn open(run: Run) -> Result<Session> {
+        let directory = &run.directory;
+        let mut teacher =
+            Teacher::new(&run.recipe, &run.devices.parameters, run.executor().clone(), run.seed)?;
+        let mut summary = Summary::default();
+        if run.resume {
+            directory.make()?;
+            let (found, record) = checkpoint::read(&directory.last())?;
+            teacher.restore(&record).with_context(|| directory.last().display().to_string())?;
+            summary = found;
+        } else {
+            directory.create(&run.recipe, &run.origin())?;
+        }
+        let iteration = teacher.iteration();
+        let metrics = Lines::open(&directory.metrics(), iteration)?;
+        let measurements = Lines::open(&directory.measurements(), iteration)?;
+        let measure = Measure::new(&run.data);
+        let progress = Progress::new(iteration, run.total);
+        let good = teacher.record()?;
+        let now = Instant::now();
+        let seconds_before = summary.seconds;
+        Ok(Session {
+            run, teacher, summary, good, measure, metrics, measurements, progress,
+            started: now, seconds_before, saved: now, latest: None,
+        })
+    }
+
+    /// Iterate until all is done, the time is up, or someone asks to stop.
+    fn iterate(&mut self) -> Result<End> {
+        let log_every = (self.run.total / LOGGED).max(1);
+        while self.teacher.iteration() < self.run.total {
+            let indices = self.teacher.batch_indices(self.run.data.train_count());
+            let batch = self.run.data.train_batch(indices);
+            let report = self.teacher.step(&batch)?;
+            if !metrics::healthy(&report) {
+                self.recover(&report)?;
+                continue;
+            }
+            let last = report.iteration == self.run.total;
+            if report.iteration.is_multiple_of(log_every) || last {
+                self.metrics.write(&metrics::object(&report, self.seconds()))?;
+            }
+            self.progress.show(&report);
+            self.latest = Some(report);
+            if interrupt::asked() {
+                self.save()?;
+                return Ok(End::Interrupted);
+            }
+            if last || self.run.time.is_some_and(|time| self.started.elapsed() >= time) {
+                break;
+            }
+            if self.due() {
+                self.look_back()?;
+                self.save()?;
+            }
+        }
+        Ok(End::Finished)
+    }
+
+    /// Whether it is time for a checkpoint.
+    fn due(&self) -> bool {
+        let iteration = self.teacher.iteration();
+        match self.run.checkpoint_every {
+            Some(every) => iteration.is_multiple_of(every),
+            None => {
+                let tenth = (self.run.recipe.schedule.iterations / 10).max(1);
+                let soon = self.saved.elapsed() >= CHECKPOINT_INTERVAL / 10;
+                self.saved.elapsed() >= CHECKPOINT_INTERVAL || (soon && iteration.is_multiple_of(tenth))
+            }
+        }
+    }
+
+    /// Measure the model and draw its pictures.
+    fn look_back(&mut self) -> Result<Model> {
+        let iteration = self.teacher.iteration();
+        let model = self.teacher.model()?;
+        let value = self.measure.of(&model, self.run.executor(), self.run.seed)?;
+        self.summary.measure = Some(value);
+        self.measurements.write(&json!({
+            "iteration": iteration, self.measure.name(): value, "seconds": self.seconds(),
+        }))?;
+        self.progress.say(&format!(
+            "iteration {iteration}: {} {value:.3} after {}",
+            self.measure.name().replace('_', " "),
+            clock(self.seconds()),
+        ));
+        self.draw(&model)?;
+        Ok(model)
+    }
+
+    fn draw(&self, model: &Model) -> Result<()> {
+        let shape = &self.run.data.shape;
+        if !Panel::can_draw(shape) {
+            return Ok(());
+        }
+        let name = format!("{:07}.png", self.teacher.iteration());
+        let executor = self.run.executor();
+        let panel = |values| Panel { values, shape };
+        let count = if shape.len() == 1 { SHOWN_POINTS } else { SHOWN_IMAGES };
+        let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, false)?;
+        let path = self.run.directory.samples().join(&name);
+        if shape.len() == 1 {
+            let data = self.run.data.held_out_batch(count);
+            let panels = [panel(&data), panel(&sampled.start), panel(&sampled.end)];
+            return pictures::write(&path, &pictures::side_by_side(&panels));
+        }
+        pictures::write(&path, &pictures::side_by_side(&[panel(&sampled.start), panel(&sampled.end)]))?;
+        let x = self.run.data.held_out_batch(16);
+        let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
+        let path = self.run.directory.reconstructions().join(&name);
+        pictures::write(&path, &pictures::rows(&[panel(&x), panel(&back.guess), panel(&back.end)]))
+    }
+
+    /// Write a checkpoint, and a second one if it is the best so far.
+    fn save(&mut self) -> Result<()> {
+        self.summary.iteration = self.teacher.iteration();
+        self.summary.seconds = self.seconds();
+        self.good = self.teacher.record()?;
+        let new = self.summary.measure;
+        let best = match (new, self.summary.best) {
+            (Some(new), Some(old)) => self.measure.better(new, old),
+            (new, _) => new.is_some(),
+        };
+        if best {
+            self.summary.best = new;
+            checkpoint::write(&self.run.directory.best(), &self.summary, &self.good)?;
+        }
+        checkpoint::write(&self.run.directory.last(), &self.summary, &self.good)?;
+        self.summary.measure = None;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Go back to the last good state with another seed and a lower rate for the energy.
+    fn recover(&mut self, report: &Report) -> Result<()> {
+        self.summary.recoveries += 1;
+        let n = self.summary.recoveries;
+        ensure!(
+            n <= RECOVERIES,
+            "the run has diverged {n} times, now at iteration {}; lower optimiser.energy.rate or x_chain.step_size",
+            report.iteration
+        );
+        self.teacher.restore(&self.good)?;
+        // A seed of its own for each recovery: the same one would lead to the same place.
+        self.teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
+        self.teacher.lower_energy_rate(0.5f64.powi(n as i32));
+        let back = self.teacher.iteration();
+        self.metrics = Lines::open(&self.run.directory.metrics(), back)?;
+        self.progress.say(&format!(
+            "iteration {} diverged (energy gap {:e}); back to iteration {back} with another seed and a lower rate for the energy",
+            report.iteration,
+            report.energy_data - report.energy_model,
+        ));
+        Ok(())
+    }
+
+    /// Measure, save, and write the model.
+    fn finish(&mut self) -> Result<()> {
+        let mut model = self.look_back()?;
+        let measured = self.summary.measure;
+        self.save()?;
+        describe(&mut model, &self.run.recipe, &self.run.data, self.run.executor())?;
+        let provenance = &mut model.provenance;
+        provenance.iterations = self.teacher.iteration();
+        provenance.seed = self.run.seed;
+        provenance.license = self.run.license.clone();
+        let figures = &mut provenance.metrics;
+        figures.insert("training_seconds".into(), self.summary.seconds.round());
+        if let Some(measured) = measured {
+            figures.insert(self.measure.name().into(), measured);
+        }
+        if let Some(report) = &self.latest {
+            figures.insert("energy_gap".into(), f64::from(report.energy_data - report.energy_model));
+            figures.insert("z_chain_error".into(), f64::from(report.z_chain_error[1]));
+            figures.insert("displacement".into(), f64::from(report.displacement));
+        }
+        let path = self.run.directory.model();
+        model_file::write(&path, &model, Precision::F32)?;
+        self.progress.say(&format!(
+            "{} iterations in {}; the model is {}",
+            self.teacher.iteration(),
+            clock(self.seconds()),
+            path.display()
+        ));
+        Ok(())
+    }
+
+    /// Seconds of training, those before a resume included.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// Give a model its quantiles of held-out energies, and what its provenance owes to recipe and data.
+///
+/// # Errors
+/// If the executor fails.
+pub fn describe(model: &mut Model, recipe: &Recipe, data: &Dataset, executor: &Executor) -> Result<()> {
+    let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT))?;
+    model.energy_quantiles = model_file::quantiles(held_out);
+    let mut recipe = recipe.clone();
+    // The set's name: a path on the trainer's machine says nothing to anyone else.
+    recipe.data.set = data.name.clone();
+    model.provenance.data = data.name.clone();
+    model.provenance.recipe = recipe.to_toml();
+    model.provenance.version = version();
+    Ok(())
+}

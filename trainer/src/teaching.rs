@@ -1,0 +1,241 @@
+//! The training iteration of dual-MCMC teaching (Cui & Han, "Learning Energy-based Model via
+//! Dual-MCMC Teaching", NeurIPS 2023), as a library: no files, clocks, threads or printing.
+//!
+//! [`Teacher::step`] is one iteration. What it does, in its order:
+//! 1. both Markov chains ([`chains`]): the x-chain revises the generator's samples x̂ = g(z) into
+//!    x̃ by the energy; the z-chain revises the encoder's guesses z₀ ~ q(z|x) into z̃ by the
+//!    generator's posterior. Their end points are constants: no gradient flows through a chain.
+//! 2. the three losses ([`losses`]) and the three updates: generator, encoder, energy.
+
+mod average;
+pub mod chains;
+mod iteration;
+pub mod losses;
+mod order;
+mod persistent;
+mod record;
+
+pub use iteration::{Gradients, Iteration, Rates, Report};
+
+use crate::networks::{BurnNetwork, DeviceError, Normalise, Role, Statistics, batch_norm, rows};
+use crate::optimiser::NetworkOptimiser;
+use crate::recipe::{Recipe, RecipeError};
+use average::Average;
+use burn::tensor::Device;
+use chains::Chains;
+use dual_mcmc::executor::{Executor, ExecutorError};
+use dual_mcmc::model::{Model, Provenance};
+use dual_mcmc::network::NetworkError;
+use dual_mcmc::noise::{Noise, Stream};
+use persistent::PersistentChains;
+
+/// Why teaching could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TeachingError {
+    /// The recipe does not fit together.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A network does not fit together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The chains' executor failed.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// The training device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A batch of another size.
+    #[error("a batch holds {expected} numbers (batch × data), not {found}")]
+    Batch {
+        /// Numbers expected.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// A checkpoint that is damaged, or of another recipe.
+    #[error("the checkpoint does not fit this recipe: {0}")]
+    Checkpoint(String),
+}
+
+/// The three networks.
+#[derive(Clone, Debug)]
+pub struct Networks {
+    /// E_θ.
+    pub energy: BurnNetwork,
+    /// g_φ.
+    pub generator: BurnNetwork,
+    /// q_ψ.
+    pub encoder: BurnNetwork,
+}
+
+/// One optimiser for each network.
+struct Optimisers {
+    energy: NetworkOptimiser,
+    generator: NetworkOptimiser,
+    encoder: NetworkOptimiser,
+}
+
+/// A recipe in progress: networks, optimisers, averages, chains and counters.
+pub struct Teacher {
+    recipe: Recipe,
+    device: Device,
+    seed: u64,
+    iteration: u64,
+    /// Product of all [`Teacher::lower_energy_rate`].
+    energy_rate_factor: f64,
+    networks: Networks,
+    optimisers: Optimisers,
+    /// Of the generator's parameters, unless the recipe turns it off.
+    average: Option<Average>,
+    chains: Chains,
+    persistent: Option<PersistentChains>,
+}
+
+impl Teacher {
+    /// Start `recipe`. Parameters live on `device`, the chains run on `executor`. Everything
+    /// random comes from `seed`.
+    ///
+    /// # Errors
+    /// If the recipe does not pass its checks, or the executor cannot hold its networks.
+    pub fn new(
+        recipe: &Recipe,
+        device: &Device,
+        executor: Executor,
+        seed: u64,
+    ) -> Result<Teacher, TeachingError> {
+        recipe.check()?;
+        let network = |description, role| BurnNetwork::new(description, role, seed, device);
+        let networks = Networks {
+            energy: network(&recipe.energy, Role::Energy)?,
+            generator: network(&recipe.generator, Role::Generator)?,
+            encoder: network(&recipe.encoder, Role::Encoder)?,
+        };
+        let optimisers = Optimisers {
+            energy: NetworkOptimiser::new(&recipe.optimiser.energy),
+            generator: NetworkOptimiser::new(&recipe.optimiser.generator),
+            encoder: NetworkOptimiser::new(&recipe.optimiser.encoder),
+        };
+        let ema = recipe.ema.generator;
+        let average = (ema > 0.0).then(|| Average::new(ema, networks.generator.parameters()));
+        let persistent = recipe.teaching.persistent.as_ref().map(|settings| {
+            let len = recipe.data_shape().iter().product();
+            PersistentChains::new(settings, recipe.teaching.batch, len, seed)
+        });
+        let chains = Chains::new(recipe, &networks, &executor, seed)?;
+        Ok(Teacher {
+            recipe: recipe.clone(),
+            device: device.clone(),
+            seed,
+            iteration: 0,
+            energy_rate_factor: 1.0,
+            networks,
+            optimisers,
+            average,
+            chains,
+            persistent,
+        })
+    }
+
+    /// Iterations done.
+    pub fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    /// The recipe in progress.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The seed of everything random.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The three networks.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// The three networks, to start from other weights.
+    pub fn networks_mut(&mut self) -> &mut Networks {
+        &mut self.networks
+    }
+
+    /// Count on from `iteration`, for weights that come from elsewhere.
+    pub fn set_iteration(&mut self, iteration: u64) {
+        self.iteration = iteration;
+    }
+
+    /// Go on with other random numbers: what to do, together with
+    /// [`Teacher::lower_energy_rate`], after going back from a divergence, which would otherwise
+    /// repeat itself.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.chains.reseed(seed);
+    }
+
+    /// Multiply the energy's learning rate, now and for the rest of the run.
+    pub fn lower_energy_rate(&mut self, factor: f64) {
+        self.energy_rate_factor *= factor;
+    }
+
+    /// Which rows of a data set of `data_len` rows make the batch of this iteration: a pure
+    /// function of seed and iteration. The data are shuffled anew each epoch, and a last batch
+    /// that would be short is dropped. (A set smaller than one batch is repeated within it.)
+    ///
+    /// # Panics
+    /// If `data_len` is zero.
+    pub fn batch_indices(&self, data_len: usize) -> Vec<usize> {
+        order::batch_indices(self.seed, self.iteration, self.recipe.teaching.batch, data_len)
+    }
+
+    /// One whole iteration on a batch of data, `[batch, data]`.
+    ///
+    /// # Errors
+    /// If the batch has another size, or a device fails.
+    pub fn step(&mut self, data: &[f32]) -> Result<Report, TeachingError> {
+        Ok(pollster::block_on(self.iterate(data, Gradients::Drop))?.report)
+    }
+
+    /// The model as it stands: the generator's average with batch-norm statistics estimated anew
+    /// on prior samples, the energy, the encoder, and the recipe's chains. Quantiles and provenance
+    /// are left to the caller.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn model(&mut self) -> Result<Model, TeachingError> {
+        let Networks { energy, generator, encoder } = &self.networks;
+        let parameters = match &self.average {
+            Some(average) => average.values(),
+            None => generator.parameters(),
+        };
+        let statistics = self.prior_statistics(parameters);
+        Ok(Model {
+            energy: Some(energy.fold(&[])?),
+            generator: Some(generator.fold_with(parameters, &statistics)?),
+            encoder: Some(encoder.fold(encoder.running())?),
+            chains: self.recipe.chain_defaults(),
+            energy_quantiles: None,
+            provenance: Provenance::default(),
+        })
+    }
+
+    /// Statistics of the generator's batch norms over many batches of prior samples. Running ones
+    /// would lag behind the weights, and an average's parameters have none.
+    fn prior_statistics(&self, parameters: &[burn::tensor::Tensor<1>]) -> Vec<Statistics> {
+        let generator = &self.networks.generator;
+        if !generator.has_batch_norm() {
+            return Vec::new();
+        }
+        let tape = generator.constant_with(parameters);
+        let noise = Noise::new(self.seed, Stream::Prior);
+        let (batch, latent) = (self.recipe.teaching.batch, self.recipe.latent());
+        let mut pooled = batch_norm::Pooled::default();
+        for k in 0..self.recipe.export.statistics_batches {
+            // From the end of the step counter, which no iteration reaches.
+            let z = noise.normal_rows(0, batch, latent, u32::MAX - k);
+            pooled.add(&tape.forward(rows(&z, latent, &self.device), Normalise::Batch).statistics);
+        }
+        pooled.statistics()
+    }
+}

@@ -1,0 +1,422 @@
+//! The program as a user meets it: a small run from start to finish, and what it says when
+//! something is wrong.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for each test, and the program to run in it.
+struct Lab {
+    folder: tempfile::TempDir,
+}
+
+fn recipes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes")
+}
+
+impl Lab {
+    fn new() -> Lab {
+        Lab { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dual-mcmc"));
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            // Neither what this machine has fetched nor its graphics card is part of a test.
+            .env("DUAL_MCMC_DATA", self.path("no-data"));
+        command
+    }
+
+    /// Run a line that must succeed; its stderr.
+    fn run(&self, line: &str) -> String {
+        let output = self.command(line).output().unwrap();
+        let stderr = text(&output);
+        assert!(output.status.success(), "{line}: {stderr}");
+        stderr
+    }
+
+    /// Run a line that must fail with a message that holds `expected`, in one or two lines, and
+    /// leave nothing behind.
+    fn fails(&self, line: &str, expected: &str) {
+        let before = self.files();
+        let output = self.command(line).output().unwrap();
+        check_failure(line, &output, expected);
+        assert_eq!(self.files(), before, "{line}: files were left behind");
+    }
+
+    /// A short run of the ring.
+    fn train(&self, options: &str) -> String {
+        let recipe = recipes().join("ring.toml");
+        self.run(&format!(
+            "train {} --device cpu --set x_chain.steps=5 {options}",
+            recipe.display()
+        ))
+    }
+
+    /// All files below the folder.
+    fn files(&self) -> Vec<PathBuf> {
+        fn below(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { below(&path, found) } else { found.push(path) }
+            }
+        }
+        let mut found = Vec::new();
+        below(self.folder.path(), &mut found);
+        found.sort();
+        found
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn check_failure(line: &str, output: &Output, expected: &str) {
+    let stderr = text(output);
+    assert!(!output.status.success(), "{line} must fail: {stderr}");
+    assert!(output.status.code().is_some(), "{line} was killed: {stderr}");
+    assert!(stderr.contains(expected), "{line}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{line}: {stderr}");
+    assert!((1..=2).contains(&stderr.trim_end().lines().count()), "{line}: {stderr}");
+}
+
+fn array(path: &Path) -> (Vec<u64>, Vec<f32>) {
+    let npy = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
+    (npy.shape().to_vec(), npy.into_vec().unwrap())
+}
+
+fn write_array(path: &Path, shape: &[usize], values: &[f32]) {
+    dual_mcmc_trainer::data::npy::write(path, shape, values).unwrap();
+}
+
+/// Everything that the metrics say but the clock.
+fn metrics(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &mut lines {
+        line.as_object_mut().unwrap().remove("seconds");
+    }
+    lines
+}
+
+#[test]
+fn a_run_from_training_to_its_samples() {
+    let lab = Lab::new();
+    let said = lab.train("--out run --steps 6 --seed 3 --license CC0 --checkpoint-every 3");
+    assert!(said.contains("CPU"), "it says where it runs: {said}");
+    for file in ["recipe.toml", "metrics.jsonl", "model.safetensors", "checkpoints/last.tar", "checkpoints/best.tar"] {
+        assert!(lab.path("run").join(file).is_file(), "{file}");
+    }
+    assert!(lab.path("run/samples/0000003.png").is_file() && lab.path("run/samples/0000006.png").is_file());
+    let lines = metrics(&lab.path("run/metrics.jsonl"));
+    let iterations: Vec<u64> = lines.iter().map(|line| line["iteration"].as_u64().unwrap()).collect();
+    assert_eq!(iterations, [1, 2, 3, 4, 5, 6]);
+
+    // The model and what it knows of itself.
+    let bytes = std::fs::read(lab.path("run/model.safetensors")).unwrap();
+    let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
+    let provenance = &model.provenance;
+    assert_eq!((provenance.data.as_str(), provenance.iterations, provenance.seed), ("ring", 6, 3));
+    assert_eq!(provenance.license, "CC0");
+    assert!(provenance.metrics.contains_key("log_likelihood"));
+    assert!(provenance.recipe.contains("name = \"ring\""));
+    assert_eq!(model.chains.x.unwrap().steps, 5, "an override reaches the model");
+    assert!(model.energy_quantiles.is_some());
+
+    // Samples: the generator's own, and the chain's from them; one seed, one result.
+    lab.run("sample run/model.safetensors --out g.npy --count 50 --steps 0 --device cpu");
+    lab.run("sample run/model.safetensors --out x.npy --count 50 --device cpu --trace t.csv");
+    lab.run("sample run/model.safetensors --out y.npy --count 50 --device cpu");
+    lab.run("sample run/model.safetensors --out z.npy --count 50 --device cpu --seed 1");
+    let (shape, generated) = array(&lab.path("g.npy"));
+    assert_eq!(shape, [50, 2]);
+    let refined = array(&lab.path("x.npy")).1;
+    assert_ne!(generated, refined);
+    assert_eq!(refined, array(&lab.path("y.npy")).1);
+    assert_ne!(refined, array(&lab.path("z.npy")).1);
+    let trace = std::fs::read_to_string(lab.path("t.csv")).unwrap();
+    assert_eq!(trace.lines().count(), 1 + 6 * 50);
+
+    // Energies: those that the trace ends with, and gradients that agree with their differences.
+    lab.run("energy run/model.safetensors --input x.npy --out e.npy --gradient dx.npy --device cpu");
+    let (shape, energies) = array(&lab.path("e.npy"));
+    assert_eq!(shape, [50]);
+    let last: Vec<f32> = trace.lines().rev().take(50).map(|l| l.rsplit(',').next().unwrap().parse().unwrap()).collect();
+    for (energy, traced) in energies.iter().zip(last.iter().rev()) {
+        assert!((energy - traced).abs() < 1e-4 * traced.abs().max(1.0), "{energy} {traced}");
+    }
+    let gradient = array(&lab.path("dx.npy")).1;
+    let h = 1e-2;
+    let moved: Vec<f32> = refined.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x + h } else { *x }).collect();
+    write_array(&lab.path("moved.npy"), &[50, 2], &moved);
+    lab.run("energy run/model.safetensors --input moved.npy --out moved-e.npy --device cpu");
+    for (i, energy) in array(&lab.path("moved-e.npy")).1.iter().enumerate() {
+        let difference = (energy - energies[i]) / h;
+        assert!((difference - gradient[2 * i]).abs() < 0.05 * gradient[2 * i].abs().max(1.0));
+    }
+
+    // Reconstructions, pictures, figures.
+    lab.run("reconstruct run/model.safetensors --input x.npy --out r.npy --device cpu --trace r.csv");
+    assert_eq!(array(&lab.path("r.npy")).0, [50, 2]);
+    lab.run("sample run/model.safetensors --out s.png --device cpu");
+    assert!(image::open(lab.path("s.png")).is_ok());
+
+    // The same weights at half the size.
+    lab.run("export run --out half.safetensors --f16");
+    let half = std::fs::read(lab.path("half.safetensors")).unwrap();
+    let exported = dual_mcmc::model::Model::from_bytes(&half).unwrap();
+    assert!(half.len() < bytes.len() * 2 / 3);
+    assert_eq!(exported.provenance.license, "CC0");
+    assert_eq!(exported.provenance.metrics, provenance.metrics);
+    let (a, b) = (&exported.energy.unwrap().weights, &model.energy.unwrap().weights);
+    assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-3 * b.abs().max(1e-3)));
+}
+
+#[test]
+fn a_resumed_run_is_the_run_that_was_never_interrupted() {
+    let lab = Lab::new();
+    lab.train("--out whole --steps 8 --checkpoint-every 4");
+    lab.train("--out parts --steps 4");
+    let recipe = recipes().join("ring.toml");
+    let started = format!("train {} --device cpu --set x_chain.steps=5", recipe.display());
+    let before = std::fs::read(lab.path("parts/checkpoints/last.tar")).unwrap();
+    lab.fails(&format!("{started} --out parts --steps 8"), "--resume");
+    lab.fails(&format!("{started} --out parts --resume --seed 9"), "seed 0");
+    lab.fails(&format!("{started} --out parts --resume --set teaching.batch=9"), "other settings");
+    lab.fails(&format!("{started} --out other --resume"), "holds no run");
+    assert_eq!(std::fs::read(lab.path("parts/checkpoints/last.tar")).unwrap(), before);
+
+    lab.train("--out parts --steps 8 --resume");
+    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("parts/metrics.jsonl")));
+    let model = |run: &str| {
+        let bytes = std::fs::read(lab.path(run).join("model.safetensors")).unwrap();
+        let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
+        (model.energy, model.generator, model.encoder, model.energy_quantiles)
+    };
+    assert_eq!(model("whole"), model("parts"));
+
+    // A damaged checkpoint is named, and nothing is trained on top of it.
+    let checkpoint = lab.path("parts/checkpoints/last.tar");
+    let mut bytes = std::fs::read(&checkpoint).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&checkpoint, bytes).unwrap();
+    let line = format!("{started} --out parts --steps 9 --resume");
+    let output = lab.command(&line).output().unwrap();
+    let stderr = text(&output);
+    assert!(!output.status.success() && stderr.contains("last.tar") && !stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn time_and_interrupts_end_a_run_with_a_checkpoint() {
+    let lab = Lab::new();
+    lab.train("--out run --minutes 0.02");
+    let done = metrics(&lab.path("run/metrics.jsonl")).len();
+    assert!((1..3000).contains(&done), "{done}");
+    assert!(lab.path("run/model.safetensors").is_file());
+
+    #[cfg(unix)]
+    {
+        let recipe = recipes().join("ring.toml");
+        let mut child = lab
+            .command(&format!("train {} --device cpu --out long", recipe.display()))
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let metrics = lab.path("long/metrics.jsonl");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while std::fs::metadata(&metrics).map_or(0, |m| m.len()) == 0 {
+            assert!(std::time::Instant::now() < deadline, "no iteration in two minutes");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = child.wait().unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+        assert_eq!(status.code(), Some(130), "{said}");
+        assert!(said.contains("--resume"), "{said}");
+        assert!(lab.path("long/checkpoints/last.tar").is_file());
+        assert!(!lab.path("long/model.safetensors").exists());
+    }
+}
+
+#[test]
+fn wrong_recipes_are_refused_before_anything_starts() {
+    let lab = Lab::new();
+    let ring = std::fs::read_to_string(recipes().join("ring.toml")).unwrap();
+    lab.write("unknown.toml", ring.replace("lambda_inf", "lambda_info"));
+    lab.write("shapes.toml", ring.replacen("in_features = 128", "in_features = 127", 1));
+    lab.write("negative.toml", ring.replace("batch = 256", "batch = -256"));
+    lab.write("broken.toml", "name = ");
+    for (line, expected) in [
+        ("train unknown.toml", "lambda_info"),
+        ("train shapes.toml", "[energy] layer"),
+        ("train negative.toml", "-256"),
+        ("train broken.toml", "broken.toml"),
+        ("train missing.toml", "missing.toml"),
+        ("train . --device cpu", "cannot read the recipe"),
+    ] {
+        lab.fails(line, expected);
+    }
+    let recipe = recipes().join("ring.toml");
+    let ring = format!("train {}", recipe.display());
+    lab.fails(&format!("{ring} --set teaching.batch=0"), "[teaching] batch");
+    lab.fails(&format!("{ring} --set nonsense.key=1"), "nonsense");
+    lab.fails(&format!("{ring} --data spirals"), "spirals");
+    lab.fails(&format!("{ring} --data mnist"), "data fetch mnist");
+}
+
+#[test]
+fn missing_and_damaged_data_are_refused() {
+    let lab = Lab::new();
+    let fashion = recipes().join("fashion-mnist.toml");
+    lab.fails(&format!("train {} --device cpu", fashion.display()), "data fetch fashion-mnist");
+
+    let train = |data: &str| format!("train {} --device cpu --data {data}", recipes().join("ring.toml").display());
+    lab.write("text.npy", "no array");
+    lab.fails(&train("text.npy"), "no .npy file");
+    write_array(&lab.path("shape.npy"), &[20, 3], &[0.0; 60]);
+    lab.fails(&train("shape.npy"), "[3]");
+    write_array(&lab.path("few.npy"), &[4, 2], &[0.0; 8]);
+    lab.fails(&train("few.npy"), "too few");
+    let whole = std::fs::read(lab.path("shape.npy")).unwrap();
+    lab.write("short.npy", &whole[..whole.len() - 9]);
+    lab.fails(&train("short.npy"), "short.npy");
+
+    std::fs::create_dir(lab.path("idx")).unwrap();
+    lab.write("idx/train-images-idx3-ubyte", [0, 0, 8, 3, 0, 0]);
+    let line = format!("train {} --device cpu --data idx", fashion.display());
+    lab.fails(&line, "damaged");
+
+    // A fetched set with one wrong byte.
+    std::fs::create_dir_all(lab.path("no-data/mnist")).unwrap();
+    lab.write("no-data/mnist/train-images-idx3-ubyte", [0; 100]);
+    lab.fails(&format!("train {} --device cpu", recipes().join("mnist.toml").display()), "data fetch mnist");
+
+    std::fs::create_dir(lab.path("empty")).unwrap();
+    lab.fails("data import empty --size 32 --out i.npy", "no .png");
+    lab.fails("data import nowhere --size 32 --out i.npy", "nowhere");
+    lab.fails("data import empty --size 0 --out i.npy", "not 0");
+}
+
+/// Tests may run as root, whom permissions do not stop; a folder below a file stops everyone.
+#[test]
+fn outputs_that_cannot_be_written_are_refused_before_the_work() {
+    let lab = Lab::new();
+    lab.train("--out run --steps 1");
+    lab.write("file", "");
+    let ring = recipes().join("ring.toml");
+    lab.fails(&format!("train {} --device cpu --out file/run", ring.display()), "file/run");
+    for (line, expected) in [
+        ("sample run/model.safetensors --out file/s.npy", "file/s.npy"),
+        ("sample run/model.safetensors --out s.npy --trace file/t.csv", "file/t.csv"),
+        ("sample run/model.safetensors --out s.txt", ".npy or .png"),
+        ("export run --out file/m.safetensors", "file/m.safetensors"),
+        ("export file --out m.safetensors", "holds no run"),
+        ("evaluate run/model.safetensors --data ring --json file/e.json", "file/e.json"),
+        ("evaluate run/model.safetensors --data fashion-mnist", "fashion-mnist"),
+    ] {
+        lab.fails(line, expected);
+    }
+}
+
+#[test]
+fn damaged_models_and_inputs_are_refused() {
+    let lab = Lab::new();
+    lab.train("--out run --steps 1");
+    let whole = std::fs::read(lab.path("run/model.safetensors")).unwrap();
+    lab.write("half.safetensors", &whole[..whole.len() / 2]);
+    lab.write("text.safetensors", "not a model");
+    lab.write("empty.safetensors", "");
+    let mut flipped = whole.clone();
+    let near_end = flipped.len() - 40;
+    flipped[near_end] ^= 1;
+    lab.write("flipped.safetensors", &flipped);
+    write_array(&lab.path("good.npy"), &[4, 2], &[0.5; 8]);
+    write_array(&lab.path("shape.npy"), &[4, 3], &[0.5; 12]);
+    lab.write("text.npy", "no array");
+    for model in ["half", "text", "empty", "flipped", "missing"] {
+        let name = format!("{model}.safetensors");
+        lab.fails(&format!("sample {name} --out s.npy --device cpu"), &name);
+        lab.fails(&format!("energy {name} --input good.npy --out e.npy --device cpu"), &name);
+        lab.fails(&format!("reconstruct {name} --input good.npy --out r.npy --device cpu"), &name);
+        lab.fails(&format!("evaluate {name} --data ring --device cpu"), &name);
+    }
+    let model = "run/model.safetensors";
+    for (line, expected) in [
+        (format!("energy {model} --input shape.npy --out e.npy --device cpu"), "[4, 3]"),
+        (format!("energy {model} --input text.npy --out e.npy --device cpu"), "no .npy file"),
+        (format!("energy {model} --input good.npy --out e.txt --device cpu"), ".npy"),
+        (format!("reconstruct {model} --input shape.npy --out r.npy --device cpu"), "[4, 3]"),
+        (format!("reconstruct {model} --input good.npy --out r.npy --mask shape.npy --device cpu"), "zeros"),
+        (format!("evaluate {model} --data nowhere --device cpu"), "nowhere"),
+    ] {
+        lab.fails(&line, expected);
+    }
+}
+
+/// Drivers are found through these variables, so an empty value hides them.
+#[test]
+fn without_an_adapter_a_gpu_is_refused_and_auto_takes_the_cpu() {
+    let lab = Lab::new();
+    let blind = |line: &str| {
+        let mut command = lab.command(line);
+        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {
+            command.env(variable, "/nonexistent/driver.json");
+        }
+        command.env("WGPU_BACKEND", "vulkan").output().unwrap()
+    };
+    let ring = recipes().join("ring.toml");
+    let train = format!("train {} --out run --steps 1", ring.display());
+    for device in ["gpu", "gpu:7"] {
+        let line = format!("{train} --device {device}");
+        check_failure(&line, &blind(&line), &format!("--device {device}"));
+    }
+    let output = blind(&format!("{train} --device auto --set x_chain.steps=2"));
+    assert!(output.status.success() && text(&output).contains("CPU"), "{}", text(&output));
+    let line = "sample run/model.safetensors --out s.npy --device gpu";
+    check_failure(line, &blind(line), "--device gpu");
+    assert!(!lab.path("s.npy").exists());
+}
+
+#[test]
+fn the_version_and_the_help_are_there() {
+    let lab = Lab::new();
+    let output = lab.command("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("dual-mcmc ", env!("CARGO_PKG_VERSION")));
+    let output = lab.command("train --help").output().unwrap();
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    for heading in ["Run:", "Budget:", "Device:"] {
+        assert!(help.contains(heading), "{help}");
+    }
+}
+
+/// Every recipe that is shipped can be read, and describes networks that fit together.
+#[test]
+fn every_recipe_is_valid() {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(recipes()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let recipe = dual_mcmc_trainer::recipe::Recipe::parse(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(recipe.name.as_str()));
+        names.push(recipe.name);
+    }
+    for name in ["ring", "moons", "spiral", "checkerboard", "mnist", "fashion-mnist", "cifar10"] {
+        assert!(names.iter().any(|n| n == name), "{name}");
+    }
+}

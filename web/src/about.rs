@@ -1,0 +1,100 @@
+//! What a model's file says about it.
+
+use crate::dom;
+use crate::explain::{count, readable};
+use crate::state::Facts;
+use dual_mcmc::model::Model;
+use web_sys::Element;
+
+/// One line beside the model's name.
+pub fn line(model: &Model, facts: &Facts) -> String {
+    let mut parts = vec![match facts.shape[..] {
+        [1, h, w] => format!("grey images, {w} × {h}"),
+        [3, h, w] => format!("colour images, {w} × {h}"),
+        [c, h, w] => format!("images of {c} channels, {w} × {h}; the first is shown"),
+        [2] => "points of the plane".into(),
+        _ => format!("vectors of {}, shown as strips", count(facts.len(), "number")),
+    }];
+    if let Some(energy) = &model.energy {
+        parts.push(format!("energy of {}", count(energy.network.parameter_count(), "parameter")));
+    }
+    parts.join(" · ")
+}
+
+/// The list under “About this model”.
+pub fn fill(model: &Model, facts: &Facts) {
+    let Some(list) = dom::find::<Element>("about-list") else { return };
+    list.set_text_content(None);
+    let put = |term: &str, words: String| {
+        if words.is_empty() {
+            return;
+        }
+        for (tag, text) in [("dt", term), ("dd", words.as_str())] {
+            if let Some(element) = dom::create::<Element>(tag) {
+                element.set_text_content(Some(text));
+                let _ = list.append_child(&element);
+            }
+        }
+    };
+    let provenance = &model.provenance;
+    put("Data", provenance.data.clone());
+    for (term, network) in [("Energy", &model.energy), ("Generator", &model.generator), ("Encoder", &model.encoder)] {
+        let words = network.as_ref().map(|weighted| {
+            let layers: Vec<&str> = weighted.network.layers.iter().map(|layer| layer.name()).collect();
+            let output = weighted.network.output().unwrap_or_default();
+            format!(
+                "{:?} → {:?}, {}: {}",
+                weighted.network.input,
+                output,
+                count(weighted.network.parameter_count(), "parameter"),
+                layers.join(", ").replace('_', " "),
+            )
+        });
+        put(term, words.unwrap_or_else(|| "none in this file".into()));
+    }
+    if let Some(x) = &facts.chains.x {
+        let l = &x.langevin;
+        put(
+            "Its x-chain",
+            format!("{}, s = {}, n = {}, T = {}", count(x.steps as usize, "step"), readable(l.step_size), readable(l.noise), readable(l.temperature())),
+        );
+    }
+    if provenance.iterations > 0 {
+        put("Training", format!("{}, seed {}", count(provenance.iterations as usize, "iteration"), provenance.seed));
+    }
+    let metrics: Vec<String> =
+        provenance.metrics.iter().map(|(name, value)| format!("{}: {}", name.replace('_', " "), readable(*value as f32))).collect();
+    put("Measured", metrics.join("; "));
+    put("Licence", provenance.license.clone());
+    put("Written by", provenance.version.clone());
+}
+
+/// The range that holds nine tenths of held-out data's energies, where the file says it.
+pub fn held_out(model: &Model) -> Option<[f32; 2]> {
+    let quantiles = model.energy_quantiles.as_ref()?;
+    let at = |wanted: f32| {
+        let (p, e) = (&quantiles.probabilities, &quantiles.energies);
+        let i = p.iter().position(|&p| p >= wanted)?;
+        if i == 0 || p[i] == wanted {
+            return (p[i] == wanted).then(|| e[i]);
+        }
+        let t = (wanted - p[i - 1]) / (p[i] - p[i - 1]);
+        Some(e[i - 1] + t * (e[i] - e[i - 1]))
+    };
+    Some([at(0.05)?, at(0.95)?])
+}
+
+/// Show what of the address or the model could not be used.
+pub fn remark(sentences: &[String]) {
+    let Some(list) = dom::find::<Element>("remarks") else { return };
+    if list.text_content().as_deref() != Some(&sentences.concat()) {
+        list.set_text_content(None);
+        for sentence in sentences {
+            if let Some(item) = dom::create::<Element>("li") {
+                item.set_text_content(Some(sentence));
+                let _ = list.append_child(&item);
+            }
+        }
+    }
+    dom::show("remarks", !sentences.is_empty());
+}

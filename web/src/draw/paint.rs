@@ -1,0 +1,184 @@
+//! What is drawn where, and the drawing of it without a graphics device.
+
+use crate::heat::Bounds;
+
+/// Largest side of a canvas, in pixels.
+const MOST_PIXELS: usize = 2048;
+
+/// The layout of a grid of images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ImageGrid {
+    /// Pixels of one image, in the data: width and height.
+    pub size: [usize; 2],
+    /// Pixels on the canvas for one in the data.
+    pub scale: [usize; 2],
+    /// Canvas pixels between images.
+    pub gap: usize,
+    /// Images in a row.
+    pub columns: usize,
+    /// Images.
+    pub chains: usize,
+    /// Channels of the data; only three are colours, else the first is shown in grey.
+    pub channels: usize,
+    /// The values shown as black and as white.
+    pub range: [f32; 2],
+}
+
+impl ImageGrid {
+    /// Lay out `chains` samples of `shape` on a canvas about `width` pixels wide. A vector is a
+    /// strip, one number beside the other.
+    pub fn new(shape: &[usize], chains: usize, width: usize) -> ImageGrid {
+        let gap = (width / 160).clamp(1, 4);
+        let (channels, size, range) = match *shape {
+            [c, h, w] => (c, [w, h], [-1.0, 1.0]),
+            _ => (1, [shape.iter().product(), 1], [-3.0, 3.0]),
+        };
+        let image = shape.len() == 3;
+        let columns = if image {
+            let ratio = size[1] as f64 / size[0] as f64;
+            ((chains as f64 * ratio).sqrt().ceil() as usize).clamp(1, chains)
+        } else {
+            1
+        };
+        let free = width.saturating_sub(gap * (columns - 1)) / columns;
+        let x = ((free as f64 / size[0] as f64).round() as usize).max(1);
+        // Strips are as high as makes the canvas square.
+        let y = if image { x } else { (width.saturating_sub(gap * chains) / chains).max(1) };
+        let mut grid = ImageGrid { size, scale: [x, y], gap, columns, chains, channels, range };
+        while grid.canvas().iter().any(|&n| n > MOST_PIXELS) && grid.scale != [1, 1] {
+            grid.scale = grid.scale.map(|s| (s - 1).max(1));
+        }
+        grid
+    }
+
+    /// Rows of the grid.
+    pub fn rows(&self) -> usize {
+        self.chains.div_ceil(self.columns)
+    }
+
+    fn cell(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.size[axis] * self.scale[axis] + self.gap)
+    }
+
+    /// Width and height of the canvas in pixels.
+    pub fn canvas(&self) -> [usize; 2] {
+        let [x, y] = self.cell();
+        [self.columns * x - self.gap, self.rows() * y - self.gap]
+    }
+
+    /// Left, top, width and height of a chain's image, as shares of the canvas.
+    pub fn place(&self, chain: usize) -> [f64; 4] {
+        let ([x, y], [width, height]) = (self.cell(), self.canvas());
+        let (column, row) = (chain % self.columns, chain / self.columns);
+        let share = |n: usize, of: usize| n as f64 / of as f64;
+        [
+            share(column * x, width),
+            share(row * y, height),
+            share(x - self.gap, width),
+            share(y - self.gap, height),
+        ]
+    }
+
+    /// The chain whose image lies at a place of the canvas, given in shares of it.
+    pub fn chain_at(&self, x: f64, y: f64) -> Option<usize> {
+        let ([cell_x, cell_y], [width, height]) = (self.cell(), self.canvas());
+        if !((0.0..1.0).contains(&x) && (0.0..1.0).contains(&y)) {
+            return None;
+        }
+        let column = (x * width as f64) as usize / cell_x;
+        let row = (y * height as f64) as usize / cell_y;
+        Some(row * self.columns + column).filter(|&chain| chain < self.chains)
+    }
+
+    /// The canvas' pixels, RGBA: what images.wgsl draws.
+    pub fn paint(&self, states: &[f32]) -> Vec<u8> {
+        let ([width, height], [cell_x, cell_y]) = (self.canvas(), self.cell());
+        let [low, high] = self.range;
+        let plane = self.size[0] * self.size[1];
+        let shade = |i: usize| (((states[i] - low) / (high - low)).clamp(0.0, 1.0) * 255.0).round() as u8;
+        let mut rgba = vec![0; 4 * width * height];
+        for y in 0..height {
+            let (row, pixel_y) = (y / cell_y, y % cell_y / self.scale[1]);
+            if pixel_y >= self.size[1] {
+                continue;
+            }
+            for x in 0..width {
+                let (column, pixel_x) = (x / cell_x, x % cell_x / self.scale[0]);
+                let chain = row * self.columns + column;
+                if pixel_x >= self.size[0] || chain >= self.chains {
+                    continue;
+                }
+                let first = chain * plane * self.channels + pixel_y * self.size[0] + pixel_x;
+                let colour = match self.channels {
+                    3 => [0, 1, 2].map(|c| shade(first + c * plane)),
+                    _ => [shade(first); 3],
+                };
+                let at = 4 * (y * width + x);
+                rgba[at..at + 3].copy_from_slice(&colour);
+                rgba[at + 3] = 255;
+            }
+        }
+        rgba
+    }
+}
+
+/// Points of the plane as discs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scatter {
+    /// The square shown.
+    pub bounds: Bounds,
+    /// Side of the canvas in pixels.
+    pub canvas: usize,
+    /// Radius of a disc in canvas pixels.
+    pub radius: f32,
+    /// Red, green, blue and opacity, 0 to 1.
+    pub colour: [f32; 4],
+    /// The chain whose disc is larger.
+    pub chosen: Option<usize>,
+}
+
+impl Scatter {
+    /// A radius, in CSS pixels, at which this many points are still told apart.
+    pub fn radius_for(chains: usize) -> f32 {
+        match chains {
+            0..=300 => 2.8,
+            301..=1500 => 2.1,
+            _ => 1.5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_grid_holds_every_chain_once() {
+        for (shape, chains) in [(vec![1, 32, 32], 16), (vec![3, 8, 16], 7), (vec![5], 12), (vec![1, 32, 32], 256)] {
+            let grid = ImageGrid::new(&shape, chains, 640);
+            assert!(grid.canvas().iter().all(|&n| n > 0 && n <= MOST_PIXELS), "{grid:?}");
+            for chain in 0..chains {
+                let [x, y, w, h] = grid.place(chain);
+                assert!(x + w <= 1.0 + 1e-9 && y + h <= 1.0 + 1e-9);
+                assert_eq!(grid.chain_at(x + w / 2.0, y + h / 2.0), Some(chain));
+            }
+            assert_eq!(grid.chain_at(1.5, 0.5), None);
+        }
+    }
+
+    #[test]
+    fn pixels_are_the_numbers_of_their_chain() {
+        // Two images of one row: black and white, then white and black.
+        let grid = ImageGrid { size: [2, 1], scale: [2, 1], gap: 1, columns: 2, chains: 2, channels: 1, range: [-1.0, 1.0] };
+        let rgba = grid.paint(&[-1.0, 1.0, 1.0, -1.0]);
+        let grey: Vec<_> = rgba.chunks(4).map(|p| if p[3] == 0 { -1 } else { i32::from(p[0]) }).collect();
+        assert_eq!(grey, [0, 0, 255, 255, -1, 255, 255, 0, 0]);
+    }
+
+    #[test]
+    fn three_channels_are_colours() {
+        let grid = ImageGrid { size: [1, 1], scale: [1, 1], gap: 0, columns: 1, chains: 1, channels: 3, range: [0.0, 1.0] };
+        assert_eq!(grid.paint(&[1.0, 0.0, 2.0]), [255, 0, 255, 255]);
+    }
+}

@@ -1,0 +1,251 @@
+//! One set of chains, on the device that was found.
+
+use super::{Clock, cpu, gpu, start};
+use crate::dom;
+use crate::problem::Problem;
+use crate::state::{DeviceChoice, Facts, Settings, Start};
+use dual_mcmc::chain::{Langevin, Trace};
+use dual_mcmc::gpu::{Gpu, GpuChoice, GpuError};
+use dual_mcmc::model::{Model, Weighted};
+use dual_mcmc::network::NetworkError;
+
+/// What the chains run on.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// WebGPU.
+    Gpu(Gpu),
+    /// The page's own thread, and why.
+    Cpu {
+        /// A sentence for the reader.
+        why: String,
+    },
+}
+
+impl Device {
+    /// Find the device to run on. There is always one: the CPU.
+    pub async fn find(choice: DeviceChoice) -> Device {
+        if choice == DeviceChoice::Cpu {
+            return Device::Cpu { why: "as the address asks (device=cpu)".into() };
+        }
+        let has_webgpu = js_sys::Reflect::get(&dom::window().navigator(), &"gpu".into()).is_ok_and(|gpu| gpu.is_object());
+        if !has_webgpu {
+            let why = if dom::window().is_secure_context() {
+                "since this browser has no WebGPU"
+            } else {
+                "since browsers offer WebGPU only over https (or on localhost), and this page came over plain http"
+            };
+            return Device::Cpu { why: why.into() };
+        }
+        match Gpu::request(GpuChoice::Any).await {
+            Ok(gpu) => Device::Gpu(gpu),
+            Err(GpuError::NoAdapter(_)) => Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() },
+            Err(error) => Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") },
+        }
+    }
+
+    /// Whether steps take long: on the CPU, or on an adapter that is a program on it.
+    pub fn slow(&self) -> bool {
+        match self {
+            Device::Gpu(gpu) => gpu.is_software(),
+            Device::Cpu { .. } => true,
+        }
+    }
+
+    /// The device in words, to follow “on”.
+    pub fn words(&self) -> String {
+        match self {
+            Device::Gpu(gpu) if gpu.is_software() => format!("WebGPU, in software: {}", gpu.name()),
+            Device::Gpu(gpu) => format!("your graphics processor through WebGPU: {}", gpu.name()),
+            Device::Cpu { why } => format!("your processor, {why}"),
+        }
+    }
+}
+
+/// The states of chains, where they are.
+pub enum Picture<'a> {
+    /// On the device.
+    Gpu(&'a Gpu, &'a wgpu::Buffer),
+    /// In memory.
+    Cpu(Vec<f32>),
+}
+
+enum Sampler {
+    Gpu(gpu::Sampler),
+    Cpu(cpu::Sampler),
+}
+
+/// Chains that run.
+pub struct Engine {
+    sampler: Sampler,
+    generator: Option<Weighted>,
+    facts: Facts,
+    chains: usize,
+}
+
+struct PageClock;
+
+impl Clock for PageClock {
+    fn now(&self) -> f64 {
+        dom::now()
+    }
+}
+
+/// A frame's share of a CPU that also draws.
+const CPU_BUDGET_MS: f64 = 12.0;
+
+impl From<GpuError> for Problem {
+    fn from(error: GpuError) -> Problem {
+        match error {
+            GpuError::Lost(reason) => Problem::device(
+                "The graphics device was lost",
+                format!("The driver says: {reason}. Try again, or go on on the CPU."),
+            ),
+            GpuError::TooMany { asked, fit } => Problem::new(
+                "Too many chains",
+                format!("{asked} do not fit into this graphics device at once; choose {fit} or fewer."),
+            ),
+            GpuError::OutOfMemory => Problem::device(
+                "The graphics device is out of memory",
+                "Choose fewer chains, close other programs, or go on on the CPU.",
+            ),
+            GpuError::Settings(reason) => Problem::new("The chain cannot run like this", format!("{reason}.")),
+            other => Problem::device("The graphics device failed", format!("{other}. Try again, or go on on the CPU.")),
+        }
+    }
+}
+
+impl From<NetworkError> for Problem {
+    fn from(error: NetworkError) -> Problem {
+        Problem::new("The model cannot be run", format!("{error}."))
+    }
+}
+
+impl Engine {
+    /// Chains of `model` on `device`, not yet started.
+    ///
+    /// # Errors
+    /// If they do not fit the device.
+    pub fn new(device: &Device, model: &Model, chains: usize) -> Result<Engine, Problem> {
+        let facts = Facts::of(model);
+        let sampler = match (device, &model.energy) {
+            (Device::Gpu(gpu), Some(energy)) => {
+                Sampler::Gpu(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?)
+            }
+            // Without an energy nothing runs, and the few samples need no graphics device.
+            (_, energy) => Sampler::Cpu(cpu::Sampler::new(energy.as_ref(), chains, facts.len())?),
+        };
+        let generator = match sampler {
+            Sampler::Gpu(_) => None,
+            Sampler::Cpu(_) => model.generator.clone(),
+        };
+        Ok(Engine { sampler, generator, facts, chains })
+    }
+
+    /// Start all chains anew.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn start(&mut self, settings: &Settings) -> Result<(), Problem> {
+        let (seed, langevin) = (settings.seed, &settings.langevin);
+        let latent = self.facts.latent;
+        let latents = (settings.start == Start::Generator && self.facts.generator)
+            .then(|| start::latents(seed, self.chains, latent));
+        let noise = || start::noise(seed, self.chains, self.facts.len(), self.facts.image());
+        match (&mut self.sampler, latents) {
+            (Sampler::Gpu(sampler), Some(latents)) => sampler.start_generated(&latents, seed, langevin)?,
+            (Sampler::Gpu(sampler), None) => sampler.start_at(&noise(), seed, langevin)?,
+            (Sampler::Cpu(sampler), latents) => {
+                let state = match (latents, &self.generator) {
+                    (Some(latents), Some(generator)) => cpu::forward(generator, &latents, dom::breathe).await?,
+                    _ => noise(),
+                };
+                sampler.start(state, seed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a chain to run, and not only starts to look at.
+    pub fn runs(&self) -> bool {
+        self.facts.energy
+    }
+
+    /// Steps that all chains have taken.
+    pub fn steps(&self) -> u32 {
+        match &self.sampler {
+            Sampler::Gpu(sampler) => sampler.steps(),
+            Sampler::Cpu(sampler) => sampler.steps(),
+        }
+    }
+
+    /// Whether a step is begun but not complete.
+    pub fn midway(&self) -> bool {
+        matches!(&self.sampler, Sampler::Cpu(sampler) if sampler.midway())
+    }
+
+    /// Take up to `steps` steps, about a frame's worth. Returns how many are complete.
+    ///
+    /// # Errors
+    /// If the settings are impossible or the device failed.
+    pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<u32, Problem> {
+        match &mut self.sampler {
+            Sampler::Gpu(sampler) => {
+                sampler.advance(steps, langevin).await?;
+                Ok(steps)
+            }
+            Sampler::Cpu(sampler) => {
+                langevin.check().map_err(GpuError::Settings)?;
+                Ok(sampler.advance(steps, langevin, CPU_BUDGET_MS, &PageClock))
+            }
+        }
+    }
+
+    /// The current states, `[chains, data]`.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn state(&self) -> Result<Vec<f32>, Problem> {
+        match &self.sampler {
+            Sampler::Gpu(sampler) => Ok(sampler.state().await?),
+            Sampler::Cpu(sampler) => Ok(sampler.state()),
+        }
+    }
+
+    /// Energies along the way.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn trace(&self) -> Result<Trace, Problem> {
+        match &self.sampler {
+            Sampler::Gpu(sampler) => Ok(sampler.trace().await?),
+            Sampler::Cpu(sampler) => Ok(sampler.trace()),
+        }
+    }
+
+    /// The current states, to be drawn.
+    pub fn current(&self) -> Picture<'_> {
+        match &self.sampler {
+            Sampler::Gpu(sampler) => Picture::Gpu(sampler.gpu(), sampler.state_buffer()),
+            Sampler::Cpu(sampler) => Picture::Cpu(sampler.state()),
+        }
+    }
+
+    /// Where the chains started, to be drawn.
+    pub fn beginning(&self) -> Picture<'_> {
+        match &self.sampler {
+            Sampler::Gpu(sampler) => Picture::Gpu(sampler.gpu(), sampler.start_buffer()),
+            Sampler::Cpu(sampler) => Picture::Cpu(sampler.start_state().to_vec()),
+        }
+    }
+}
+
+/// Energies at `points`, on the device.
+///
+/// # Errors
+/// If the device failed.
+pub async fn energies(device: &Device, energy: &Weighted, points: &[f32]) -> Result<Vec<f32>, Problem> {
+    match device {
+        Device::Gpu(gpu) => Ok(gpu::energies(gpu, energy, points).await?),
+        Device::Cpu { .. } => Ok(cpu::forward(energy, points, dom::breathe).await?),
+    }
+}

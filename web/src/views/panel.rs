@@ -1,0 +1,123 @@
+//! A place on the page where chains are drawn, with what lies under and over them.
+
+use crate::dom;
+use crate::draw::{Canvas, ImageGrid};
+use crate::heat::{Bounds, ticks};
+use crate::problem::Problem;
+use crate::theme::Theme;
+use dual_mcmc::gpu::Gpu;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
+
+/// A panel: for the plane a still background canvas, then the chains' canvas, and for images a frame
+/// around the chosen one.
+pub struct Panel {
+    holder: HtmlElement,
+    ground: Option<HtmlCanvasElement>,
+    /// The chains.
+    pub canvas: Canvas,
+    frame: Option<HtmlElement>,
+}
+
+impl Panel {
+    /// Fill the element with this id.
+    ///
+    /// # Errors
+    /// If the browser has no canvas to give.
+    pub fn open(id: &str, gpu: Option<&Gpu>, plane: bool) -> Result<Panel, Problem> {
+        let missing = || Problem::new("The picture cannot be drawn", "This page lacks the place for it; reload it.");
+        let holder: HtmlElement = dom::find(id).ok_or_else(missing)?;
+        holder.set_text_content(None);
+        holder.set_class_name(if plane { "panel plane" } else { "panel" });
+        let canvas = Canvas::new(gpu)?;
+        let ground: Option<HtmlCanvasElement> = if plane { dom::create("canvas") } else { None };
+        if let Some(ground) = &ground {
+            let _ = ground.set_attribute("aria-hidden", "true");
+            let _ = holder.append_child(ground);
+        }
+        let _ = holder.append_child(canvas.element());
+        Ok(Panel { holder, ground, canvas, frame: None })
+    }
+
+    /// Width in device pixels.
+    pub fn width(&self) -> usize {
+        (f64::from(self.holder.client_width()) * dom::pixel_ratio()).round().max(1.0) as usize
+    }
+
+    /// Tell a screen reader what the panel shows.
+    pub fn describe(&self, words: &str) {
+        if self.holder.get_attribute("aria-label").as_deref() != Some(words) {
+            let _ = self.holder.set_attribute("aria-label", words);
+        }
+    }
+
+    /// Put a frame around a chain's image.
+    pub fn frame(&mut self, grid: &ImageGrid, chosen: Option<usize>) {
+        let Some(chain) = chosen.filter(|&chain| chain < grid.chains) else {
+            if let Some(frame) = self.frame.take() {
+                frame.remove();
+            }
+            return;
+        };
+        if self.frame.is_none()
+            && let Some(frame) = dom::create::<HtmlElement>("div")
+        {
+            frame.set_class_name("chosen");
+            let _ = self.holder.append_child(&frame);
+            self.frame = Some(frame);
+        }
+        let [x, y, w, h] = grid.place(chain).map(|share| format!("{}%", share * 100.0));
+        if let Some(frame) = &self.frame {
+            let style = format!("left:{x};top:{y};width:{w};height:{h}");
+            let _ = frame.set_attribute("style", &style);
+        }
+    }
+
+    /// Clear the background, and return its context with its side in device pixels.
+    pub fn clear_ground(&self) -> Option<(CanvasRenderingContext2d, f64)> {
+        let ground = self.ground.as_ref()?;
+        let side = self.width();
+        ground.set_width(side as u32);
+        ground.set_height(side as u32);
+        Some((dom::context_2d(ground)?, side as f64))
+    }
+}
+
+/// Numbers along the left and lower edge of a square of the plane.
+pub fn draw_axes(context: &CanvasRenderingContext2d, side: f64, bounds: &Bounds, theme: &Theme) {
+    let pixel = dom::pixel_ratio();
+    context.set_fill_style_str(&theme.soft);
+    context.set_stroke_style_str(&theme.soft);
+    context.set_line_width(pixel);
+    context.set_font(&format!("{}px system-ui, sans-serif", 11.0 * pixel));
+    let numbers = |axis: usize| ticks(bounds.low[axis], bounds.low[axis] + bounds.side, 5);
+    context.set_text_align("center");
+    for value in numbers(0) {
+        let x = f64::from(bounds.place(&[value, 0.0])[0]) * side;
+        if x > 24.0 * pixel && x < side - 12.0 * pixel {
+            context.fill_rect(x, side - 5.0 * pixel, pixel, 5.0 * pixel);
+            let _ = context.fill_text(&crate::explain::readable(value), x, side - 8.0 * pixel);
+        }
+    }
+    context.set_text_align("left");
+    context.set_text_baseline("middle");
+    for value in numbers(1) {
+        let y = f64::from(bounds.place(&[0.0, value])[1]) * side;
+        if y > 12.0 * pixel && y < side - 24.0 * pixel {
+            context.fill_rect(0.0, y, 5.0 * pixel, pixel);
+            let _ = context.fill_text(&crate::explain::readable(value), 8.0 * pixel, y);
+        }
+    }
+    context.set_text_baseline("alphabetic");
+}
+
+/// Data as small dots.
+pub fn draw_data(context: &CanvasRenderingContext2d, side: f64, bounds: &Bounds, data: &[f32], theme: &Theme) {
+    let pixel = dom::pixel_ratio();
+    context.set_fill_style_str(&theme.datum);
+    context.set_global_alpha(0.5);
+    for point in data.chunks_exact(2) {
+        let [x, y] = bounds.place(point).map(|share| f64::from(share) * side);
+        context.fill_rect(x - 0.75 * pixel, y - 0.75 * pixel, 1.5 * pixel, 1.5 * pixel);
+    }
+    context.set_global_alpha(1.0);
+}

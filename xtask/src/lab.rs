@@ -1,0 +1,113 @@
+//! `cargo xtask lab`: a live sampler within minutes, a model of one's own soon after.
+
+use crate::serve::{self, Server};
+use crate::{page, process, tools};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the lab is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port to serve on; without one 8080, or any that is free.
+    pub port: Option<u16>,
+    /// Open the page in the user's browser.
+    pub open: bool,
+    /// Train a model and add it to the page's list.
+    pub train: bool,
+    /// The recipe to train; `recipes/ring.toml` if none.
+    pub recipe: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { port: None, open: false, train: true, recipe: None }
+    }
+}
+
+/// Build and serve the page, train a model, and go on serving until Ctrl-C.
+///
+/// # Errors
+/// If a tool is missing, the page does not build, or the port is taken. A training that fails is
+/// reported while the page goes on being served.
+pub fn run(options: &Options) -> Result<()> {
+    let tools = tools::for_page()?;
+    let dist = page::dist();
+    println!("Building the page.");
+    page::build(&tools, &dist)?;
+    let own = process::root().join("runs/lab");
+    for (name, title) in page::list(&own.join("models"))? {
+        page::add_model(&dist, &own.join("models").join(&name), &name, &title)?;
+    }
+    let folder = dist.clone();
+    let answer = move |path: &str| serve::file(&folder, path);
+    let server = match options.port {
+        Some(port) => Server::start(port, answer)?,
+        None => Server::start(8080, answer.clone()).or_else(|_| Server::start(0, answer))?,
+    };
+    println!("\n  The lab is at {}  (Ctrl-C ends it)\n", server.url());
+    if options.open {
+        open(&server.url());
+    }
+    if options.train {
+        let recipe = options.recipe.clone().unwrap_or_else(|| process::root().join("recipes/ring.toml"));
+        match train(&recipe, &own, &dist) {
+            Ok(title) => {
+                println!("\n  \"{title}\" is in the page's list: {}  (Ctrl-C ends the lab)\n", server.url())
+            }
+            Err(error) => {
+                eprintln!("error: no model was trained: {error:#}\nThe shipped models are still served.")
+            }
+        }
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Train for a minute, keep the model in `own`, put it into the page; its title.
+fn train(recipe: &Path, own: &Path, dist: &Path) -> Result<String> {
+    let recipe = recipe.canonicalize().with_context(|| format!("cannot read {}", recipe.display()))?;
+    println!(
+        "Building the trainer (some minutes the first time), then training {} for a minute.",
+        recipe.display()
+    );
+    process::run(process::cargo().args(["build", "--package", "dual-mcmc-trainer"]))?;
+    let data = recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+    let run = own.join(format!("{data}-{seed}"));
+    let mut train = trainer();
+    train.arg("train").arg(&recipe).args(["--device", "auto", "--minutes", "1"]);
+    process::run(train.args(["--seed", &seed.to_string(), "--out"]).arg(&run))?;
+    let model = run.join("export.safetensors");
+    process::run(trainer().arg("export").arg(&run).arg("--out").arg(&model))?;
+    if !model.is_file() {
+        bail!("the trainer wrote no {}", model.display());
+    }
+    // Kept in a list of its own as well, so that the next lab has it too.
+    let number = page::list(&own.join("models"))?.len() + 1;
+    let (name, title) = (format!("{data}-{seed}.safetensors"), format!("{data}, trained here ({number})"));
+    page::add_model(own, &model, &name, &title)?;
+    page::add_model(dist, &model, &name, &title)?;
+    Ok(title)
+}
+
+fn trainer() -> std::process::Command {
+    let mut cargo = process::cargo();
+    cargo.args(["run", "--quiet", "--package", "dual-mcmc-trainer", "--bin", "dual-mcmc", "--"]);
+    cargo
+}
+
+/// Open an address in the user's browser, if there is a way to.
+fn open(url: &str) {
+    let opener: &[&str] = if cfg!(target_os = "macos") {
+        &["open"]
+    } else if cfg!(windows) {
+        &["cmd", "/C", "start"]
+    } else {
+        &["xdg-open"]
+    };
+    if let Err(error) = process::command(opener[0]).args(&opener[1..]).arg(url).spawn() {
+        println!("No browser opens by itself ({error}); open the address yourself.");
+    }
+}

@@ -1,0 +1,18 @@
+//! The project's own chores, `cargo xtask …`. A library as well, so that the tests build and serve
+//! the page exactly as `cargo xtask lab` does.
+//!
+//! * [`tools`]: what building and testing the page needs, found or installed;
+//! * [`packages`]: what only the system's package manager can install, after asking;
+//! * [`page`]: the page built with trunk, its size, and its list of models;
+//! * [`serve`]: a small web server on the loopback address;
+//! * [`lab`], [`site`], [`suites`]: the three chores;
+//! * [`process`]: how programs are run.
+
+pub mod lab;
+pub mod packages;
+pub mod page;
+pub mod process;
+pub mod serve;
+pub mod site;
+pub mod suites;
+pub mod tools;

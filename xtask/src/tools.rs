@@ -1,0 +1,301 @@
+//! The tools that building and testing the page needs: found on the PATH or in the project's own
+//! cache, installed into that cache otherwise. The cache holds one folder a tool and version,
+//! `<cache>/dual-mcmc/trunk-0.21.14/bin`; a folder is renamed into place once its tool has shown its
+//! version, so an installation cut short never counts.
+
+use crate::packages::{self, Package};
+use crate::process::{self, cargo, command, find, output, root, run};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The newest trunk that rustc 1.95 compiles.
+const TRUNK: &str = "0.21.14";
+/// wasm-opt, as npm's `binaryen` package counts its versions.
+const BINARYEN: &str = "132.0.0";
+/// The oldest that will do. Version 108, which Debian 12 and Ubuntu 24.04 have, exports a wrong table
+/// from modules with several, and the page then stops at its first JavaScript value.
+const OLDEST_BINARYEN: u32 = 116;
+/// The page's target.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// What a command needs in its environment to find the tools.
+#[derive(Clone, Debug, Default)]
+pub struct Toolbox {
+    /// Folders that go before the PATH.
+    folders: Vec<PathBuf>,
+    /// Further variables.
+    variables: Vec<(&'static str, OsString)>,
+}
+
+impl Toolbox {
+    /// Let a command find the tools.
+    pub fn lend(&self, command: &mut Command) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = self.folders.iter().cloned().chain(std::env::split_paths(&path));
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+/// Everything that building the page needs.
+///
+/// # Errors
+/// If something is missing and cannot be installed; the message says what to do by hand.
+pub fn for_page() -> Result<Toolbox> {
+    wasm_target()?;
+    let bindgen = locked_version("wasm-bindgen")?;
+    let folders = [
+        crate_tool("wasm-bindgen-cli", "wasm-bindgen", &bindgen, &[], "it writes the page's JavaScript")?,
+        crate_tool("trunk", "trunk", TRUNK, &["--locked"], "it builds the page")?,
+        wasm_opt()?,
+    ];
+    Ok(Toolbox { folders: folders.into_iter().flatten().collect(), variables: Vec::new() })
+}
+
+/// Everything that the tests need beside [`for_page`].
+///
+/// # Errors
+/// If something is missing and cannot be installed; the message says what to do by hand.
+pub fn for_tests() -> Result<Toolbox> {
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if output(cargo().args([subcommand, "--version"])).is_none() {
+            println!("cargo {subcommand} is missing: the tests run it. Installing it with rustup.");
+            run(command("rustup").args(["component", "add", component]))?;
+        }
+    }
+    let mut variables = Vec::new();
+    if let Some(icd) = software_vulkan()? {
+        variables.push(("VK_DRIVER_FILES", icd.into_os_string()));
+    }
+    let (chromium, chromedriver) = browser()?;
+    variables.push(("CHROMIUM", chromium.into_os_string()));
+    variables.push(("CHROMEDRIVER", chromedriver.into_os_string()));
+    Ok(Toolbox { folders: Vec::new(), variables })
+}
+
+/// The project's own cache of tools.
+///
+/// # Errors
+/// If there is no home folder.
+pub fn cache() -> Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME")
+        .or_else(|| set("LOCALAPPDATA"))
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .context("no home folder is known; set XDG_CACHE_HOME to a folder for the tools")?;
+    Ok(base.join("dual-mcmc"))
+}
+
+/// The standard library for the page's target, through rustup.
+fn wasm_target() -> Result<()> {
+    let sysroot = output(command("rustc").args(["--print", "sysroot"])).context("rustc does not run")?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).join("lib").is_dir() {
+        return Ok(());
+    }
+    println!("Rust's {WASM} target is missing: the page is compiled for it. Installing it with rustup.");
+    run(command("rustup").args(["target", "add", WASM]))
+        .with_context(|| format!("install the {WASM} target of your Rust and run this again"))
+}
+
+/// The version of a package in Cargo.lock.
+fn locked_version(package: &str) -> Result<String> {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let version = lock.split("[[package]]").find_map(|entry| {
+        entry.contains(&format!("\nname = \"{package}\"\n")).then_some(entry)?;
+        entry.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+    });
+    version.map(String::from).with_context(|| format!("Cargo.lock names no {package}"))
+}
+
+/// Whether a program says that it is of a version.
+fn is_version(program: &Path, version: &str) -> bool {
+    output(command(program).arg("--version"))
+        .is_some_and(|said| said.split_whitespace().any(|word| word == version))
+}
+
+/// A tool from crates.io: the folder to add to the PATH, or none if it is there already.
+fn crate_tool(
+    package: &str,
+    program: &str,
+    version: &str,
+    flags: &[&str],
+    why: &str,
+) -> Result<Option<PathBuf>> {
+    if find(program).is_some_and(|there| is_version(&there, version)) {
+        return Ok(None);
+    }
+    let home = cache()?.join(format!("{program}-{version}"));
+    let executable =
+        |home: &Path| home.join("bin").join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
+    if is_version(&executable(&home), version) {
+        return Ok(Some(home.join("bin")));
+    }
+    println!("{package} {version} is missing: {why}. Compiling it into {} (a few minutes).", home.display());
+    install_beside(&home, |partial| {
+        // Its own release profile optimises for minutes; the tool runs for seconds.
+        let mut install = cargo();
+        install.args(["install", package, "--version", version]).args(flags);
+        install.arg("--root").arg(partial).env("CARGO_TARGET_DIR", partial.join("target"));
+        install.envs([
+            ("CARGO_PROFILE_RELEASE_LTO", "off"),
+            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256"),
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        ]);
+        // Outside the workspace, whose settings are not the tool's.
+        install.current_dir(partial);
+        run(&mut install).with_context(|| {
+            format!("install it by hand with `cargo install {package} --version {version}`")
+        })?;
+        let _ = fs::remove_dir_all(partial.join("target"));
+        if !is_version(&executable(partial), version) {
+            bail!("{package} was installed, but does not say that it is version {version}");
+        }
+        Ok(())
+    })?;
+    Ok(Some(home.join("bin")))
+}
+
+/// wasm-opt: the one on the PATH or the system's package if they are new enough, else npm's.
+fn wasm_opt() -> Result<Option<PathBuf>> {
+    let recent = |program: &Path| {
+        let said = output(command(program).arg("--version")).unwrap_or_default();
+        let version = said.split_whitespace().find_map(|word| word.parse::<u32>().ok());
+        version.is_some_and(|version| version >= OLDEST_BINARYEN)
+    };
+    if find("wasm-opt").is_some_and(|there| recent(&there)) {
+        return Ok(None);
+    }
+    let home = cache()?.join(format!("binaryen-{BINARYEN}"));
+    if recent(&home.join("bin/wasm-opt")) {
+        return Ok(Some(home.join("bin")));
+    }
+    let (what, why) = ("wasm-opt", "it makes the page smaller");
+    if !(find("npm").is_some() && find("node").is_some()) {
+        let elsewhere = &[
+            ("brew", "brew install binaryen"),
+            ("dnf", "sudo dnf install binaryen"),
+            ("pacman", "sudo pacman -S binaryen"),
+        ];
+        let debian = packages::candidate("binaryen")
+            .and_then(|version| version.split('-').next()?.parse::<u32>().ok());
+        let recent = debian.is_some_and(|version| version >= OLDEST_BINARYEN);
+        // Through npm where Debian's own is too old.
+        let apt: &[&str] = if recent { &["binaryen"] } else { &["nodejs", "npm"] };
+        packages::install(&Package { what, why, apt, elsewhere })?;
+        if recent {
+            return Ok(None);
+        }
+    }
+    println!("{what} is missing: {why}. Installing npm's binaryen into {}.", home.display());
+    let package = format!("binaryen@{BINARYEN}");
+    install_beside(&home, |partial| {
+        let mut npm = command("npm");
+        npm.args(["install", "--global", "--no-fund", "--no-audit", "--prefix"]).arg(partial).arg(&package);
+        run(&mut npm).with_context(|| format!("install it by hand with `npm install --global {package}`"))?;
+        if recent(&partial.join("bin/wasm-opt")) { Ok(()) } else { bail!("npm's wasm-opt does not run") }
+    })?;
+    Ok(Some(home.join("bin")))
+}
+
+/// Install into a folder beside `home`, then rename it into place.
+fn install_beside(home: &Path, install: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut name = home.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = home.with_file_name(name);
+    fs::create_dir_all(&partial).with_context(|| format!("cannot write to {}", partial.display()))?;
+    let result = install(&partial).and_then(|()| {
+        // What is there did not show its version, or another xtask was faster with the same tool.
+        let _ = fs::remove_dir_all(home);
+        fs::rename(&partial, home).with_context(|| format!("cannot write {}", home.display()))
+    });
+    if result.is_err() {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    result
+}
+
+/// The driver file of the software Vulkan device, where no hardware has a driver.
+fn software_vulkan() -> Result<Option<PathBuf>> {
+    let chosen = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
+    if !cfg!(target_os = "linux") || chosen {
+        return Ok(None);
+    }
+    let software = |name: &str| name.starts_with("lvp_icd");
+    let hardware = vulkan_drivers().iter().any(|(name, _)| !software(name));
+    if hardware && has_gpu() {
+        return Ok(None);
+    }
+    let lavapipe = || vulkan_drivers().into_iter().find(|(name, _)| software(name)).map(|(_, file)| file);
+    if let Some(icd) = lavapipe() {
+        return Ok(Some(icd));
+    }
+    packages::install(&Package {
+        what: "A Vulkan device",
+        why: "the GPU tests run on one; without a graphics card a software device will do",
+        apt: &["mesa-vulkan-drivers"],
+        elsewhere: &[
+            ("dnf", "sudo dnf install mesa-vulkan-drivers"),
+            ("pacman", "sudo pacman -S vulkan-swrast vulkan-icd-loader"),
+        ],
+    })?;
+    Ok(Some(lavapipe().context("mesa-vulkan-drivers is installed, but no lvp_icd file is to be found")?))
+}
+
+/// Whether the kernel shows a graphics device.
+fn has_gpu() -> bool {
+    let render = fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    render.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("renderD"))
+        || ["/dev/nvidia0", "/dev/dxg"].iter().any(|device| Path::new(device).exists())
+}
+
+/// Names and paths of the installed Vulkan drivers' files.
+fn vulkan_drivers() -> Vec<(String, PathBuf)> {
+    let folders = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let files = folders.iter().flat_map(fs::read_dir).flatten().flatten();
+    files.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect()
+}
+
+/// Chromium and its driver.
+fn browser() -> Result<(PathBuf, PathBuf)> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_file());
+    let chromium = || {
+        let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+        let app = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+        set("CHROMIUM")
+            .or_else(|| names.iter().find_map(|name| find(name)))
+            .or_else(|| app.is_file().then_some(app))
+    };
+    let driver = || set("CHROMEDRIVER").or_else(|| find("chromedriver"));
+    if let (Some(chromium), Some(driver)) = (chromium(), driver()) {
+        return Ok((chromium, driver));
+    }
+    packages::install(&Package {
+        what: "Chromium with its driver",
+        why: "the browser tests open the page in it",
+        apt: &["chromium", "chromium-driver"],
+        elsewhere: &[
+            ("brew", "brew install --cask chromium chromedriver"),
+            ("dnf", "sudo dnf install chromium chromedriver"),
+            ("pacman", "sudo pacman -S chromium"),
+        ],
+    })?;
+    let missing =
+        "Chromium and chromedriver are not on the PATH; set CHROMIUM and CHROMEDRIVER to their files";
+    Ok((chromium().context(missing)?, driver().context(missing)?))
+}
+
+/// Whether the tools of the page are there, without installing any.
+pub fn page_tools_present() -> bool {
+    let cached = |program: &str, version: &str| {
+        cache()
+            .is_ok_and(|cache| is_version(&cache.join(format!("{program}-{version}/bin/{program}")), version))
+            || process::find(program).is_some_and(|there| is_version(&there, version))
+    };
+    locked_version("wasm-bindgen").is_ok_and(|bindgen| cached("wasm-bindgen", &bindgen))
+        && cached("trunk", TRUNK)
+}
