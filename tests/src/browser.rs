@@ -14,6 +14,8 @@ use tempfile::TempDir;
 pub enum WebGpu {
     /// On a software adapter.
     Software,
+    /// The same, but the device is lost as soon as it draws to a canvas.
+    Lost,
     /// `navigator.gpu` is there, but it gives no adapter.
     NoAdapter,
     /// There is no `navigator.gpu`.
@@ -72,8 +74,14 @@ impl Browser {
         .into();
         args.push(format!("--user-data-dir={}", profile.path().display()));
         match webgpu {
-            WebGpu::Software => {
-                args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(String::from))
+            WebGpu::Software | WebGpu::Lost => {
+                args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(String::from));
+                if webgpu == WebGpu::Software {
+                    // Without these the browser's GPU process ends as soon as WebGPU draws to a canvas.
+                    let draw =
+                        ["--use-vulkan=swiftshader", "--use-angle=swiftshader", "--enable-features=Vulkan"];
+                    args.extend(draw.map(String::from));
+                }
             }
             WebGpu::NoAdapter | WebGpu::Off => args.push("--disable-features=WebGPU".into()),
         }

@@ -33,6 +33,9 @@ pub fn folder() -> &'static Path {
     })
 }
 
+/// What the page tells scripts of its chains, in JavaScript: null until a model runs.
+pub const STATE: &str = "window.dualMcmc && await window.dualMcmc.state().catch(() => null)";
+
 /// The built page on a port of its own.
 pub fn serve() -> Server {
     serve_with(HashMap::new())

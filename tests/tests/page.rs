@@ -33,7 +33,7 @@ fn numbers(state: &Value, key: &str) -> Vec<f32> {
 }
 
 fn state(browser: &Browser) -> Value {
-    browser.wait_for("running model", "window.dualMcmc && await window.dualMcmc.state().catch(() => null)")
+    browser.wait_for("running model", page::STATE)
 }
 
 /// How far energies are apart, as a share of the larger of |E| and the batch's root mean square.
@@ -194,6 +194,19 @@ fn the_page_says_why_it_computes_on_the_cpu() {
         assert!(text.as_str().unwrap().contains(says), "{url}: {text}");
         assert_eq!(browser.errors(), Vec::<String>::new(), "{url}");
     }
+}
+
+#[test]
+fn when_the_graphics_device_is_lost_the_reader_goes_on_on_the_cpu() {
+    let server = serve(vec![("plane.safetensors".into(), models::bytes(&models::plane()))]);
+    let browser = Browser::start(WebGpu::Lost, &[]);
+    browser.open(&format!("{}?model=models/plane.safetensors&play=0", server.url()));
+    let shown = "(box => !box.hidden && box.innerText.toLowerCase())(document.getElementById('notice'))";
+    let text = browser.wait_for("message", shown);
+    assert!(text.as_str().unwrap().contains("device was lost"), "{text}");
+    browser.click("#use-cpu");
+    assert_eq!(state(&browser)["device"], "cpu");
+    assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
 }
 
 #[test]

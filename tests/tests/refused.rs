@@ -95,8 +95,7 @@ fn another_site_must_allow_its_models_to_be_read() {
     let closed = format!("{}closed/plane.safetensors", elsewhere.url());
     is_told(&browser, &server, &closed, &["access-control-allow-origin"]);
     browser.open(&format!("{}?play=0&model={}open/plane.safetensors", server.url(), elsewhere.url()));
-    let ran = "window.dualMcmc && await window.dualMcmc.state().catch(() => null)";
-    let state = browser.wait_for("model of another site", ran);
+    let state = browser.wait_for("model of another site", page::STATE);
     assert_eq!(state["step"], 0);
     assert_eq!(state["shape"], serde_json::json!([2]));
 }
@@ -120,9 +119,10 @@ fn files_are_opened_and_a_bad_one_is_refused() {
         |file: &tempfile::NamedTempFile| file.path().file_name().unwrap().to_string_lossy().into_owned();
     browser.send_keys("#file", good.path().to_str().unwrap());
     let running = |name: &str| {
-        let state = "window.dualMcmc && await window.dualMcmc.state().catch(() => null)";
-        let state = browser
-            .wait_for(&format!("running {name}"), &format!("(s => s && s.model === '{name}' && s)({state})"));
+        let state = browser.wait_for(
+            &format!("running {name}"),
+            &format!("(s => s && s.model === '{name}' && s)({})", page::STATE),
+        );
         assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
         state
     };
@@ -141,8 +141,7 @@ fn an_impossible_setting_in_the_address_is_named_and_the_rest_runs() {
     let browser = Browser::start(WebGpu::Off, &[]);
     let query = "model=models/plane.safetensors&play=0&chains=-3&noise=NaN&view=cinema&seed=2";
     browser.open(&format!("{}?{query}", server.url()));
-    let state = browser
-        .wait_for("running model", "window.dualMcmc && await window.dualMcmc.state().catch(() => null)");
+    let state = browser.wait_for("running model", page::STATE);
     assert_eq!(state["seed"], 2);
     let remarks = browser.run("return document.getElementById('remarks').innerText");
     for name in ["chains=-3", "noise=NaN", "view=cinema"] {

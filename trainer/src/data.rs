@@ -128,10 +128,7 @@ impl Dataset {
         } else if path.is_file() {
             array_file(path)?
         } else {
-            bail!(
-                "there is no data set, file or folder `{source}`; known sets are {}",
-                known().join(", ")
-            );
+            bail!("there is no data set, file or folder `{source}`; known sets are {}", known().join(", "));
         };
         ensure!(
             data.shape == shape,
@@ -190,8 +187,7 @@ fn array_file(path: &Path) -> Result<Dataset> {
     if shape.len() == 3 {
         npy::check_range(&array.values, path)?;
     }
-    split(stem(path), shape, Samples::Floats(array.values))
-        .with_context(|| format!("cannot use {}", named()))
+    split(stem(path), shape, Samples::Floats(array.values)).with_context(|| format!("cannot use {}", named()))
 }
 
 fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
@@ -266,6 +262,21 @@ mod tests {
         npy::write(&path, &[10, 1, 2, 3], &values).unwrap();
         let error = Dataset::load(source, &[1, 2, 3], None).unwrap_err().to_string();
         assert!(error.contains("[-1, 1]"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_images_is_cut_to_what_the_networks_take() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..20u8 {
+            let image = image::RgbImage::from_pixel(12, 9, image::Rgb([10 * i, 0, 255]));
+            image.save(folder.path().join(format!("{i:02}.png"))).unwrap();
+        }
+        let source = folder.path().to_str().unwrap();
+        let data = Dataset::load(source, &[3, 8, 8], None).unwrap();
+        assert_eq!((data.train_count(), data.held_out_count()), (18, 2));
+        let first = data.train_batch([1]);
+        assert_eq!((first[0], first[64], first[128]), (pixel(10), -1.0, 1.0));
+        assert!(Dataset::load(source, &[2], None).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! * [`recipe`]: everything that a training run is, as one TOML file;
 //! * [`networks`]: the three networks in burn, with what only training has;
-//! * [`optimiser`]: Adam;
+//! * [`optimiser`] is Adam, for each of them;
 //! * [`teaching`]: the training iteration: both chains, the three losses, the three updates.
 //!
 //! Without the feature `cli` nothing here touches files, clocks, threads or a terminal, and

@@ -365,7 +365,7 @@ pub enum RecipeError {
         /// "energy", "generator" or "encoder".
         section: &'static str,
         /// What is wrong with it.
-        error: dual_mcmc::network::NetworkError,
+        error: Box<dual_mcmc::network::NetworkError>,
     },
     /// A value that is impossible.
     #[error("[{section}] {reason}")]

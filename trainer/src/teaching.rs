@@ -25,7 +25,6 @@ use burn::tensor::Device;
 use chains::Chains;
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::model::{Model, Provenance};
-use dual_mcmc::network::NetworkError;
 use dual_mcmc::noise::{Noise, Stream};
 use persistent::PersistentChains;
 
@@ -35,12 +34,9 @@ pub enum TeachingError {
     /// The recipe does not fit together.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// A network does not fit together.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
     /// The chains' executor failed.
     #[error(transparent)]
-    Executor(#[from] ExecutorError),
+    Executor(Box<ExecutorError>),
     /// The training device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -55,6 +51,12 @@ pub enum TeachingError {
     /// A checkpoint that is damaged, or of another recipe.
     #[error("the checkpoint does not fit this recipe: {0}")]
     Checkpoint(String),
+}
+
+impl From<ExecutorError> for TeachingError {
+    fn from(error: ExecutorError) -> TeachingError {
+        TeachingError::Executor(Box::new(error))
+    }
 }
 
 /// The three networks.
@@ -104,7 +106,10 @@ impl Teacher {
         seed: u64,
     ) -> Result<Teacher, TeachingError> {
         recipe.check()?;
-        let network = |description, role| BurnNetwork::new(description, role, seed, device);
+        let network = |description, role: Role| {
+            let named = |error| RecipeError::Network { section: role.name(), error: Box::new(error) };
+            BurnNetwork::new(description, role, seed, device).map_err(named)
+        };
         let networks = Networks {
             energy: network(&recipe.energy, Role::Energy)?,
             generator: network(&recipe.generator, Role::Generator)?,

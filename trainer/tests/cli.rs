@@ -54,10 +54,7 @@ impl Lab {
     /// A short run of the ring.
     fn train(&self, options: &str) -> String {
         let recipe = recipes().join("ring.toml");
-        self.run(&format!(
-            "train {} --device cpu --set x_chain.steps=5 {options}",
-            recipe.display()
-        ))
+        self.run(&format!("train {} --device cpu --set x_chain.steps=5 {options}", recipe.display()))
     }
 
     /// All files below the folder.
@@ -115,9 +112,11 @@ fn metrics(path: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn a_run_from_training_to_its_samples() {
     let lab = Lab::new();
-    let said = lab.train("--out run --steps 6 --seed 3 --license CC0 --checkpoint-every 3");
+    let said = lab.train("--out run --steps 6 --seed 3 --license CC0 --measure-every 3");
     assert!(said.contains("CPU"), "it says where it runs: {said}");
-    for file in ["recipe.toml", "metrics.jsonl", "model.safetensors", "checkpoints/last.tar", "checkpoints/best.tar"] {
+    for file in
+        ["recipe.toml", "metrics.jsonl", "model.safetensors", "checkpoints/last.tar", "checkpoints/best.tar"]
+    {
         assert!(lab.path("run").join(file).is_file(), "{file}");
     }
     assert!(lab.path("run/samples/0000003.png").is_file() && lab.path("run/samples/0000006.png").is_file());
@@ -154,13 +153,15 @@ fn a_run_from_training_to_its_samples() {
     lab.run("energy run/model.safetensors --input x.npy --out e.npy --gradient dx.npy --device cpu");
     let (shape, energies) = array(&lab.path("e.npy"));
     assert_eq!(shape, [50]);
-    let last: Vec<f32> = trace.lines().rev().take(50).map(|l| l.rsplit(',').next().unwrap().parse().unwrap()).collect();
+    let last: Vec<f32> =
+        trace.lines().rev().take(50).map(|l| l.rsplit(',').next().unwrap().parse().unwrap()).collect();
     for (energy, traced) in energies.iter().zip(last.iter().rev()) {
         assert!((energy - traced).abs() < 1e-4 * traced.abs().max(1.0), "{energy} {traced}");
     }
     let gradient = array(&lab.path("dx.npy")).1;
     let h = 1e-2;
-    let moved: Vec<f32> = refined.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x + h } else { *x }).collect();
+    let moved: Vec<f32> =
+        refined.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x + h } else { *x }).collect();
     write_array(&lab.path("moved.npy"), &[50, 2], &moved);
     lab.run("energy run/model.safetensors --input moved.npy --out moved-e.npy --device cpu");
     for (i, energy) in array(&lab.path("moved-e.npy")).1.iter().enumerate() {
@@ -188,7 +189,7 @@ fn a_run_from_training_to_its_samples() {
 #[test]
 fn a_resumed_run_is_the_run_that_was_never_interrupted() {
     let lab = Lab::new();
-    lab.train("--out whole --steps 8 --checkpoint-every 4");
+    lab.train("--out whole --steps 8 --checkpoint-every 3 --measure-every 4");
     lab.train("--out parts --steps 4");
     let recipe = recipes().join("ring.toml");
     let started = format!("train {} --device cpu --set x_chain.steps=5", recipe.display());
@@ -217,7 +218,10 @@ fn a_resumed_run_is_the_run_that_was_never_interrupted() {
     let line = format!("{started} --out parts --steps 9 --resume");
     let output = lab.command(&line).output().unwrap();
     let stderr = text(&output);
-    assert!(!output.status.success() && stderr.contains("last.tar") && !stderr.contains("panicked"), "{stderr}");
+    assert!(
+        !output.status.success() && stderr.contains("last.tar") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -254,6 +258,25 @@ fn time_and_interrupts_end_a_run_with_a_checkpoint() {
     }
 }
 
+/// The authors stop at an energy gap of 10⁴; this rate gets there at once, every time.
+#[test]
+fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
+    let lab = Lab::new();
+    let recipe = recipes().join("ring.toml");
+    let line = format!(
+        "train {} --device cpu --out run --steps 40 --set optimiser.energy.rate=1e4 --set x_chain.steps=2",
+        recipe.display()
+    );
+    let output = lab.command(&line).output().unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("back to iteration").count(), 5, "{said}");
+    assert!(said.lines().last().unwrap().contains("optimiser.energy.rate"), "{said}");
+    assert!(!lab.path("run/model.safetensors").exists());
+    let finite = |line: &serde_json::Value| line["energy_gap"].as_f64().is_some_and(|gap| gap.abs() <= 1e4);
+    assert!(metrics(&lab.path("run/metrics.jsonl")).iter().all(finite));
+}
+
 #[test]
 fn wrong_recipes_are_refused_before_anything_starts() {
     let lab = Lab::new();
@@ -286,7 +309,8 @@ fn missing_and_damaged_data_are_refused() {
     let fashion = recipes().join("fashion-mnist.toml");
     lab.fails(&format!("train {} --device cpu", fashion.display()), "data fetch fashion-mnist");
 
-    let train = |data: &str| format!("train {} --device cpu --data {data}", recipes().join("ring.toml").display());
+    let train =
+        |data: &str| format!("train {} --device cpu --data {data}", recipes().join("ring.toml").display());
     lab.write("text.npy", "no array");
     lab.fails(&train("text.npy"), "no .npy file");
     write_array(&lab.path("shape.npy"), &[20, 3], &[0.0; 60]);
@@ -397,7 +421,10 @@ fn without_an_adapter_a_gpu_is_refused_and_auto_takes_the_cpu() {
 fn the_version_and_the_help_are_there() {
     let lab = Lab::new();
     let output = lab.command("--version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("dual-mcmc ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        concat!("dual-mcmc ", env!("CARGO_PKG_VERSION"))
+    );
     let output = lab.command("train --help").output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     for heading in ["Run:", "Budget:", "Device:"] {
@@ -412,7 +439,8 @@ fn every_recipe_is_valid() {
     for entry in std::fs::read_dir(recipes()).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let recipe = dual_mcmc_trainer::recipe::Recipe::parse(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let recipe =
+            dual_mcmc_trainer::recipe::Recipe::parse(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
         assert_eq!(path.file_stem().unwrap().to_str(), Some(recipe.name.as_str()));
         names.push(recipe.name);
     }

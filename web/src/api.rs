@@ -25,7 +25,7 @@ use wasm_bindgen_futures::future_to_promise;
 /// What `state()` tells.
 pub struct Snapshot<'a> {
     /// The device.
-    pub device: Option<&'a Device>,
+    pub device: &'a Device,
     /// The model.
     pub loaded: &'a Loaded,
     /// The settings in force.
@@ -46,11 +46,7 @@ fn numbers(values: impl Iterator<Item = f64>) -> JsValue {
 
 /// A snapshot as a script sees it.
 pub fn describe(s: &Snapshot) -> JsValue {
-    let (device, adapter) = match s.device {
-        Some(Device::Gpu(gpu)) => ("gpu", gpu.name()),
-        Some(Device::Cpu { why }) => ("cpu", why.clone()),
-        None => ("cpu", String::new()),
-    };
+    let device = if matches!(s.device, Device::Gpu(..)) { "gpu" } else { "cpu" };
     let model = match &s.loaded.source {
         Source::Address(url) => url.clone(),
         file => file.name(),
@@ -61,15 +57,17 @@ pub fn describe(s: &Snapshot) -> JsValue {
         let _ = Reflect::set(&object, &name.into(), &value);
     };
     put("device", device.into());
-    put("adapter", adapter.into());
+    put("adapter", s.device.name().into());
     put("model", model.into());
     put("view", s.settings.view.word().into());
     put("chains", JsValue::from_f64(s.settings.chains as f64));
     put("shape", numbers(s.loaded.facts.shape.iter().map(|&n| n as f64)));
     put("step", s.steps.into());
     put("playing", s.playing.into());
-    put("stepSize", s.settings.langevin.step_size.into());
-    put("noise", s.settings.langevin.noise.into());
+    // In decimals as on the page, not as the nearest f32.
+    let decimal = |value: f32| JsValue::from_f64(js_sys::Number::parse_float(&value.to_string()));
+    put("stepSize", decimal(s.settings.langevin.step_size));
+    put("noise", decimal(s.settings.langevin.noise));
     put("seed", JsValue::from_f64(s.settings.seed as f64));
     put("energies", numbers(s.history.current().iter().map(|&e| f64::from(e))));
     put("trace", numbers(s.history.rows().iter().map(|row| f64::from(row.mean))));

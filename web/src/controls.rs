@@ -19,10 +19,9 @@ const DECADES: [f32; 2] = [-4.0, 1.0];
 fn from_slider(position: f32) -> f32 {
     let exponent = DECADES[0] + position / 100.0 * (DECADES[1] - DECADES[0]);
     // Two digits: the number beside the slider is to be read.
-    let value = 10f32.powf(exponent);
-    let unit = 10f32.powf(value.log10().floor() - 1.0);
-    let rounded = (value / unit).round() * unit;
-    format!("{rounded:.6}").parse().unwrap_or(rounded)
+    let value = js_sys::Math::pow(10.0, exponent.into()) as f32;
+    let tens = 10f32.powi(1 - value.log10().floor() as i32);
+    (value * tens).round() / tens
 }
 
 fn to_slider(value: f32) -> f32 {
@@ -325,8 +324,8 @@ fn chain_choices(settings: &Settings, facts: &Facts) {
     let Some(select) = find::<HtmlSelectElement>("chains") else { return };
     let mut choices = facts.chain_choices().to_vec();
     if !choices.contains(&settings.chains) {
-        choices.push(settings.chains);
-        choices.sort_unstable();
+        let place = choices.iter().position(|&n| n > settings.chains).unwrap_or(choices.len());
+        choices.insert(place, settings.chains);
     }
     let wanted: Vec<String> = choices.iter().map(|n| n.to_string()).collect();
     let key = wanted.join(" ");

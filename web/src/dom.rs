@@ -42,11 +42,20 @@ pub fn show(id: &str, visible: bool) {
 
 /// Call `handler` for every event of that name. The handler lives as long as the page.
 pub fn on<E: JsCast + 'static>(target: &EventTarget, name: &str, mut handler: impl FnMut(E) + 'static) {
-    let closure = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-        if let Ok(event) = event.dyn_into() {
-            handler(event);
-        }
-    });
+    listen(
+        target,
+        name,
+        Box::new(move |event: Event| {
+            if let Ok(event) = event.dyn_into() {
+                handler(event);
+            }
+        }),
+    );
+}
+
+/// As [`on`]; one function for all events keeps the page small.
+fn listen(target: &EventTarget, name: &str, handler: Box<dyn FnMut(Event)>) {
+    let closure = Closure::wrap(handler);
     // Only an invalid name could fail, and names are literals.
     let _ = target.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
     closure.forget();

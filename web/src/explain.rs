@@ -17,7 +17,8 @@ pub fn readable(value: f32) -> String {
     let exponent = size.log10().floor() as i32;
     let mantissa = value / 10f32.powi(exponent);
     let power: String = exponent.to_string().chars().map(superscript).collect();
-    format!("{}·10{power}", format!("{mantissa:.1}").trim_end_matches(".0").replace('-', "−"))
+    let mantissa = format!("{mantissa:.1}");
+    format!("{}·10{power}", mantissa.strip_suffix(".0").unwrap_or(&mantissa).replace('-', "−"))
 }
 
 fn superscript(digit: char) -> char {

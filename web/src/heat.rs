@@ -1,5 +1,7 @@
 //! The energy over the plane: where to look, which colours, which level lines.
 
+use crate::rank::kth_smallest;
+
 /// A rectangle of the plane, as wide as it is high.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -67,10 +69,9 @@ impl Heat {
     /// The map of `n` × `n` energies. Colours end at their median: beyond it, far from the data, the
     /// energy only says that nothing is there.
     pub fn new(n: usize, energies: Vec<f32>) -> Heat {
-        let mut sorted: Vec<f32> = energies.iter().copied().filter(|e| e.is_finite()).collect();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let low = sorted.first().copied().unwrap_or(0.0);
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(1.0);
+        let finite: Vec<f32> = energies.iter().copied().filter(|e| e.is_finite()).collect();
+        let low = kth_smallest(&finite, 0).unwrap_or(0.0);
+        let median = kth_smallest(&finite, finite.len() / 2).unwrap_or(1.0);
         let high = if median > low { median } else { low + 1.0 };
         Heat { n, energies, low, high }
     }
@@ -148,7 +149,7 @@ pub fn ticks(low: f32, high: f32, count: usize) -> Vec<f32> {
     if !(rough.is_finite() && rough > 0.0) {
         return Vec::new();
     }
-    let power = 10f32.powf(rough.log10().floor());
+    let power = 10f32.powi(rough.log10().floor() as i32);
     let unit = [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * power >= rough).unwrap_or(10.0) * power;
     let first = (low / unit).ceil() as i64;
     let last = (high / unit).floor() as i64;

@@ -1,9 +1,10 @@
 //! Energies over the steps of a run, as the plot needs them: all chains summarised, a few kept.
 
+use crate::rank::kth_smallest;
 use dual_mcmc::chain::Trace;
 
 /// Chains whose energies are kept one by one.
-pub const FOLLOWED: usize = 16;
+const KEPT: usize = 256;
 /// When there are this many rows, every second one is dropped.
 const MOST_ROWS: usize = 2048;
 
@@ -18,22 +19,21 @@ pub struct Row {
     pub low: f32,
     /// The energy that a tenth of the chains lie above.
     pub high: f32,
-    /// Energies of the first [`FOLLOWED`] chains.
+    /// Energies of the first 256 chains.
     pub chains: Vec<f32>,
 }
 
 impl Row {
     fn new(step: u32, energies: &[f32]) -> Row {
-        let mut sorted = energies.to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let at = |p: f64| sorted[((sorted.len() - 1) as f64 * p).round() as usize];
+        let last = (energies.len() - 1) as f64;
+        let at = |p: f64| kth_smallest(energies, (last * p).round() as usize).unwrap_or(f32::NAN);
         let mean = energies.iter().map(|&e| f64::from(e)).sum::<f64>() / energies.len() as f64;
         Row {
             step,
             mean: mean as f32,
             low: at(0.1),
             high: at(0.9),
-            chains: energies[..energies.len().min(FOLLOWED)].to_vec(),
+            chains: energies[..energies.len().min(KEPT)].to_vec(),
         }
     }
 }
@@ -141,6 +141,6 @@ mod tests {
         let mut history = History::default();
         history.absorb(&trace(0, &[&energies]));
         let row = &history.rows()[0];
-        assert_eq!((row.low, row.high, row.mean, row.chains.len()), (10.0, 90.0, 50.0, FOLLOWED));
+        assert_eq!((row.low, row.high, row.mean, row.chains.len()), (10.0, 90.0, 50.0, 101));
     }
 }

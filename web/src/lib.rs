@@ -12,6 +12,7 @@ pub mod heat;
 pub mod history;
 pub mod pacing;
 pub mod problem;
+pub mod rank;
 pub mod state;
 
 #[cfg(target_arch = "wasm32")]

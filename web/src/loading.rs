@@ -2,7 +2,7 @@
 
 use crate::dom;
 use crate::problem::{Problem, check_answer, check_beginning, no_answer};
-use dual_mcmc::model::{MAX_FILE, Model};
+use dual_mcmc::model::{MAX_FILE, Model, ModelError};
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -57,14 +57,22 @@ pub async fn load(source: &Source, progress: Progress<'_>, wanted: &dyn Fn() -> 
     let name = source.name();
     check_beginning(&name, &bytes)?;
     let model = Model::from_bytes(&bytes).map_err(|error| {
-        Problem::new(format!("“{name}” is not a model this page can run"), format!("{}.", capitalised(&error.to_string())))
+        let advice = match error {
+            ModelError::Container(_) => " It may be cut short or damaged: fetch it again.",
+            _ => "",
+        };
+        let title = format!("“{name}” is not a model this page can run");
+        Problem::new(title, format!("{}.{advice}", capitalised(&error.to_string())))
     })?;
     Ok(Some(model))
 }
 
 fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let mut text = text.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }
 
 fn too_large(name: &str) -> Problem {
@@ -100,7 +108,7 @@ async fn fetch(url: &str, progress: Progress<'_>, wanted: &dyn Fn() -> bool) -> 
     check_answer(url, response.status(), &header("content-type").unwrap_or_default())?;
     // The length is that of the transfer: of no use where the body is compressed.
     let total = match header("content-encoding") {
-        None => header("content-length").and_then(|text| text.parse::<f64>().ok()),
+        None => header("content-length").and_then(|text| text.parse::<u32>().ok()).map(f64::from),
         Some(_) => None,
     };
     if total.is_some_and(|total| total > MAX_FILE as f64) {

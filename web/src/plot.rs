@@ -7,6 +7,10 @@ use crate::history::{History, Row};
 use crate::theme::Theme;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
+/// With so few chains each one's energy is a line of its own; with more, these stand for all, and a
+/// band shows where most of them are.
+pub const FEW: usize = 16;
+
 /// What is drawn beside the chains' energies.
 pub struct Marks {
     /// The range of nine tenths of held-out data's energies.
@@ -43,7 +47,7 @@ impl Frame {
 /// The energies that the plot spans: those of the chains, and held-out data where they are near.
 fn span(rows: &[Row], marks: &Marks) -> [f64; 2] {
     let all = rows.iter().flat_map(|row| {
-        let few: &[f32] = if marks.chains <= crate::history::FOLLOWED { &row.chains } else { &[] };
+        let few: &[f32] = if marks.chains <= FEW { &row.chains } else { &[] };
         [row.low, row.high, row.mean].into_iter().chain(few.iter().copied())
     });
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -89,14 +93,7 @@ pub fn draw(canvas: &HtmlCanvasElement, history: &History, marks: &Marks, theme:
     context.begin_path();
     context.rect(MARGIN[0], 0.0, width - MARGIN[0], height - MARGIN[1]);
     context.clip();
-    if let Some([from, to]) = marks.held_out {
-        context.set_fill_style_str(&theme.held_out);
-        context.set_global_alpha(0.75);
-        let top = frame.y(to);
-        context.fill_rect(MARGIN[0], top, width - MARGIN[0] - 8.0, (frame.y(from) - top).max(1.0));
-        context.set_global_alpha(1.0);
-    }
-    let few = marks.chains <= crate::history::FOLLOWED;
+    let few = marks.chains <= FEW;
     if !few && rows.len() > 1 {
         context.set_fill_style_str(&theme.band);
         context.begin_path();
@@ -108,19 +105,26 @@ pub fn draw(canvas: &HtmlCanvasElement, history: &History, marks: &Marks, theme:
         }
         context.fill();
     }
+    if let Some([from, to]) = marks.held_out {
+        context.set_fill_style_str(&theme.held_out);
+        context.set_global_alpha(0.6);
+        let top = frame.y(to);
+        context.fill_rect(MARGIN[0], top, width - MARGIN[0] - 8.0, (frame.y(from) - top).max(1.0));
+        context.set_global_alpha(1.0);
+    }
     context.set_line_join("round");
     context.set_line_width(1.0);
     context.set_stroke_style_str(&theme.line);
     context.set_global_alpha(if few { 0.75 } else { 0.35 });
-    let followed = rows.first().map_or(0, |row| row.chains.len());
-    for chain in (0..followed).filter(|&chain| Some(chain) != marks.chosen) {
+    let known = rows.first().map_or(0, |row| row.chains.len());
+    for chain in (0..known.min(FEW)).filter(|&chain| Some(chain) != marks.chosen) {
         line(&context, &frame, rows, |row| row.chains[chain]);
     }
     context.set_global_alpha(1.0);
     context.set_stroke_style_str(&theme.mean);
     context.set_line_width(2.5);
     line(&context, &frame, rows, |row| row.mean);
-    if let Some(chain) = marks.chosen.filter(|&chain| chain < followed) {
+    if let Some(chain) = marks.chosen.filter(|&chain| chain < known) {
         context.set_stroke_style_str(&theme.chosen);
         context.set_line_width(2.0);
         line(&context, &frame, rows, |row| row.chains[chain]);
@@ -158,13 +162,13 @@ fn axes(context: &CanvasRenderingContext2d, frame: &Frame, theme: &Theme) {
     context.set_text_baseline("alphabetic");
     let steps = ticks(0.0, frame.last_step as f32, if frame.width > 500.0 { 6 } else { 3 });
     for (i, &tick) in steps.iter().enumerate() {
-        let x = frame.x(tick.into());
-        if x > frame.width - 16.0 {
-            context.set_text_align("right");
-        }
         let number = format!("{tick:.0}");
-        let label = if i == 0 { "0".to_string() } else if i + 1 == steps.len() { format!("step {number}") } else { number };
-        let _ = context.fill_text(&label, x.min(frame.width - 2.0), frame.height - 5.0);
+        let last = i > 0 && i + 1 == steps.len();
+        let label = if last { format!("step {number}") } else { number };
+        let x = frame.x(tick.into());
+        let at_edge = last && x > frame.width - 34.0;
+        context.set_text_align(if at_edge { "right" } else { "center" });
+        let _ = context.fill_text(&label, if at_edge { frame.width - 2.0 } else { x }, frame.height - 5.0);
     }
     context.set_text_align("left");
 }

@@ -14,7 +14,7 @@ use crate::loading::{self, Source};
 use crate::pacing::{MOST_AT_ONCE, Pacer};
 use crate::plot;
 use crate::problem::Problem;
-use crate::state::{DeviceChoice, Facts, Settings};
+use crate::state::{DeviceChoice, Facts, Settings, Start};
 use crate::theme::Theme;
 use crate::views::{Ground, Scene, View};
 use dual_mcmc::model::Model;
@@ -89,6 +89,9 @@ pub async fn run(lab: Rc<Lab>) {
         lab.rest(busy).await;
         if lab.visible.get() {
             dom::next_frame().await;
+        } else {
+            // A script's question waits until the figure is seen: without this the loop would never let go.
+            dom::wait(50).await;
         }
         if let Err(problem) = session.turn(&lab).await {
             session.stop(&lab, problem);
@@ -266,8 +269,12 @@ impl Session {
             self.pacer = Pacer::default();
             self.last_read = f64::NEG_INFINITY;
             lab.redraw.set(true);
-            let step = if engine.runs() { "" } else { " Nothing runs." };
-            status(&format!("{} from {}, on {}.{step}", count(settings.chains, "chain"), settings.start.word(), device.words()));
+            let what = if engine.runs() { "chain" } else { "sample" };
+            let from = match settings.start {
+                Start::Generator => "the generator",
+                Start::Noise => "noise",
+            };
+            status(&format!("{} from {from}, on {}.", count(settings.chains, what), device.words()));
         }
         if loaded.facts.plane() && self.ground.is_none() {
             self.ground = Some(survey(&device, loaded).await?);
@@ -369,7 +376,7 @@ impl Session {
                 let _ = canvas.set_attribute("aria-label", &words);
             }
         }
-        dom::show("band-key", settings.chains > crate::history::FOLLOWED);
+        dom::show("band-key", settings.chains > plot::FEW);
         dom::show("held-out-key", held_out.is_some());
         let says = match lab.chosen.get().filter(|&chain| chain < settings.chains) {
             Some(chain) => {
@@ -453,7 +460,9 @@ impl Session {
             let trace = engine.trace().await?;
             self.history.absorb(&trace);
         }
-        let device = self.device.as_ref().map(|(_, device)| device);
+        let Some((_, device)) = &self.device else {
+            return Err(Problem::new("Nothing runs", "No device was found yet."));
+        };
         Ok(api::describe(&api::Snapshot {
             device,
             loaded,
@@ -487,8 +496,8 @@ async fn survey(device: &Device, loaded: &Loaded) -> Result<Ground, Problem> {
 fn captions(settings: &Settings, facts: &Facts, steps: u32) {
     let things = if facts.image() { "images" } else { "samples" };
     let start = match settings.start {
-        crate::state::Start::Generator => format!("The generator’s {things}"),
-        crate::state::Start::Noise => "Start: noise".into(),
+        Start::Generator => format!("The generator’s {things}"),
+        Start::Noise => "Start: noise".into(),
     };
     dom::set_text("start-caption", &start);
     let refined = match (facts.energy, steps) {

@@ -61,11 +61,7 @@ fn chore() -> Result<ExitCode> {
                 }
             }
             let passed = suites::run(long)?;
-            return Ok(if passed {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
+            return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         other => bail!("there is no chore `{other}`\n{USAGE}"),
     }

@@ -61,12 +61,6 @@ pub fn install(package: &Package) -> Result<()> {
     apt_get(&[&["install", "--no-install-recommends"], *apt].concat())
 }
 
-/// The version that apt-get would install, by the lists that are there.
-pub fn candidate(package: &str) -> Option<String> {
-    let policy = process::output(process::command("apt-cache").args(["policy", package]))?;
-    policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: ").map(String::from))
-}
-
 /// Whether apt-get's lists are fresh: once in a run is enough.
 static UPDATED: AtomicBool = AtomicBool::new(false);
 

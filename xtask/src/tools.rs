@@ -13,11 +13,6 @@ use std::process::Command;
 
 /// The newest trunk that rustc 1.95 compiles.
 const TRUNK: &str = "0.21.14";
-/// wasm-opt, as npm's `binaryen` package counts its versions.
-const BINARYEN: &str = "132.0.0";
-/// The oldest that will do. Version 108, which Debian 12 and Ubuntu 24.04 have, exports a wrong table
-/// from modules with several, and the page then stops at its first JavaScript value.
-const OLDEST_BINARYEN: u32 = 116;
 /// The page's target.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
@@ -52,7 +47,6 @@ pub fn for_page() -> Result<Toolbox> {
     let folders = [
         crate_tool("wasm-bindgen-cli", "wasm-bindgen", &bindgen, &[], "it writes the page's JavaScript")?,
         crate_tool("trunk", "trunk", TRUNK, &["--locked"], "it builds the page")?,
-        wasm_opt()?,
     ];
     Ok(Toolbox { folders: folders.into_iter().flatten().collect(), variables: Vec::new() })
 }
@@ -156,48 +150,6 @@ fn crate_tool(
             bail!("{package} was installed, but does not say that it is version {version}");
         }
         Ok(())
-    })?;
-    Ok(Some(home.join("bin")))
-}
-
-/// wasm-opt: the one on the PATH or the system's package if they are new enough, else npm's.
-fn wasm_opt() -> Result<Option<PathBuf>> {
-    let recent = |program: &Path| {
-        let said = output(command(program).arg("--version")).unwrap_or_default();
-        let version = said.split_whitespace().find_map(|word| word.parse::<u32>().ok());
-        version.is_some_and(|version| version >= OLDEST_BINARYEN)
-    };
-    if find("wasm-opt").is_some_and(|there| recent(&there)) {
-        return Ok(None);
-    }
-    let home = cache()?.join(format!("binaryen-{BINARYEN}"));
-    if recent(&home.join("bin/wasm-opt")) {
-        return Ok(Some(home.join("bin")));
-    }
-    let (what, why) = ("wasm-opt", "it makes the page smaller");
-    if !(find("npm").is_some() && find("node").is_some()) {
-        let elsewhere = &[
-            ("brew", "brew install binaryen"),
-            ("dnf", "sudo dnf install binaryen"),
-            ("pacman", "sudo pacman -S binaryen"),
-        ];
-        let debian = packages::candidate("binaryen")
-            .and_then(|version| version.split('-').next()?.parse::<u32>().ok());
-        let recent = debian.is_some_and(|version| version >= OLDEST_BINARYEN);
-        // Through npm where Debian's own is too old.
-        let apt: &[&str] = if recent { &["binaryen"] } else { &["nodejs", "npm"] };
-        packages::install(&Package { what, why, apt, elsewhere })?;
-        if recent {
-            return Ok(None);
-        }
-    }
-    println!("{what} is missing: {why}. Installing npm's binaryen into {}.", home.display());
-    let package = format!("binaryen@{BINARYEN}");
-    install_beside(&home, |partial| {
-        let mut npm = command("npm");
-        npm.args(["install", "--global", "--no-fund", "--no-audit", "--prefix"]).arg(partial).arg(&package);
-        run(&mut npm).with_context(|| format!("install it by hand with `npm install --global {package}`"))?;
-        if recent(&partial.join("bin/wasm-opt")) { Ok(()) } else { bail!("npm's wasm-opt does not run") }
     })?;
     Ok(Some(home.join("bin")))
 }

@@ -87,7 +87,7 @@ impl Walk {
         self.workspaces.resize_with(self.threads, Workspace::default);
         let per_thread = share.div_ceil(tile);
         let mut work = tiles.chunks_mut(per_thread).zip(&mut self.workspaces);
-        if self.threads == 1 {
+        if cfg!(target_arch = "wasm32") || self.threads == 1 {
             for (tiles, workspace) in work {
                 tiles.iter_mut().for_each(|tile| walk_tile(tile, workspace));
             }

@@ -2,6 +2,8 @@
 //! smooth activations with an exponential that vectorises. Everything else is the plain twin,
 //! whose loops the compiler vectorises as they are.
 
+#[cfg(target_arch = "wasm32")]
+use super::product::multiply_add;
 use super::{Real, twin};
 use crate::network::{Activation, Conv2d, Kernel};
 
@@ -211,21 +213,21 @@ fn col2im<T: Real>(c: &Conv2d, columns: &[T], x: &mut [T]) {
 
 /// A matrix view: `rows` × `columns` with a stride for each.
 #[derive(Clone, Copy)]
-struct Matrix<'a, T> {
-    data: &'a [T],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+pub(super) struct Matrix<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a, T> Matrix<'a, T> {
     /// The first `rows` × `columns` elements of `data`, row-major.
-    fn rows(data: &'a [T], rows: usize, columns: usize) -> Self {
+    pub(super) fn rows(data: &'a [T], rows: usize, columns: usize) -> Self {
         Matrix { data: &data[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    fn transposed(self) -> Self {
+    pub(super) fn transposed(self) -> Self {
         Matrix {
             data: self.data,
             rows: self.columns,
@@ -237,6 +239,7 @@ impl<'a, T> Matrix<'a, T> {
 }
 
 /// `c += a · b`, with `c` row-major.
+#[cfg(not(target_arch = "wasm32"))]
 #[allow(unsafe_code)]
 fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, c: &mut [T]) {
     assert_eq!(a.columns, b.rows);

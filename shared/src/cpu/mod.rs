@@ -6,6 +6,8 @@
 
 mod chains;
 pub mod fast;
+#[cfg(any(target_arch = "wasm32", test))]
+mod product;
 mod real;
 pub mod twin;
 

@@ -10,7 +10,7 @@ pub fn forward<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], ba
         Kernel::Linear { inputs, outputs, weight, bias } => {
             linear(weights, [inputs, outputs], weight, bias, x, y, batch);
         }
-        Kernel::Conv2d(ref c) => conv2d(c, weights, x, y, batch),
+        Kernel::Conv2d(ref c) => conv2d(c, weights, x, y),
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest([batch * channels, height, width], x, y);
         }
@@ -37,7 +37,7 @@ pub fn input_gradient<T: Real>(
         Kernel::Linear { inputs, outputs, weight, .. } => {
             linear_input_gradient(&weights[weight..], [inputs, outputs], grad_y, grad_x, batch);
         }
-        Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x, batch),
+        Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x),
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest_input_gradient([batch * channels, height, width], grad_y, grad_x);
         }
@@ -93,9 +93,9 @@ fn linear_input_gradient<T: Real>(
     }
 }
 
-fn conv2d<T: Real>(c: &Conv2d, weights: &[T], x: &[T], y: &mut [T], batch: usize) {
+fn conv2d<T: Real>(c: &Conv2d, weights: &[T], x: &[T], y: &mut [T]) {
     let window = c.in_channels * c.kernel * c.kernel;
-    for index in 0..batch * c.out_channels * c.out_height * c.out_width {
+    for (index, y) in y.iter_mut().enumerate() {
         let column = index % c.out_width;
         let row = index / c.out_width % c.out_height;
         let out = index / (c.out_width * c.out_height) % c.out_channels;
@@ -117,13 +117,13 @@ fn conv2d<T: Real>(c: &Conv2d, weights: &[T], x: &[T], y: &mut [T], batch: usize
                 }
             }
         }
-        y[index] = sum;
+        *y = sum;
     }
 }
 
-fn conv2d_input_gradient<T: Real>(c: &Conv2d, weights: &[T], grad_y: &[T], grad_x: &mut [T], batch: usize) {
+fn conv2d_input_gradient<T: Real>(c: &Conv2d, weights: &[T], grad_y: &[T], grad_x: &mut [T]) {
     let window = c.in_channels * c.kernel * c.kernel;
-    for index in 0..batch * c.in_channels * c.height * c.width {
+    for (index, grad_x) in grad_x.iter_mut().enumerate() {
         let ix = index % c.width;
         let iy = index / c.width % c.height;
         let channel = index / (c.width * c.height) % c.in_channels;
@@ -139,7 +139,7 @@ fn conv2d_input_gradient<T: Real>(c: &Conv2d, weights: &[T], grad_y: &[T], grad_
                 }
             }
         }
-        grad_x[index] = sum;
+        *grad_x = sum;
     }
 }
 

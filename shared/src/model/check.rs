@@ -2,7 +2,6 @@
 
 use super::{ChainDefaults, EnergyQuantiles, MAX_ACTIVATIONS, ModelError, Networks, ROLES};
 use safetensors::tensor::{Dtype, SafeTensors};
-use std::collections::BTreeSet;
 
 pub(super) fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
     let error = |reason| ModelError::Metadata { key: "chains", reason };
@@ -69,7 +68,7 @@ pub(super) fn check_networks(networks: &Networks) -> Result<(), ModelError> {
 
 /// Every parameter is there with its shape and a readable dtype, and nothing else is.
 pub(super) fn check_tensors(file: &SafeTensors, networks: &Networks) -> Result<(), ModelError> {
-    let mut surplus: BTreeSet<String> = file.names().into_iter().map(String::from).collect();
+    let mut known = Vec::new();
     for (role, network) in networks {
         for p in network.parameters() {
             let name = format!("{role}.{}", p.path);
@@ -80,11 +79,11 @@ pub(super) fn check_tensors(file: &SafeTensors, networks: &Networks) -> Result<(
             if !matches!(tensor.dtype(), Dtype::F32 | Dtype::F16) {
                 return Err(ModelError::Dtype { name, dtype: format!("{:?}", tensor.dtype()) });
             }
-            surplus.remove(&name);
+            known.push(name);
         }
     }
-    match surplus.pop_first() {
-        Some(name) => Err(ModelError::SurplusTensor(name)),
+    match file.names().into_iter().find(|name| !known.iter().any(|known| known == name)) {
+        Some(name) => Err(ModelError::SurplusTensor(name.to_string())),
         None => Ok(()),
     }
 }

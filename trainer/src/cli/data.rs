@@ -99,7 +99,12 @@ impl Import {
         }
         atomic::check_writable(&self.out)?;
         let count = import::to_file(&self.folder, self.size, self.channels, &self.out)?;
-        println!("{count} images, [{count}, {}, {2}, {2}]: {1}", self.channels, self.out.display(), self.size);
+        println!(
+            "{count} images, [{count}, {}, {2}, {2}]: {1}",
+            self.channels,
+            self.out.display(),
+            self.size
+        );
         Ok(())
     }
 }

@@ -33,6 +33,9 @@ pub struct Train {
     /// Iterations between checkpoints [default: a tenth of the run, or five minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
     checkpoint_every: Option<u64>,
+    /// Iterations between measurements of the model, with sample grids [default: as for checkpoints]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
+    measure_every: Option<u64>,
     /// Licence of the weights, for the model file
     #[arg(long, value_name = "TEXT", default_value = "unspecified", help_heading = "Run")]
     license: String,
@@ -61,12 +64,14 @@ fn minutes(text: &str) -> Result<Duration, String> {
 impl Train {
     pub fn run(self) -> Result<Outcome> {
         let named = self.recipe.display();
-        let text = std::fs::read_to_string(&self.recipe).with_context(|| format!("cannot read the recipe {named}"))?;
+        let text = std::fs::read_to_string(&self.recipe)
+            .with_context(|| format!("cannot read the recipe {named}"))?;
         let mut recipe = Recipe::parse_with(&text, &self.set).with_context(|| named.to_string())?;
         if let Some(data) = &self.data {
             recipe.data.set = data.clone();
         }
-        let directory = RunDirectory::new(self.out.clone().unwrap_or_else(|| RunDirectory::default_for(&recipe)));
+        let directory =
+            RunDirectory::new(self.out.clone().unwrap_or_else(|| RunDirectory::default_for(&recipe)));
         let seed = self.check_directory(&directory, &mut recipe)?;
         if !self.resume {
             // Before the work of loading anything: an output that cannot be written.
@@ -93,12 +98,16 @@ impl Train {
             total,
             time: self.minutes,
             checkpoint_every: self.checkpoint_every,
+            measure_every: self.measure_every,
             resume: self.resume,
             license: self.license,
         }
         .train()?;
         if end == End::Interrupted {
-            eprintln!("interrupted; a checkpoint is saved in {}, continue with --resume", directory.root().display());
+            eprintln!(
+                "interrupted; a checkpoint is saved in {}, continue with --resume",
+                directory.root().display()
+            );
             return Ok(Outcome::Interrupted);
         }
         Ok(Outcome::Done)
@@ -125,7 +134,9 @@ impl Train {
             directory.recipe().display()
         );
         if !directory.last().exists() {
-            bail!("the run in {root} was ended before its first checkpoint; remove the folder and start again");
+            bail!(
+                "the run in {root} was ended before its first checkpoint; remove the folder and start again"
+            );
         }
         match self.seed {
             Some(seed) if seed != origin.seed => {

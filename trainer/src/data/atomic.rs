@@ -32,9 +32,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Re
 /// # Errors
 /// As [`write`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    write(path, |file| {
-        file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))
-    })
+    write(path, |file| file.write_all(bytes).with_context(|| format!("cannot write {}", path.display())))
 }
 
 /// Put the folder `new` in the place of `path`, whatever is there.
@@ -45,10 +43,8 @@ pub fn replace_folder(new: &Path, path: &Path) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     if path.exists() {
         // Two renames: a rename over a folder that is not empty fails everywhere.
-        let old = tempfile::Builder::new()
-            .prefix(".old-")
-            .tempdir_in(folder_of(path))
-            .with_context(cannot)?;
+        let old =
+            tempfile::Builder::new().prefix(".old-").tempdir_in(folder_of(path)).with_context(cannot)?;
         std::fs::rename(path, old.path().join("old")).with_context(cannot)?;
     }
     std::fs::rename(new, path).with_context(cannot)

@@ -28,11 +28,7 @@ fn batch(path: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (records, rest) = bytes.as_chunks::<{ 1 + PIXELS }>();
     let whole = rest.is_empty() && records.len() == BATCH && records.iter().all(|r| r[0] < 10);
-    ensure!(
-        whole,
-        "{} is damaged: it is no batch of {BATCH} images with their labels",
-        path.display()
-    );
+    ensure!(whole, "{} is damaged: it is no batch of {BATCH} images with their labels", path.display());
     Ok(records.iter().flat_map(|record| &record[1..]).copied().collect())
 }
 

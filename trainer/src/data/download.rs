@@ -49,10 +49,7 @@ pub fn to_file(url: &str, path: &Path) -> Result<()> {
     }
     file.flush().with_context(failed)?;
     bar.finish_and_clear();
-    ensure!(
-        size.is_none_or(|size| size == received),
-        "{url} broke off after {received} bytes"
-    );
+    ensure!(size.is_none_or(|size| size == received), "{url} broke off after {received} bytes");
     Ok(())
 }
 

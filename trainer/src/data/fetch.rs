@@ -188,9 +188,8 @@ fn cifar_from_pictures(folder: &Path, ready: &Path) -> Result<()> {
     let batches = train.chunks(cifar::BATCH).enumerate().map(|(i, l)| (format!("data_batch_{}", i + 1), l));
     for (name, labels) in batches.chain([("test_batch".to_string(), &test[..])]) {
         let path = folder.join(format!("{name}.png"));
-        let picture = image::open(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?
-            .into_rgb8();
+        let picture =
+            image::open(&path).with_context(|| format!("cannot read {}", path.display()))?.into_rgb8();
         ensure!(
             picture.as_raw().len() == cifar::BATCH * cifar::PIXELS,
             "{} has another size than expected",
@@ -224,7 +223,8 @@ mod tests {
         std::fs::create_dir_all(&from).unwrap();
         std::fs::create_dir(&ready).unwrap();
         std::fs::write(from.join("t10k-labels-idx1-ubyte"), "plain").unwrap();
-        let mut gz = GzEncoder::new(File::create(from.join("train-x-ubyte.gz")).unwrap(), Compression::fast());
+        let mut gz =
+            GzEncoder::new(File::create(from.join("train-x-ubyte.gz")).unwrap(), Compression::fast());
         gz.write_all(b"packed").unwrap();
         gz.finish().unwrap();
         collect(&folder.path().join("from"), &ready).unwrap();

@@ -25,15 +25,11 @@ fn images(path: &Path) -> Result<Vec<u8>> {
         let word = bytes.get(4 * i..4 * i + 4)?;
         Some(u32::from_be_bytes(word.try_into().ok()?) as usize)
     };
-    let (Some(magic), Some(count), Some(rows), Some(columns)) = (word(0), word(1), word(2), word(3))
-    else {
+    let (Some(magic), Some(count), Some(rows), Some(columns)) = (word(0), word(1), word(2), word(3)) else {
         anyhow::bail!(damaged("it ends inside its header".into()));
     };
     ensure!(magic == 0x803, damaged("it is no idx file of images".into()));
-    ensure!(
-        rows == SIDE && columns == SIDE,
-        damaged(format!("its images are {rows}×{columns}, not 28×28"))
-    );
+    ensure!(rows == SIDE && columns == SIDE, damaged(format!("its images are {rows}×{columns}, not 28×28")));
     let expected = count as u64 * (SIDE * SIDE) as u64 + 16;
     ensure!(
         bytes.len() as u64 == expected && count > 0,

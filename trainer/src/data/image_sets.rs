@@ -89,12 +89,12 @@ impl ImageSet {
             ImageSet::Cifar10 => {
                 const {
                     &[
-                        file("data_batch_1.bin", "5dd7e06a"),
-                        file("data_batch_2.bin", "5ea93a67"),
-                        file("data_batch_3.bin", "942cd6a4"),
-                        file("data_batch_4.bin", "ae636b3b"),
-                        file("data_batch_5.bin", "53f37980"),
-                        file("test_batch.bin", "803d5f7f"),
+                        file("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25"),
+                        file("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692"),
+                        file("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421"),
+                        file("data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb"),
+                        file("data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d"),
+                        file("test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"),
                     ]
                 }
             }
@@ -104,14 +104,10 @@ impl ImageSet {
     /// Upstream: the addresses that hold the set. A `.gz` is one file of the set, a `.tar.gz` has
     /// them all.
     pub fn upstream(&self) -> Vec<String> {
-        let idx = |base: &str| {
-            self.files().iter().map(|file| format!("{base}{}.gz", file.name)).collect()
-        };
+        let idx = |base: &str| self.files().iter().map(|file| format!("{base}{}.gz", file.name)).collect();
         match self {
             ImageSet::Mnist => idx("https://ossci-datasets.s3.amazonaws.com/mnist/"),
-            ImageSet::FashionMnist => {
-                idx("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/")
-            }
+            ImageSet::FashionMnist => idx("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
             ImageSet::Cifar10 => {
                 vec!["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into()]
             }

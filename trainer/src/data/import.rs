@@ -38,7 +38,12 @@ pub fn to_file(images: &Path, side: usize, channels: usize, out: &Path) -> Resul
 }
 
 fn check(side: usize, channels: usize) -> Result<()> {
-    ensure!(SIDES.contains(&side), "images can be {} to {} pixels wide, not {side}", SIDES.start(), SIDES.end());
+    ensure!(
+        SIDES.contains(&side),
+        "images can be {} to {} pixels wide, not {side}",
+        SIDES.start(),
+        SIDES.end()
+    );
     ensure!(channels == 1 || channels == 3, "images have 1 or 3 channels, not {channels}");
     Ok(())
 }
@@ -85,9 +90,13 @@ mod tests {
     fn the_middle_square_is_taken_channel_by_channel() {
         let folder = tempfile::tempdir().unwrap();
         // Red in the middle third, green left and right of it.
-        let image = RgbImage::from_fn(48, 16, |x, _| Rgb(if (16..32).contains(&x) { [255, 0, 0] } else { [0, 255, 0] }));
+        let image = RgbImage::from_fn(48, 16, |x, _| {
+            Rgb(if (16..32).contains(&x) { [255, 0, 0] } else { [0, 255, 0] })
+        });
         image.save(folder.path().join("a.png")).unwrap();
-        image.save(folder.path().join("b.jpg")).unwrap_or_else(|_| image.save(folder.path().join("b.png")).unwrap());
+        image
+            .save(folder.path().join("b.jpg"))
+            .unwrap_or_else(|_| image.save(folder.path().join("b.png")).unwrap());
         std::fs::write(folder.path().join("notes.txt"), "no image").unwrap();
         let pixels = super::folder(folder.path(), 8, 3).unwrap();
         assert_eq!(pixels.len(), 2 * 3 * 64);

@@ -37,7 +37,10 @@ pub fn read(path: &Path) -> Result<Array> {
     let size = file.metadata().with_context(cannot)?.len();
     let shape = shape(&mut file, size).with_context(cannot)?;
     file.rewind().with_context(cannot)?;
-    let npy = NpyFile::new(BufReader::new(file)).with_context(cannot)?;
+    // The library's own message draws the place in the header, over several lines.
+    let npy = NpyFile::new(BufReader::new(file))
+        .map_err(|_| anyhow::anyhow!("its header is damaged"))
+        .with_context(cannot)?;
     let DType::Plain(dtype) = npy.dtype() else {
         bail!("{} holds records; save it as a plain float32 array", path.display());
     };
@@ -122,8 +125,7 @@ pub fn write(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     debug_assert_eq!(shape.iter().product::<usize>(), values.len());
     let shape: Vec<u64> = shape.iter().map(|&d| d as u64).collect();
     atomic::write(path, |file| {
-        let mut npy =
-            npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+        let mut npy = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
         npy.extend(values.iter().copied())?;
         npy.finish()?;
         Ok(())
@@ -195,7 +197,7 @@ mod tests {
             (with_header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }\n", &[0; 8]), "Fortran"),
             (with_header(&header("<f4", "(2,)"), &nan), "element 1"),
             (with_header("{'descr': ", &[0; 8]), "no shape"),
-            (with_header("(((((((( 'shape': (2,)", &[0; 8]), "cannot read"),
+            (with_header("(((((((( 'shape': (2,)", &[0; 8]), "header is damaged"),
         ] {
             let error = error(&bytes);
             assert!(error.contains(expected), "{expected}: {error}");

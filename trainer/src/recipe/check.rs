@@ -46,7 +46,7 @@ impl Recipe {
     }
 
     fn check_networks(&self) -> Result<(), RecipeError> {
-        let named = |section| move |error| RecipeError::Network { section, error };
+        let named = |section| move |error| RecipeError::Network { section, error: Box::new(error) };
         // Each network by itself first, so that the message is about its own layers.
         self.energy.folded().shapes().map_err(named("energy"))?;
         self.generator.folded().shapes().map_err(named("generator"))?;

@@ -55,7 +55,10 @@ impl Sampling {
     /// # Errors
     /// If the model recommends none.
     pub fn recommended(model: &Model, count: usize, seed: u64) -> Result<Sampling> {
-        let x = model.chains.x.context("the model recommends no x-chain; give --steps, --step-size and --noise")?;
+        let x = model
+            .chains
+            .x
+            .context("the model recommends no x-chain; give --steps, --step-size and --noise")?;
         Ok(Sampling { count, start: Start::Generator, steps: x.steps, langevin: x.langevin, seed })
     }
 
@@ -159,7 +162,10 @@ impl Reconstructing {
     /// # Errors
     /// If the model recommends none.
     pub fn recommended(model: &Model, seed: u64) -> Result<Reconstructing> {
-        let z = model.chains.z.context("the model recommends no z-chain; give --steps, --step-size, --noise and --sigma")?;
+        let z = model
+            .chains
+            .z
+            .context("the model recommends no z-chain; give --steps, --step-size, --noise and --sigma")?;
         Ok(Reconstructing { steps: z.steps, langevin: z.langevin, sigma: z.sigma, seed })
     }
 
@@ -168,7 +174,13 @@ impl Reconstructing {
     ///
     /// # Errors
     /// If the model lacks a generator or an encoder, or the executor fails.
-    pub fn run(&self, model: &Model, executor: &Executor, x: &[f32], mask: Option<&[f32]>) -> Result<Reconstructed> {
+    pub fn run(
+        &self,
+        model: &Model,
+        executor: &Executor,
+        x: &[f32],
+        mask: Option<&[f32]>,
+    ) -> Result<Reconstructed> {
         let generator = model_file::generator(model)?;
         let encoder = model.encoder.as_ref().context("the model has no encoder network")?;
         let len: usize = model.data_shape().iter().product();
@@ -291,7 +303,10 @@ mod tests {
             energy: Some(Weighted { network: energy, weights: vec![0.0; 3] }),
             generator: Some(Weighted { network: generator, weights: identity }),
             encoder: None,
-            chains: ChainDefaults { x: Some(XChainSettings { steps: 5, langevin: Langevin::new(0.3, 0.3) }), z: None },
+            chains: ChainDefaults {
+                x: Some(XChainSettings { steps: 5, langevin: Langevin::new(0.3, 0.3) }),
+                z: None,
+            },
             energy_quantiles: None,
             provenance: Provenance::default(),
         }
@@ -336,7 +351,10 @@ mod tests {
         assert_eq!(sampled.start, sampled.end);
         assert_eq!(sampled.start, Noise::new(4, Stream::Prior).normal_rows(0, 5, 3, 0));
         let noise = Sampling { start: Start::Noise, ..sampling(5, 0) };
-        assert_eq!(noise.run(&model, &cpu, false).unwrap().end, Noise::new(4, Stream::Start).normal_rows(0, 5, 3, 0));
+        assert_eq!(
+            noise.run(&model, &cpu, false).unwrap().end,
+            Noise::new(4, Stream::Start).normal_rows(0, 5, 3, 0)
+        );
         assert!(sampling(5, 1).run(&model, &cpu, false).is_err());
     }
 

@@ -101,9 +101,8 @@ fn burn_kind(gpu: &Gpu, index: Option<usize>) -> Result<DeviceKind> {
         other.backend == info.backend && other.device == info.device && other.name == info.name
     };
     let place = index.or_else(|| infos.iter().position(same)).unwrap_or(0);
-    let of_kind = |other: &&wgpu::AdapterInfo| {
-        other.backend == info.backend && other.device_type == info.device_type
-    };
+    let of_kind =
+        |other: &&wgpu::AdapterInfo| other.backend == info.backend && other.device_type == info.device_type;
     let number = infos.iter().take(place).filter(of_kind).count();
     Ok(match info.device_type {
         wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu(number),

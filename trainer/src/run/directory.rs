@@ -69,7 +69,9 @@ impl RunDirectory {
     /// # Errors
     /// If they cannot.
     pub fn make(&self) -> Result<()> {
-        for folder in [self.root.clone(), self.samples(), self.reconstructions(), self.root.join("checkpoints")] {
+        for folder in
+            [self.root.clone(), self.samples(), self.reconstructions(), self.root.join("checkpoints")]
+        {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot write to the run's folder {}", folder.display()))?;
         }
@@ -82,7 +84,9 @@ impl RunDirectory {
     /// If there is none, or its files are damaged.
     pub fn open(&self) -> Result<(Recipe, Origin)> {
         ensure!(self.holds_run(), "{} holds no run", self.root.display());
-        let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
         let damaged = |path: PathBuf| move || format!("{} is damaged", path.display());
         let recipe = Recipe::parse(&read(&self.recipe())?).with_context(damaged(self.recipe()))?;
         let origin = serde_json::from_str(&read(&self.origin())?).with_context(damaged(self.origin()))?;

@@ -8,7 +8,8 @@ use anyhow::Result;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
 use dual_mcmc::points::PointSet;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// What is measured against what, and where.
 pub struct Job<'a> {
@@ -24,12 +25,28 @@ pub struct Job<'a> {
     pub seed: u64,
 }
 
+/// Named figures, in the order in which they are to be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures(Vec<(String, Value)>);
+
+impl Figures {
+    fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.0.push((name.into(), value.into()));
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 /// All figures, by name: those of [`points`](PointSet) for a synthetic set, else distances,
 /// displacement, reconstruction errors and energies.
 ///
 /// # Errors
 /// If the model lacks a network, its chains diverge, or the executor fails.
-pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
+pub fn evaluate(job: &Job) -> Result<Figures> {
     match PointSet::from_name(&job.data.name) {
         Some(set) => points::evaluate(job, set),
         None => images::evaluate(job),
@@ -37,23 +54,20 @@ pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
 }
 
 /// The figures for people: one a line, nested ones indented, long lists by their ends.
-pub fn table(figures: &Map<String, Value>) -> String {
+pub fn table(figures: &Figures) -> String {
     let mut text = String::new();
-    lines(figures, 0, &mut text);
+    figures.0.iter().for_each(|(name, value)| line(name, value, 0, &mut text));
     text
 }
 
-fn lines(figures: &Map<String, Value>, depth: usize, text: &mut String) {
-    let indent = "  ".repeat(depth);
-    for (name, value) in figures {
-        let name = name.replace('_', " ");
-        match value {
-            Value::Object(inner) => {
-                text.push_str(&format!("{indent}{name}\n"));
-                lines(inner, depth + 1, text);
-            }
-            _ => text.push_str(&format!("{indent}{name:width$} {}\n", plain(value), width = 40 - 2 * depth)),
+fn line(name: &str, value: &Value, depth: usize, text: &mut String) {
+    let (indent, name) = ("  ".repeat(depth), name.replace('_', " "));
+    match value {
+        Value::Object(inner) => {
+            text.push_str(&format!("{indent}{name}\n"));
+            inner.iter().for_each(|(name, value)| line(name, value, depth + 1, text));
         }
+        _ => text.push_str(&format!("{indent}{name:width$} {}\n", plain(value), width = 40 - 2 * depth)),
     }
 }
 
@@ -78,14 +92,15 @@ fn mean(values: impl IntoIterator<Item = f32>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 
     #[test]
     fn a_table_has_a_line_for_each_figure() {
-        let figures = json!({ "samples": 5000, "x_chain": { "distance": 1.25, "trace": [3.0, 2.0, 1.5, 1.0, 0.5] } });
-        let text = table(figures.as_object().unwrap());
+        let mut figures = Figures::default();
+        figures.insert("samples", 5000);
+        figures.insert("a_chain", json!({ "distance": 1.25, "trace": [3.0, 2.0, 1.5, 1.0, 0.5] }));
+        let text = table(&figures);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);
         assert!(lines[0].starts_with("samples") && lines[0].ends_with("5000"));

@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn the_distance_has_its_closed_form_where_covariances_commute() {
         // Then it is ‖m₁ - m₂‖² + Σ (√λ₁ - √λ₂)².
-        let (a, b) = (gaussian(&[1.0, -2.0, 0.5], &[4.0, 1.0, 0.25]), gaussian(&[0.0, 1.0, 0.5], &[1.0, 9.0, 0.0]));
+        let (a, b) =
+            (gaussian(&[1.0, -2.0, 0.5], &[4.0, 1.0, 0.25]), gaussian(&[0.0, 1.0, 0.5], &[1.0, 9.0, 0.0]));
         let expected = 1.0 + 9.0 + 1.0 + 4.0 + 0.25;
         assert!((distance(&a, &b).unwrap() - expected).abs() < 1e-9);
         let turn = rotation(3);

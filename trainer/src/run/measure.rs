@@ -52,9 +52,7 @@ impl Measure {
                 let temperature = f64::from(sampling.langevin.temperature());
                 landscape::log_likelihood(model, executor, temperature, held_out)
             }
-            Measure::Distance(components) => {
-                components.distance(&sampling.run(model, executor, false)?.end)
-            }
+            Measure::Distance(components) => components.distance(&sampling.run(model, executor, false)?.end),
         }
     }
 

@@ -29,9 +29,8 @@ pub fn read(path: &Path) -> Result<Model> {
 /// # Errors
 /// If the model is not valid, for example after a divergence, or the file cannot be written.
 pub fn write(path: &Path, model: &Model, precision: Precision) -> Result<()> {
-    let bytes = model
-        .to_bytes(precision)
-        .with_context(|| format!("cannot write the model {}", path.display()))?;
+    let bytes =
+        model.to_bytes(precision).with_context(|| format!("cannot write the model {}", path.display()))?;
     atomic::write_bytes(path, &bytes)
 }
 

@@ -88,7 +88,8 @@ fn grid(panel: &Panel, columns: usize) -> RgbImage {
         for y in 0..height {
             for x in 0..width {
                 let value = |c: usize| byte(sample[(c * height + y) * width + x]);
-                let colour = if channels == 3 { Rgb([value(0), value(1), value(2)]) } else { Rgb([value(0); 3]) };
+                let colour =
+                    if channels == 3 { Rgb([value(0), value(1), value(2)]) } else { Rgb([value(0); 3]) };
                 for (dy, dx) in (0..scale * scale).map(|k| (k / scale, k % scale)) {
                     picture.put_pixel(left + x as u32 * scale + dx, top + y as u32 * scale + dy, colour);
                 }

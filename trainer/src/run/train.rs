@@ -4,12 +4,12 @@ use super::chains::{Reconstructing, Sampling, energies};
 use super::checkpoint::{self, Record, Summary};
 use super::device::TrainingDevices;
 use super::directory::{Origin, RunDirectory, version};
+use super::interrupt;
 use super::measure::Measure;
 use super::metrics::{self, Lines};
 use super::model_file;
 use super::pictures::{self, Panel};
 use super::progress::{Progress, clock};
-use super::interrupt;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
 use crate::teaching::{Report, Teacher};
@@ -19,8 +19,10 @@ use dual_mcmc::model::{Model, Precision};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// Time between two checkpoints where their distance in iterations is not given.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+/// Time between two checkpoints, or two measurements, where their distance in iterations is not
+/// given. A tenth of the schedule is a reason too, but not sooner than after `SOON`.
+const INTERVAL: Duration = Duration::from_secs(300);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Divergences that a run goes back from before it gives up.
 const RECOVERIES: u32 = 5;
@@ -53,6 +55,8 @@ pub struct Run {
     pub time: Option<Duration>,
     /// Iterations between checkpoints; by the clock and the schedule where absent.
     pub checkpoint_every: Option<u64>,
+    /// Iterations between measurements, with their pictures; as above where absent.
+    pub measure_every: Option<u64>,
     /// Continue the run that is in the directory.
     pub resume: bool,
     /// Licence of the weights, for the model file.
@@ -112,6 +116,7 @@ struct Session {
     started: Instant,
     seconds_before: f64,
     saved: Instant,
+    measured: Instant,
     latest: Option<Report>,
 }
 
@@ -138,14 +143,25 @@ impl Session {
         let now = Instant::now();
         let seconds_before = summary.seconds;
         Ok(Session {
-            run, teacher, summary, good, measure, metrics, measurements, progress,
-            started: now, seconds_before, saved: now, latest: None,
+            run,
+            teacher,
+            summary,
+            good,
+            measure,
+            metrics,
+            measurements,
+            progress,
+            started: now,
+            seconds_before,
+            saved: now,
+            measured: now,
+            latest: None,
         })
     }
 
     /// Iterate until all is done, the time is up, or someone asks to stop.
     fn iterate(&mut self) -> Result<End> {
-        let log_every = (self.run.total / LOGGED).max(1);
+        let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.teacher.iteration() < self.run.total {
             let indices = self.teacher.batch_indices(self.run.data.train_count());
             let batch = self.run.data.train_batch(indices);
@@ -167,23 +183,25 @@ impl Session {
             if last || self.run.time.is_some_and(|time| self.started.elapsed() >= time) {
                 break;
             }
-            if self.due() {
+            if self.due(self.measured, self.run.measure_every) {
                 self.look_back()?;
+                self.save()?;
+            } else if self.due(self.saved, self.run.checkpoint_every) {
                 self.save()?;
             }
         }
         Ok(End::Finished)
     }
 
-    /// Whether it is time for a checkpoint.
-    fn due(&self) -> bool {
+    /// Whether something is due that was last done at `last` and is wanted every so many iterations.
+    fn due(&self, last: Instant, every: Option<u64>) -> bool {
         let iteration = self.teacher.iteration();
-        match self.run.checkpoint_every {
+        match every {
             Some(every) => iteration.is_multiple_of(every),
             None => {
                 let tenth = (self.run.recipe.schedule.iterations / 10).max(1);
-                let soon = self.saved.elapsed() >= CHECKPOINT_INTERVAL / 10;
-                self.saved.elapsed() >= CHECKPOINT_INTERVAL || (soon && iteration.is_multiple_of(tenth))
+                let soon = last.elapsed() >= SOON && iteration.is_multiple_of(tenth);
+                soon || last.elapsed() >= INTERVAL
             }
         }
     }
@@ -203,6 +221,7 @@ impl Session {
             clock(self.seconds()),
         ));
         self.draw(&model)?;
+        self.measured = Instant::now();
         Ok(model)
     }
 
@@ -261,9 +280,12 @@ impl Session {
         self.teacher.restore(&self.good)?;
         // A seed of its own for each recovery: the same one would lead to the same place.
         self.teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
-        self.teacher.lower_energy_rate(0.5f64.powi(n as i32));
+        self.teacher.lower_energy_rate(0.5);
         let back = self.teacher.iteration();
         self.metrics = Lines::open(&self.run.directory.metrics(), back)?;
+        self.measurements = Lines::open(&self.run.directory.measurements(), back)?;
+        // What has changed must hold for the next recovery, and for a resume, too.
+        self.save()?;
         self.progress.say(&format!(
             "iteration {} diverged (energy gap {:e}); back to iteration {back} with another seed and a lower rate for the energy",
             report.iteration,

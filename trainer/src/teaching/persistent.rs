@@ -100,7 +100,7 @@ mod tests {
             let same = |(slot, state): (&usize, &[f32])| state == &before[slot * 2..slot * 2 + 2];
             restarts += slots.iter().zip(states.chunks(2)).filter(|pair| !same(*pair)).count();
             // Marks that tell carried-over chains from restarted ones.
-            chains.put_back(&slots, &vec![100.0 + t as f32; 32]);
+            chains.put_back(&slots, &[100.0 + t as f32; 32]);
         }
         let rate = restarts as f32 / 8000.0;
         assert!((rate - 0.2).abs() < 4.0 * (0.16f32 / 8000.0).sqrt(), "{rate}");

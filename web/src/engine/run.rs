@@ -8,12 +8,15 @@ use dual_mcmc::chain::{Langevin, Trace};
 use dual_mcmc::gpu::{Gpu, GpuChoice, GpuError};
 use dual_mcmc::model::{Model, Weighted};
 use dual_mcmc::network::NetworkError;
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
 /// What the chains run on.
 #[derive(Clone, Debug)]
 pub enum Device {
-    /// WebGPU.
-    Gpu(Gpu),
+    /// WebGPU, and the adapter's name where the browser tells it.
+    Gpu(Gpu, String),
     /// The page's own thread, and why.
     Cpu {
         /// A sentence for the reader.
@@ -27,8 +30,8 @@ impl Device {
         if choice == DeviceChoice::Cpu {
             return Device::Cpu { why: "as the address asks (device=cpu)".into() };
         }
-        let has_webgpu = js_sys::Reflect::get(&dom::window().navigator(), &"gpu".into()).is_ok_and(|gpu| gpu.is_object());
-        if !has_webgpu {
+        let navigator_gpu = Reflect::get(&dom::window().navigator(), &"gpu".into()).unwrap_or(JsValue::UNDEFINED);
+        if !navigator_gpu.is_object() {
             let why = if dom::window().is_secure_context() {
                 "since this browser has no WebGPU"
             } else {
@@ -37,7 +40,7 @@ impl Device {
             return Device::Cpu { why: why.into() };
         }
         match Gpu::request(GpuChoice::Any).await {
-            Ok(gpu) => Device::Gpu(gpu),
+            Ok(gpu) => Device::Gpu(gpu, adapter_name(&navigator_gpu).await.unwrap_or_default()),
             Err(GpuError::NoAdapter(_)) => Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() },
             Err(error) => Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") },
         }
@@ -46,19 +49,41 @@ impl Device {
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.
     pub fn slow(&self) -> bool {
         match self {
-            Device::Gpu(gpu) => gpu.is_software(),
+            Device::Gpu(gpu, _) => gpu.is_software(),
             Device::Cpu { .. } => true,
+        }
+    }
+
+    /// The adapter's name, or why there is none.
+    pub fn name(&self) -> &str {
+        match self {
+            Device::Gpu(_, name) => name,
+            Device::Cpu { why } => why,
         }
     }
 
     /// The device in words, to follow “on”.
     pub fn words(&self) -> String {
         match self {
-            Device::Gpu(gpu) if gpu.is_software() => format!("WebGPU, in software: {}", gpu.name()),
-            Device::Gpu(gpu) => format!("your graphics processor through WebGPU: {}", gpu.name()),
+            Device::Gpu(gpu, name) => {
+                let what = if gpu.is_software() { "WebGPU, in software" } else { "your graphics processor, through WebGPU" };
+                if name.is_empty() { what.into() } else { format!("{what} ({name})") }
+            }
             Device::Cpu { why } => format!("your processor, {why}"),
         }
     }
+}
+
+/// Maker and architecture of the adapter, which the browser tells only to scripts.
+async fn adapter_name(navigator_gpu: &JsValue) -> Option<String> {
+    let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
+    let options = Object::new();
+    Reflect::set(&options, &"powerPreference".into(), &"high-performance".into()).ok()?;
+    let request: Function = get(navigator_gpu, "requestAdapter")?.dyn_into().ok()?;
+    let promise: Promise = request.call1(navigator_gpu, &options).ok()?.dyn_into().ok()?;
+    let info = get(&JsFuture::from(promise).await.ok()?, "info")?;
+    let words = ["vendor", "architecture"].map(|name| get(&info, name).and_then(|v| v.as_string()).unwrap_or_default());
+    Some(words.join(" ").trim().to_string())
 }
 
 /// The states of chains, where they are.
@@ -128,7 +153,7 @@ impl Engine {
     pub fn new(device: &Device, model: &Model, chains: usize) -> Result<Engine, Problem> {
         let facts = Facts::of(model);
         let sampler = match (device, &model.energy) {
-            (Device::Gpu(gpu), Some(energy)) => {
+            (Device::Gpu(gpu, _), Some(energy)) => {
                 Sampler::Gpu(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?)
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
@@ -245,7 +270,7 @@ impl Engine {
 /// If the device failed.
 pub async fn energies(device: &Device, energy: &Weighted, points: &[f32]) -> Result<Vec<f32>, Problem> {
     match device {
-        Device::Gpu(gpu) => Ok(gpu::energies(gpu, energy, points).await?),
+        Device::Gpu(gpu, _) => Ok(gpu::energies(gpu, energy, points).await?),
         Device::Cpu { .. } => Ok(cpu::forward(energy, points, dom::breathe).await?),
     }
 }

@@ -46,7 +46,7 @@ impl View {
     pub fn open(kind: ViewKind, device: &Device, facts: &Facts) -> Result<View, Problem> {
         // A model without an energy has its few samples in memory, whatever the device.
         let gpu: Option<&Gpu> = match device {
-            Device::Gpu(gpu) if facts.energy => Some(gpu),
+            Device::Gpu(gpu, _) if facts.energy => Some(gpu),
             _ => None,
         };
         dom::show("landscape", kind == ViewKind::Landscape);

@@ -2,9 +2,9 @@
 
 use super::super::chains::{Reconstructing, Sampling, energies};
 use super::super::frechet::{COMPONENTS, Components};
-use super::{Job, mean};
+use super::{Figures, Job, mean};
 use anyhow::Result;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Samples where no count is given.
 const COUNT: usize = 5_000;
@@ -12,7 +12,7 @@ const COUNT: usize = 5_000;
 /// Held-out samples that are reconstructed.
 const RECONSTRUCTED: usize = 512;
 
-pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
+pub fn evaluate(job: &Job) -> Result<Figures> {
     let count = job.count.unwrap_or(COUNT);
     let len = job.data.sample_len();
     let components = Components::fit(job.data);
@@ -20,11 +20,11 @@ pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
     let sampling = Sampling::recommended(job.model, count, job.seed)?;
     let sampled = sampling.run(job.model, job.executor, true)?;
 
-    let mut figures = Map::new();
-    figures.insert("data".into(), json!(job.data.name));
-    figures.insert("samples".into(), json!(count));
-    figures.insert("x_chain_steps".into(), json!(sampling.steps));
-    figures.insert("temperature".into(), json!(sampling.langevin.temperature()));
+    let mut figures = Figures::default();
+    figures.insert("data", json!(job.data.name));
+    figures.insert("samples", json!(count));
+    figures.insert("x_chain_steps", json!(sampling.steps));
+    figures.insert("temperature", json!(sampling.langevin.temperature()));
     let name = format!("frechet_{}_components", COMPONENTS.min(len));
     let distances = json!({
         "generator": components.distance(&sampled.start)?,
@@ -33,7 +33,7 @@ pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
         "held_out_samples": held_out.len() / len,
     });
     figures.insert(name, distances);
-    figures.insert("displacement".into(), json!(displacement(&sampled.start, &sampled.end, len)));
+    figures.insert("displacement", json!(displacement(&sampled.start, &sampled.end, len)));
 
     let trace: Vec<f64> = sampled.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let energy = json!({
@@ -42,10 +42,10 @@ pub fn evaluate(job: &Job) -> Result<Map<String, Value>> {
         "x_chain": spread(sampled.trace.last().cloned().unwrap_or_default()),
         "mean_along_the_x_chain": trace,
     });
-    figures.insert("energy".into(), energy);
+    figures.insert("energy", energy);
 
     if job.model.encoder.is_some() {
-        figures.insert("reconstruction".into(), reconstruction(job, len)?);
+        figures.insert("reconstruction", reconstruction(job, len)?);
     }
     Ok(figures)
 }

@@ -2,10 +2,10 @@
 
 use super::super::chains::{Sampling, Start};
 use super::super::landscape;
-use super::Job;
+use super::{Figures, Job};
 use anyhow::Result;
 use dual_mcmc::points::PointSet;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Samples where no count is given.
 const COUNT: usize = 4096;
@@ -17,7 +17,7 @@ const FROM_NOISE: u32 = 1000;
 /// A sample is good within so many σ of a mode.
 const GOOD: f64 = 3.0;
 
-pub fn evaluate(job: &Job, set: PointSet) -> Result<Map<String, Value>> {
+pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     let recommended = Sampling::recommended(job.model, job.count.unwrap_or(COUNT), job.seed)?;
     let judge = |steps, start| -> Result<Value> {
         let sampling = Sampling { steps, start, ..recommended };
@@ -26,22 +26,20 @@ pub fn evaluate(job: &Job, set: PointSet) -> Result<Map<String, Value>> {
     let temperature = f64::from(recommended.langevin.temperature());
     let held_out = job.data.held_out_batch(usize::MAX);
     let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
-    let mut figures = Map::new();
-    figures.insert("data".into(), json!(set.name()));
-    figures.insert("samples".into(), json!(recommended.count));
-    figures.insert("temperature".into(), json!(temperature));
-    figures.insert("truth".into(), quality(set, &held_out));
-    figures.insert("generator".into(), judge(0, Start::Generator)?);
-    figures.insert(
-        format!("x_chain_{}_steps", recommended.steps),
-        judge(recommended.steps, Start::Generator)?,
-    );
+    let mut figures = Figures::default();
+    figures.insert("data", json!(set.name()));
+    figures.insert("samples", json!(recommended.count));
+    figures.insert("temperature", json!(temperature));
+    figures.insert("truth", quality(set, &held_out));
+    figures.insert("generator", judge(0, Start::Generator)?);
+    figures
+        .insert(format!("x_chain_{}_steps", recommended.steps), judge(recommended.steps, Start::Generator)?);
     figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, Start::Generator)?);
     figures.insert(format!("noise_{FROM_NOISE}_steps"), judge(FROM_NOISE, Start::Noise)?);
     let likelihood = landscape::log_likelihood(job.model, job.executor, temperature, &held_out)?;
-    figures.insert("log_likelihood".into(), json!(likelihood));
+    figures.insert("log_likelihood", json!(likelihood));
     let count = held_out.len() as f64 / 2.0;
-    figures.insert("log_likelihood_of_the_truth".into(), json!(truth.sum::<f64>() / count));
+    figures.insert("log_likelihood_of_the_truth", json!(truth.sum::<f64>() / count));
     Ok(figures)
 }
 
@@ -94,7 +92,10 @@ mod tests {
     #[test]
     fn points_on_the_modes_have_no_spread_and_one_mode_is_found_out() {
         let q = quality(PointSet::Ring, &[2.0, 0.0].repeat(10));
-        assert_eq!((figure(&q, "good_share"), figure(&q, "smallest_mode"), figure(&q, "spread")), (1.0, 0.0, 0.0));
+        assert_eq!(
+            (figure(&q, "good_share"), figure(&q, "smallest_mode"), figure(&q, "spread")),
+            (1.0, 0.0, 0.0)
+        );
         let q = quality(PointSet::Ring, &[0.0, 0.0, 2.0, 0.1]);
         assert_eq!(figure(&q, "good_share"), 0.5);
     }
