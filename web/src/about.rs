@@ -38,7 +38,9 @@ pub fn fill(model: &Model, facts: &Facts) {
     };
     let provenance = &model.provenance;
     put("Data", provenance.data.clone());
-    for (term, network) in [("Energy", &model.energy), ("Generator", &model.generator), ("Encoder", &model.encoder)] {
+    for (term, network) in
+        [("Energy", &model.energy), ("Generator", &model.generator), ("Encoder", &model.encoder)]
+    {
         let words = network.as_ref().map(|weighted| {
             let layers: Vec<&str> = weighted.network.layers.iter().map(|layer| layer.name()).collect();
             let output = weighted.network.output().unwrap_or_default();
@@ -56,14 +58,26 @@ pub fn fill(model: &Model, facts: &Facts) {
         let l = &x.langevin;
         put(
             "Its x-chain",
-            format!("{}, s = {}, n = {}, T = {}", count(x.steps as usize, "step"), readable(l.step_size), readable(l.noise), readable(l.temperature())),
+            format!(
+                "{}, s = {}, n = {}, T = {}",
+                count(x.steps as usize, "step"),
+                readable(l.step_size),
+                readable(l.noise),
+                readable(l.temperature())
+            ),
         );
     }
     if provenance.iterations > 0 {
-        put("Training", format!("{}, seed {}", count(provenance.iterations as usize, "iteration"), provenance.seed));
+        put(
+            "Training",
+            format!("{}, seed {}", count(provenance.iterations as usize, "iteration"), provenance.seed),
+        );
     }
-    let metrics: Vec<String> =
-        provenance.metrics.iter().map(|(name, value)| format!("{}: {}", name.replace('_', " "), readable(*value as f32))).collect();
+    let metrics: Vec<String> = provenance
+        .metrics
+        .iter()
+        .map(|(name, value)| format!("{}: {}", name.replace('_', " "), readable(*value as f32)))
+        .collect();
     put("Measured", metrics.join("; "));
     put("Licence", provenance.license.clone());
     put("Written by", provenance.version.clone());

@@ -95,7 +95,9 @@ pub fn expose(lab: &Rc<Lab>) {
     let source = lab.clone();
     let energy = Closure::<dyn FnMut(Float32Array) -> Promise>::new(move |x: Float32Array| {
         let (x, source) = (x.to_vec(), source.wanted());
-        future_to_promise(async move { energy_on_cpu(&x, source).await.map_err(|reason| js_sys::Error::new(&reason).into()) })
+        future_to_promise(async move {
+            energy_on_cpu(&x, source).await.map_err(|reason| js_sys::Error::new(&reason).into())
+        })
     })
     .into_js_value();
     for (name, function) in [("state", state), ("step", step), ("energyOnCpu", energy)] {

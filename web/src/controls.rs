@@ -7,8 +7,8 @@ use crate::state::{Facts, Settings, Start, State, ViewKind};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
-    DragEvent, Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
-    KeyboardEvent, MouseEvent,
+    DragEvent, Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlOptionElement,
+    HtmlSelectElement, KeyboardEvent, MouseEvent,
 };
 
 /// The speeds on the slider, in steps per second.
@@ -278,7 +278,9 @@ pub fn list_models(lab: &Lab) {
 fn put(id: &str, value: &str) {
     if let Some(field) = find::<HtmlInputElement>(id) {
         let typing = dom::document().active_element().is_some_and(|active| active.id() == id);
-        if field.value() != value && !(typing && field.get_attribute("aria-invalid").as_deref() == Some("true")) {
+        if field.value() != value
+            && !(typing && field.get_attribute("aria-invalid").as_deref() == Some("true"))
+        {
             field.set_value(value);
         }
     }
@@ -303,7 +305,9 @@ pub fn show(settings: &Settings, facts: &Facts, lab: &Lab) {
     };
     dom::set_text("start-hint", hint);
     let nearest = (0..RATES.len())
-        .min_by(|&a, &b| (RATES[a].ln() - settings.rate.ln()).abs().total_cmp(&(RATES[b].ln() - settings.rate.ln()).abs()))
+        .min_by(|&a, &b| {
+            (RATES[a].ln() - settings.rate.ln()).abs().total_cmp(&(RATES[b].ln() - settings.rate.ln()).abs())
+        })
         .unwrap_or(0);
     put("rate", &nearest.to_string());
     dom::set_text("rate-value", &readable(settings.rate));

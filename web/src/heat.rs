@@ -45,10 +45,7 @@ impl Bounds {
 
     /// Where a point lies in the square: (0, 0) top left, (1, 1) bottom right.
     pub fn place(&self, point: &[f32]) -> [f32; 2] {
-        [
-            (point[0] - self.low[0]) / self.side,
-            1.0 - (point[1] - self.low[1]) / self.side,
-        ]
+        [(point[0] - self.low[0]) / self.side, 1.0 - (point[1] - self.low[1]) / self.side]
     }
 }
 

@@ -62,13 +62,13 @@ impl History {
                 continue;
             }
             self.next = step + 1;
-            if step % self.stride == 0 {
+            if step.is_multiple_of(self.stride) {
                 self.rows.push(Row::new(step, energies));
             }
             if self.rows.len() >= MOST_ROWS {
                 self.stride *= 2;
                 let stride = self.stride;
-                self.rows.retain(|row| row.step % stride == 0);
+                self.rows.retain(|row| row.step.is_multiple_of(stride));
             }
         }
         self.current = trace.last().to_vec();
@@ -119,7 +119,10 @@ mod tests {
         history.absorb(&trace(1, &[&[3.0, 5.0], &[1.0, 2.0]]));
         let means: Vec<_> = history.rows().iter().map(|row| (row.step, row.mean)).collect();
         assert_eq!(means, [(0, 5.0), (1, 4.0), (2, 1.5)]);
-        assert_eq!((history.current(), history.mean(), history.last_step()), (&[1.0, 2.0][..], Some(1.5), Some(2)));
+        assert_eq!(
+            (history.current(), history.mean(), history.last_step()),
+            (&[1.0, 2.0][..], Some(1.5), Some(2))
+        );
     }
 
     #[test]

@@ -130,7 +130,13 @@ impl Lab {
     pub fn choose(&self, url: String) {
         *self.file.borrow_mut() = None;
         self.change(|state| {
-            *state = State { model: Some(url), seed: state.seed, device: state.device, play: state.play, ..State::default() };
+            *state = State {
+                model: Some(url),
+                seed: state.seed,
+                device: state.device,
+                play: state.play,
+                ..State::default()
+            };
         });
     }
 
@@ -150,7 +156,8 @@ impl Lab {
 
     /// Wait until there is something to do. `busy` says that there is already.
     pub async fn rest(&self, busy: bool) {
-        let waiting = !self.changed.get() && self.requests.borrow().is_empty() && !(busy && self.visible.get());
+        let waiting =
+            !self.changed.get() && self.requests.borrow().is_empty() && !(busy && self.visible.get());
         if waiting {
             let promise = Promise::new(&mut |resolve, _| *self.wake.borrow_mut() = Some(resolve));
             let _ = JsFuture::from(promise).await;

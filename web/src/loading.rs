@@ -48,7 +48,11 @@ pub type Progress<'a> = &'a dyn Fn(f64, Option<f64>);
 ///
 /// # Errors
 /// What is wrong with the address, the connection or the file.
-pub async fn load(source: &Source, progress: Progress<'_>, wanted: &dyn Fn() -> bool) -> Result<Option<Model>, Problem> {
+pub async fn load(
+    source: &Source,
+    progress: Progress<'_>,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Option<Model>, Problem> {
     let bytes = match source {
         Source::Address(url) => fetch(url, progress, wanted).await?,
         Source::File(file, _) => Some(read(file).await?),
@@ -77,7 +81,10 @@ fn capitalised(text: &str) -> String {
 
 fn too_large(name: &str) -> Problem {
     let limit = MAX_FILE >> 20;
-    Problem::new("The file is too large", format!("“{name}” holds more than the {limit} MiB that this page accepts."))
+    Problem::new(
+        "The file is too large",
+        format!("“{name}” holds more than the {limit} MiB that this page accepts."),
+    )
 }
 
 async fn read(file: &File) -> Result<Vec<u8>, Problem> {
@@ -100,7 +107,11 @@ fn same_site(url: &str) -> bool {
     }
 }
 
-async fn fetch(url: &str, progress: Progress<'_>, wanted: &dyn Fn() -> bool) -> Result<Option<Vec<u8>>, Problem> {
+async fn fetch(
+    url: &str,
+    progress: Progress<'_>,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Option<Vec<u8>>, Problem> {
     let no_answer = |_| no_answer(url, same_site(url));
     let response: Response =
         JsFuture::from(dom::window().fetch_with_str(url)).await.map_err(no_answer)?.unchecked_into();
@@ -126,7 +137,11 @@ async fn fetch(url: &str, progress: Progress<'_>, wanted: &dyn Fn() -> bool) -> 
         let piece = JsFuture::from(reader.read()).await.map_err(|error| {
             Problem::new(
                 "The connection broke off",
-                format!("{} of “{url}” had arrived ({}). Try again.", crate::explain::bytes(bytes.len() as f64), dom::reason(&error)),
+                format!(
+                    "{} of “{url}” had arrived ({}). Try again.",
+                    crate::explain::bytes(bytes.len() as f64),
+                    dom::reason(&error)
+                ),
             )
         })?;
         let get = |name: &str| Reflect::get(&piece, &name.into()).unwrap_or(JsValue::UNDEFINED);

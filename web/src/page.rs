@@ -19,7 +19,10 @@ pub fn start() {
         let words = panic.to_string();
         web_error(&words);
         dom::set_text("fatal-title", "The sampler has stopped.");
-        dom::set_text("fatal-advice", &format!("This is a fault of the page itself; reload it to go on. ({words})"));
+        dom::set_text(
+            "fatal-advice",
+            &format!("This is a fault of the page itself; reload it to go on. ({words})"),
+        );
         dom::show("fatal", true);
     }));
     let body = dom::document().body();
@@ -58,7 +61,10 @@ fn read_address(query: &str) -> (State, Vec<String>) {
     if let Ok(parameters) = UrlSearchParams::new_with_str(query) {
         for entry in js_sys::try_iter(&parameters).ok().flatten().into_iter().flatten().flatten() {
             let entry: js_sys::Array = entry.unchecked_into();
-            pairs.push((entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default()));
+            pairs.push((
+                entry.get(0).as_string().unwrap_or_default(),
+                entry.get(1).as_string().unwrap_or_default(),
+            ));
         }
     }
     State::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))

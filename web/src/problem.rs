@@ -39,13 +39,17 @@ pub fn check_answer(url: &str, status: u16, content_type: &str) -> Result<(), Pr
     if status == 404 || status == 410 {
         return Err(Problem::new(
             "There is no model at this address",
-            format!("The server has no file “{url}” (status {status}). Check the address, or choose a model from the list."),
+            format!(
+                "The server has no file “{url}” (status {status}). Check the address, or choose a model from the list."
+            ),
         ));
     }
     if !(200..300).contains(&status) {
         return Err(Problem::new(
             "The server does not give out this model",
-            format!("It answered “{url}” with status {status}. Try again later, or open the file from your own disk."),
+            format!(
+                "It answered “{url}” with status {status}. Try again later, or open the file from your own disk."
+            ),
         ));
     }
     if content_type.starts_with("text/html") {
@@ -70,7 +74,9 @@ pub fn check_beginning(url: &str, bytes: &[u8]) -> Result<(), Problem> {
 fn page_instead(url: &str) -> Problem {
     Problem::new(
         "This address gives a web page, not a model",
-        format!("“{url}” answers with HTML. Use the address of the .safetensors file itself; on a hub that is often the “download” or “raw” link."),
+        format!(
+            "“{url}” answers with HTML. Use the address of the .safetensors file itself; on a hub that is often the “download” or “raw” link."
+        ),
     )
 }
 
@@ -79,7 +85,10 @@ fn page_instead(url: &str) -> Problem {
 pub fn no_answer(url: &str, same_site: bool) -> Problem {
     let title = "The model could not be fetched";
     if same_site {
-        return Problem::new(title, format!("There was no answer for “{url}”. Is the server running, and are you online?"));
+        return Problem::new(
+            title,
+            format!("There was no answer for “{url}”. Is the server running, and are you online?"),
+        );
     }
     Problem::new(
         title,

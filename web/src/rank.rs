@@ -32,7 +32,8 @@ mod tests {
 
     #[test]
     fn it_is_what_a_sort_would_give() {
-        let mut values: Vec<f32> = (0..101u32).map(|i| (i.wrapping_mul(2_654_435_761) as i32) as f32 * 1e-7).collect();
+        let mut values: Vec<f32> =
+            (0..101u32).map(|i| (i.wrapping_mul(2_654_435_761) as i32) as f32 * 1e-7).collect();
         values.extend([0.0, -0.0, 3.5, 3.5, f32::INFINITY, f32::NEG_INFINITY]);
         let mut sorted = values.clone();
         sorted.sort_by(f32::total_cmp);

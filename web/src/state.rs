@@ -263,7 +263,10 @@ impl Settings {
         let mut problems = Vec::new();
         let view = match state.view {
             Some(ViewKind::Landscape) if !(facts.plane() && facts.energy) => {
-                problems.push("The landscape needs an energy on points of the plane; this model is shown as samples.".into());
+                problems.push(
+                    "The landscape needs an energy on points of the plane; this model is shown as samples."
+                        .into(),
+                );
                 ViewKind::Sample
             }
             Some(view) => view,
@@ -336,7 +339,8 @@ mod tests {
 
     #[test]
     fn an_impossible_value_is_named_and_the_rest_is_kept() {
-        let pairs = [("chains", "many"), ("noise", "NaN"), ("rate", "1e9"), ("seed", "-1"), ("step-size", "0.2")];
+        let pairs =
+            [("chains", "many"), ("noise", "NaN"), ("rate", "1e9"), ("seed", "-1"), ("step-size", "0.2")];
         let (state, problems) = State::parse(pairs);
         assert_eq!(state, State { step_size: Some(0.2), ..State::default() });
         assert_eq!(problems.len(), 4);
@@ -357,7 +361,8 @@ mod tests {
     fn a_models_own_chain_is_the_default() {
         let mut facts = plane();
         facts.chains = own_chain(40, Langevin { range_clamp: Some([-1.0, 1.0]), ..Langevin::new(0.2, 0.1) });
-        let (settings, problems) = Settings::new(&State { noise: Some(0.0), ..State::default() }, &facts, false);
+        let (settings, problems) =
+            Settings::new(&State { noise: Some(0.0), ..State::default() }, &facts, false);
         assert!(problems.is_empty());
         assert_eq!(settings.langevin, Langevin { range_clamp: Some([-1.0, 1.0]), ..Langevin::new(0.2, 0.0) });
         assert_eq!(settings.rest_at, None, "points go on for as long as one watches");

@@ -19,7 +19,12 @@ mod lanes {
         f32x4_add(sum, f32x4_mul(a, b))
     }
     pub fn get(x: Lanes) -> [f32; 4] {
-        [f32x4_extract_lane::<0>(x), f32x4_extract_lane::<1>(x), f32x4_extract_lane::<2>(x), f32x4_extract_lane::<3>(x)]
+        [
+            f32x4_extract_lane::<0>(x),
+            f32x4_extract_lane::<1>(x),
+            f32x4_extract_lane::<2>(x),
+            f32x4_extract_lane::<3>(x),
+        ]
     }
 }
 

@@ -3,6 +3,38 @@
 use std::array;
 use std::sync::OnceLock;
 
+/// Write `text` without comments and indentation to `out`, as far as it fits, and return its length.
+/// Kernels travel with every page. Lines stay, so that a message names the right one.
+const fn bare(text: &[u8], out: &mut [u8]) -> usize {
+    let (mut i, mut length, mut indented) = (0, 0, true);
+    while i < text.len() {
+        let byte = text[i];
+        if byte == b'/' && i + 1 < text.len() && text[i + 1] == b'/' {
+            while i < text.len() && text[i] != b'\n' {
+                i += 1;
+            }
+            continue;
+        }
+        i += 1;
+        if indented && byte == b' ' {
+            continue;
+        }
+        indented = byte == b'\n';
+        if length < out.len() {
+            out[length] = byte;
+        }
+        length += 1;
+    }
+    length
+}
+
+const fn text(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("dropping whole comments leaves whole characters"),
+    }
+}
+
 macro_rules! programs {
     ($($variant:ident: $name:literal $(with $part:literal)*;)*) => {
         /// A kernel in `kernels/`.
@@ -20,11 +52,19 @@ macro_rules! programs {
             /// Its WGSL, with the functions it calls.
             fn source(self) -> &'static str {
                 match self {
-                    $(Program::$variant => concat!(
-                        include_str!("kernels/index.wgsl"),
-                        $(include_str!(concat!("kernels/", $part, ".wgsl")),)*
-                        include_str!(concat!("kernels/", $name, ".wgsl")),
-                    )),*
+                    $(Program::$variant => {
+                        const TEXT: &[u8] = concat!(
+                            include_str!("kernels/index.wgsl"),
+                            $(include_str!(concat!("kernels/", $part, ".wgsl")),)*
+                            include_str!(concat!("kernels/", $name, ".wgsl")),
+                        ).as_bytes();
+                        const BARE: [u8; bare(TEXT, &mut [])] = {
+                            let mut out = [0; bare(TEXT, &mut [])];
+                            bare(TEXT, &mut out);
+                            out
+                        };
+                        const { text(&BARE) }
+                    }),*
                 }
             }
         }

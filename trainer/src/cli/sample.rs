@@ -41,6 +41,11 @@ enum Init {
     Noise,
 }
 
+/// Four digits of a number that may be 1 or a millionth.
+fn temperature(t: f32) -> String {
+    if t == 0.0 || t >= 1e-3 { format!("{t:.4}") } else { format!("{t:.3e}") }
+}
+
 impl Sample {
     pub fn run(self) -> Result<()> {
         let model = model_file::read(&self.model)?;
@@ -52,12 +57,12 @@ impl Sample {
         let sampling = self.sampling(&model)?;
         let executor = device::executor(self.device.device)?;
         eprintln!(
-            "{} samples, {} steps of size {} with noise {} (temperature {:.3e}) on {}",
+            "{} samples, {} steps of size {} with noise {} (temperature {}) on {}",
             sampling.count,
             sampling.steps,
             sampling.langevin.step_size,
             sampling.langevin.noise,
-            sampling.langevin.temperature(),
+            temperature(sampling.langevin.temperature()),
             executor.name()
         );
         let sampled = sampling.run(&model, &executor, self.trace.is_some())?;

@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn a_grid_holds_every_chain_once() {
-        for (shape, chains) in [(vec![1, 32, 32], 16), (vec![3, 8, 16], 7), (vec![5], 12), (vec![1, 32, 32], 256)] {
+        for (shape, chains) in
+            [(vec![1, 32, 32], 16), (vec![3, 8, 16], 7), (vec![5], 12), (vec![1, 32, 32], 256)]
+        {
             let grid = ImageGrid::new(&shape, chains, 640);
             assert!(grid.canvas().iter().all(|&n| n > 0 && n <= MOST_PIXELS), "{grid:?}");
             for chain in 0..chains {
@@ -170,7 +172,15 @@ mod tests {
     #[test]
     fn pixels_are_the_numbers_of_their_chain() {
         // Two images of one row: black and white, then white and black.
-        let grid = ImageGrid { size: [2, 1], scale: [2, 1], gap: 1, columns: 2, chains: 2, channels: 1, range: [-1.0, 1.0] };
+        let grid = ImageGrid {
+            size: [2, 1],
+            scale: [2, 1],
+            gap: 1,
+            columns: 2,
+            chains: 2,
+            channels: 1,
+            range: [-1.0, 1.0],
+        };
         let rgba = grid.paint(&[-1.0, 1.0, 1.0, -1.0]);
         let grey: Vec<_> = rgba.chunks(4).map(|p| if p[3] == 0 { -1 } else { i32::from(p[0]) }).collect();
         assert_eq!(grey, [0, 0, 255, 255, -1, 255, 255, 0, 0]);
@@ -178,7 +188,15 @@ mod tests {
 
     #[test]
     fn three_channels_are_colours() {
-        let grid = ImageGrid { size: [1, 1], scale: [1, 1], gap: 0, columns: 1, chains: 1, channels: 3, range: [0.0, 1.0] };
+        let grid = ImageGrid {
+            size: [1, 1],
+            scale: [1, 1],
+            gap: 0,
+            columns: 1,
+            chains: 1,
+            channels: 3,
+            range: [0.0, 1.0],
+        };
         assert_eq!(grid.paint(&[1.0, 0.0, 2.0]), [255, 0, 255, 255]);
     }
 }

@@ -32,7 +32,10 @@ struct Surface {
 }
 
 fn no_canvas() -> Problem {
-    Problem::new("The picture cannot be drawn", "The browser gives this page no canvas. Reload it, or close other tabs.")
+    Problem::new(
+        "The picture cannot be drawn",
+        "The browser gives this page no canvas. Reload it, or close other tabs.",
+    )
 }
 
 impl Canvas {
@@ -76,7 +79,16 @@ impl Canvas {
         self.resize(size);
         match (&self.way, picture) {
             (Way::Gpu(surface), Picture::Gpu(_, states)) => {
-                let words = [grid.size[0], grid.size[1], grid.scale[0], grid.scale[1], grid.gap, grid.columns, grid.chains, grid.channels];
+                let words = [
+                    grid.size[0],
+                    grid.size[1],
+                    grid.scale[0],
+                    grid.scale[1],
+                    grid.gap,
+                    grid.columns,
+                    grid.chains,
+                    grid.channels,
+                ];
                 let mut bytes: Vec<u8> = words.iter().flat_map(|&w| (w as u32).to_le_bytes()).collect();
                 bytes.extend(grid.range.iter().flat_map(|v| v.to_le_bytes()));
                 surface.draw(&surface.images, &bytes, states, 3, 1)
@@ -95,7 +107,12 @@ impl Canvas {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw_points(&mut self, scatter: &Scatter, chains: usize, picture: &Picture) -> Result<(), Problem> {
+    pub fn draw_points(
+        &mut self,
+        scatter: &Scatter,
+        chains: usize,
+        picture: &Picture,
+    ) -> Result<(), Problem> {
         self.resize([scatter.canvas as u32; 2]);
         match (&self.way, picture) {
             (Way::Gpu(surface), Picture::Gpu(_, states)) => {
@@ -137,7 +154,8 @@ fn paint_points(context: &CanvasRenderingContext2d, scatter: &Scatter, states: &
 impl Surface {
     fn new(gpu: &Gpu, element: &HtmlCanvasElement) -> Result<Surface, Problem> {
         let target = wgpu::SurfaceTarget::Canvas(element.clone());
-        let surface = gpu.instance().and_then(|instance| instance.create_surface(target).ok()).ok_or_else(no_canvas)?;
+        let surface =
+            gpu.instance().and_then(|instance| instance.create_surface(target).ok()).ok_or_else(no_canvas)?;
         let uniforms = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("picture"),
             size: 64,
@@ -145,14 +163,26 @@ impl Surface {
             mapped_at_creation: false,
         });
         // The first is the one that the browser need not convert.
-        let formats = gpu.adapter().map(|adapter| surface.get_capabilities(adapter).formats).unwrap_or_default();
+        let formats =
+            gpu.adapter().map(|adapter| surface.get_capabilities(adapter).formats).unwrap_or_default();
         let plain = |format: &wgpu::TextureFormat| {
             matches!(format, wgpu::TextureFormat::Rgba8Unorm | wgpu::TextureFormat::Bgra8Unorm)
         };
         let format = formats.into_iter().find(plain).unwrap_or(wgpu::TextureFormat::Bgra8Unorm);
-        let images = pipeline(gpu, format, "images", include_str!("images.wgsl"), wgpu::PrimitiveTopology::TriangleList);
-        let particles =
-            pipeline(gpu, format, "particles", include_str!("particles.wgsl"), wgpu::PrimitiveTopology::TriangleStrip);
+        let images = pipeline(
+            gpu,
+            format,
+            "images",
+            include_str!("images.wgsl"),
+            wgpu::PrimitiveTopology::TriangleList,
+        );
+        let particles = pipeline(
+            gpu,
+            format,
+            "particles",
+            include_str!("particles.wgsl"),
+            wgpu::PrimitiveTopology::TriangleStrip,
+        );
         Ok(Surface { gpu: gpu.clone(), surface, format, uniforms, images, particles, size: [0; 2] })
     }
 
@@ -182,7 +212,7 @@ impl Surface {
         vertices: u32,
         instances: u32,
     ) -> Result<(), Problem> {
-        use wgpu::CurrentSurfaceTexture::{Success, Suboptimal};
+        use wgpu::CurrentSurfaceTexture::{Suboptimal, Success};
         let (device, queue) = (&self.gpu.device, &self.gpu.queue);
         // No texture now means that the canvas cannot be seen; the next frame draws it.
         let (Success(texture) | Suboptimal(texture)) = self.surface.get_current_texture() else {

@@ -19,7 +19,12 @@ impl Sampler {
     ///
     /// # Errors
     /// If they do not fit the device, or it failed.
-    pub fn new(gpu: &Gpu, energy: &Weighted, generator: Option<&Weighted>, chains: usize) -> Result<Sampler, GpuError> {
+    pub fn new(
+        gpu: &Gpu,
+        energy: &Weighted,
+        generator: Option<&Weighted>,
+        chains: usize,
+    ) -> Result<Sampler, GpuError> {
         let chain = XChain::new(gpu, energy, chains)?;
         let generator = generator.map(|generator| Forward::new(gpu, generator, chains)).transpose()?;
         let start = gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -36,7 +41,12 @@ impl Sampler {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn start_generated(&mut self, latents: &[f32], seed: u64, langevin: &Langevin) -> Result<(), GpuError> {
+    pub fn start_generated(
+        &mut self,
+        latents: &[f32],
+        seed: u64,
+        langevin: &Langevin,
+    ) -> Result<(), GpuError> {
         let Some(generator) = &mut self.generator else { return Ok(()) };
         generator.submit(latents)?;
         self.chain.start_from_buffer(generator.output_buffer(), ChainNoise::new(seed, Stream::XChain))?;

@@ -30,7 +30,8 @@ impl Device {
         if choice == DeviceChoice::Cpu {
             return Device::Cpu { why: "as the address asks (device=cpu)".into() };
         }
-        let navigator_gpu = Reflect::get(&dom::window().navigator(), &"gpu".into()).unwrap_or(JsValue::UNDEFINED);
+        let navigator_gpu =
+            Reflect::get(&dom::window().navigator(), &"gpu".into()).unwrap_or(JsValue::UNDEFINED);
         if !navigator_gpu.is_object() {
             let why = if dom::window().is_secure_context() {
                 "since this browser has no WebGPU"
@@ -41,8 +42,12 @@ impl Device {
         }
         match Gpu::request(GpuChoice::Any).await {
             Ok(gpu) => Device::Gpu(gpu, adapter_name(&navigator_gpu).await.unwrap_or_default()),
-            Err(GpuError::NoAdapter(_)) => Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() },
-            Err(error) => Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") },
+            Err(GpuError::NoAdapter(_)) => {
+                Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() }
+            }
+            Err(error) => {
+                Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") }
+            }
         }
     }
 
@@ -66,7 +71,11 @@ impl Device {
     pub fn words(&self) -> String {
         match self {
             Device::Gpu(gpu, name) => {
-                let what = if gpu.is_software() { "WebGPU, in software" } else { "your graphics processor, through WebGPU" };
+                let what = if gpu.is_software() {
+                    "WebGPU, in software"
+                } else {
+                    "your graphics processor, through WebGPU"
+                };
                 if name.is_empty() { what.into() } else { format!("{what} ({name})") }
             }
             Device::Cpu { why } => format!("your processor, {why}"),
@@ -82,7 +91,8 @@ async fn adapter_name(navigator_gpu: &JsValue) -> Option<String> {
     let request: Function = get(navigator_gpu, "requestAdapter")?.dyn_into().ok()?;
     let promise: Promise = request.call1(navigator_gpu, &options).ok()?.dyn_into().ok()?;
     let info = get(&JsFuture::from(promise).await.ok()?, "info")?;
-    let words = ["vendor", "architecture"].map(|name| get(&info, name).and_then(|v| v.as_string()).unwrap_or_default());
+    let words = ["vendor", "architecture"]
+        .map(|name| get(&info, name).and_then(|v| v.as_string()).unwrap_or_default());
     Some(words.join(" ").trim().to_string())
 }
 
@@ -95,7 +105,7 @@ pub enum Picture<'a> {
 }
 
 enum Sampler {
-    Gpu(gpu::Sampler),
+    Gpu(Box<gpu::Sampler>),
     Cpu(cpu::Sampler),
 }
 
@@ -123,7 +133,7 @@ impl From<GpuError> for Problem {
         match error {
             GpuError::Lost(reason) => Problem::device(
                 "The graphics device was lost",
-                format!("The driver says: {reason}. Try again, or go on on the CPU."),
+                format!("The driver says: {}. Try again, or go on on the CPU.", reason.trim_end_matches('.')),
             ),
             GpuError::TooMany { asked, fit } => Problem::new(
                 "Too many chains",
@@ -133,8 +143,13 @@ impl From<GpuError> for Problem {
                 "The graphics device is out of memory",
                 "Choose fewer chains, close other programs, or go on on the CPU.",
             ),
-            GpuError::Settings(reason) => Problem::new("The chain cannot run like this", format!("{reason}.")),
-            other => Problem::device("The graphics device failed", format!("{other}. Try again, or go on on the CPU.")),
+            GpuError::Settings(reason) => {
+                Problem::new("The chain cannot run like this", format!("{reason}."))
+            }
+            other => Problem::device(
+                "The graphics device failed",
+                format!("{other}. Try again, or go on on the CPU."),
+            ),
         }
     }
 }
@@ -154,7 +169,7 @@ impl Engine {
         let facts = Facts::of(model);
         let sampler = match (device, &model.energy) {
             (Device::Gpu(gpu, _), Some(energy)) => {
-                Sampler::Gpu(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?)
+                Sampler::Gpu(Box::new(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
             (_, energy) => Sampler::Cpu(cpu::Sampler::new(energy.as_ref(), chains, facts.len())?),
@@ -181,7 +196,9 @@ impl Engine {
             (Sampler::Gpu(sampler), None) => sampler.start_at(&noise(), seed, langevin)?,
             (Sampler::Cpu(sampler), latents) => {
                 let state = match (latents, &self.generator) {
-                    (Some(latents), Some(generator)) => cpu::forward(generator, &latents, dom::breathe).await?,
+                    (Some(latents), Some(generator)) => {
+                        cpu::forward(generator, &latents, dom::breathe).await?
+                    }
                     _ => noise(),
                 };
                 sampler.start(state, seed);

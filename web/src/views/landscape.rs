@@ -50,7 +50,8 @@ impl Landscape {
                 draw_data(&context, side, &ground.bounds, &ground.data, scene.theme);
                 draw_axes(&context, side, &ground.bounds, scene.theme);
             }
-            let range = ground.heat.as_ref().map(|h| format!("{} to {} and more", readable(h.low), readable(h.high)));
+            let range =
+                ground.heat.as_ref().map(|h| format!("{} to {} and more", readable(h.low), readable(h.high)));
             dom::set_text("heat-range", &range.unwrap_or_default());
             dom::show("data-key", !ground.data.is_empty());
         }

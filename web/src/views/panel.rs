@@ -24,7 +24,8 @@ impl Panel {
     /// # Errors
     /// If the browser has no canvas to give.
     pub fn open(id: &str, gpu: Option<&Gpu>, plane: bool) -> Result<Panel, Problem> {
-        let missing = || Problem::new("The picture cannot be drawn", "This page lacks the place for it; reload it.");
+        let missing =
+            || Problem::new("The picture cannot be drawn", "This page lacks the place for it; reload it.");
         let holder: HtmlElement = dom::find(id).ok_or_else(missing)?;
         holder.set_text_content(None);
         holder.set_class_name(if plane { "panel plane" } else { "panel" });
@@ -111,7 +112,13 @@ pub fn draw_axes(context: &CanvasRenderingContext2d, side: f64, bounds: &Bounds,
 }
 
 /// Data as small dots.
-pub fn draw_data(context: &CanvasRenderingContext2d, side: f64, bounds: &Bounds, data: &[f32], theme: &Theme) {
+pub fn draw_data(
+    context: &CanvasRenderingContext2d,
+    side: f64,
+    bounds: &Bounds,
+    data: &[f32],
+    theme: &Theme,
+) {
     let pixel = dom::pixel_ratio();
     context.set_fill_style_str(&theme.datum);
     context.set_global_alpha(0.5);
