@@ -1,5 +1,7 @@
 //! The browser itself, before any page of ours: what the other tests rely on.
 
+#![allow(clippy::unwrap_used)]
+
 use dual_mcmc_tests::browser::{Browser, WebGpu, colours};
 use serde_json::json;
 use xtask::serve::{Reply, Server};

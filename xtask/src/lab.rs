@@ -2,7 +2,7 @@
 
 use crate::serve::{self, Server};
 use crate::{page, process, tools};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,11 +79,7 @@ fn train(recipe: &Path, own: &Path, dist: &Path) -> Result<String> {
     let mut train = trainer();
     train.arg("train").arg(&recipe).args(["--device", "auto", "--minutes", "1"]);
     process::run(train.args(["--seed", &seed.to_string(), "--out"]).arg(&run))?;
-    let model = run.join("export.safetensors");
-    process::run(trainer().arg("export").arg(&run).arg("--out").arg(&model))?;
-    if !model.is_file() {
-        bail!("the trainer wrote no {}", model.display());
-    }
+    let model = run.join("model.safetensors");
     // Kept in a list of its own as well, so that the next lab has it too.
     let number = page::list(&own.join("models"))?.len() + 1;
     let (name, title) = (format!("{data}-{seed}.safetensors"), format!("{data}, trained here ({number})"));

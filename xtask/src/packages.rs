@@ -39,7 +39,7 @@ pub fn install(package: &Package) -> Result<()> {
         }
     }
     let by_hand = format!("apt-get install {}", apt.join(" "));
-    let root = process::output(&mut process::command("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    let root = process::output(process::command("id").arg("-u")).is_some_and(|id| id.trim() == "0");
     let prefix: &[&str] = if root { &[] } else { &["sudo"] };
     if !root && process::find("sudo").is_none() {
         bail!("{what} is missing; as root, run `{by_hand}`, then run this again");

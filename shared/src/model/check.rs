@@ -82,7 +82,8 @@ pub(super) fn check_tensors(file: &SafeTensors, networks: &Networks) -> Result<(
             known.push(name);
         }
     }
-    match file.names().into_iter().find(|name| !known.iter().any(|known| known == name)) {
+    // The container has no order of its own: name the first in the alphabet.
+    match file.names().into_iter().filter(|name| !known.iter().any(|known| known == name)).min() {
         Some(name) => Err(ModelError::SurplusTensor(name.to_string())),
         None => Ok(()),
     }

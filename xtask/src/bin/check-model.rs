@@ -8,9 +8,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let model = std::fs::read(&file).map_err(|e| e.to_string());
-    match model
-        .and_then(|bytes| dual_mcmc::model::Model::from_bytes(&bytes).map_err(|e| e.to_string()))
-    {
+    match model.and_then(|bytes| dual_mcmc::model::Model::from_bytes(&bytes).map_err(|e| e.to_string())) {
         Ok(model) => {
             // The data set names the model where nobody gives it a title.
             println!("{}", model.provenance.data);
