@@ -1,11 +1,11 @@
 //! One name for both executors, for programs that choose at run time.
 
 use crate::chain::{ChainNoise, Langevin, Trace};
+use crate::cpu;
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, Gpu, GpuError};
 use crate::model::Weighted;
 use crate::network::NetworkError;
-use crate::cpu;
 
 /// Where networks run.
 #[derive(Clone)]
@@ -170,7 +170,9 @@ impl Executor {
     /// If the network is no generator, or more chains are asked for than fit.
     pub fn z_chain(&self, generator: &Weighted, chains: usize) -> Result<ZChain, ExecutorError> {
         Ok(match self {
-            Executor::Cpu { threads } => ZChain::Cpu(Box::new(cpu::ZChain::new(generator, chains, *threads)?)),
+            Executor::Cpu { threads } => {
+                ZChain::Cpu(Box::new(cpu::ZChain::new(generator, chains, *threads)?))
+            }
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => ZChain::Gpu(Box::new(gpu::ZChain::new(gpu, generator, chains)?)),
         })

@@ -460,15 +460,34 @@ pub enum Activation {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Kernel {
-    Linear { inputs: usize, outputs: usize, weight: usize, bias: Option<usize> },
+    Linear {
+        inputs: usize,
+        outputs: usize,
+        weight: usize,
+        bias: Option<usize>,
+    },
     Conv2d(Conv2d),
     /// `[c, h, w]` → `[c, 2h, 2w]`.
-    UpsampleNearest { channels: usize, height: usize, width: usize },
+    UpsampleNearest {
+        channels: usize,
+        height: usize,
+        width: usize,
+    },
     /// `[c, h, w]` → `[c, h/kh, w/kw]`.
-    AveragePool { channels: usize, height: usize, width: usize, kernel: [usize; 2] },
+    AveragePool {
+        channels: usize,
+        height: usize,
+        width: usize,
+        kernel: [usize; 2],
+    },
     Activation(Activation),
     /// `channels` runs of `positions` elements.
-    ScaleShift { channels: usize, positions: usize, scale: usize, shift: usize },
+    ScaleShift {
+        channels: usize,
+        positions: usize,
+        scale: usize,
+        shift: usize,
+    },
 }
 
 /// Sizes of a convolution.
@@ -584,13 +603,7 @@ impl Plan {
             ops.push(Op { kernel, input: current, output: values.len() - 1 });
             current = values.len() - 1;
         }
-        Ok(Plan {
-            values,
-            ops,
-            output: current,
-            reference: network.reference,
-            parameter_count: offset,
-        })
+        Ok(Plan { values, ops, output: current, reference: network.reference, parameter_count: offset })
     }
 
     /// Check that `weights` are as many as the plan reads.

@@ -70,7 +70,8 @@ fn leaky_relu_has_its_two_slopes() {
 fn fast_kernels_agree_with_the_plain_ones() {
     for seed in 0..40 {
         for smooth in [true, false] {
-            for w in [image_energy(seed, smooth), vector_energy(seed, smooth), image_generator(seed, smooth)] {
+            for w in [image_energy(seed, smooth), vector_energy(seed, smooth), image_generator(seed, smooth)]
+            {
                 let x = inputs(&w, seed);
                 let fast = Executor::<f32>::new(&w.network, &w.weights).unwrap();
                 let twin = Executor::<f32>::twin(&w.network, &w.weights).unwrap();
@@ -132,7 +133,8 @@ fn the_trace_is_a_ring() {
 
 #[test]
 fn clamps_bound_the_gradient_and_the_state() {
-    let langevin = Langevin { gradient_clamp: Some(1.0), range_clamp: Some([-1.0, 1.0]), ..Langevin::new(1.0, 0.0) };
+    let langevin =
+        Langevin { gradient_clamp: Some(1.0), range_clamp: Some([-1.0, 1.0]), ..Langevin::new(1.0, 0.0) };
     let mut state = [0.0, 0.0, 0.9, f32::NAN];
     langevin.update(&mut state, &[10.0, -0.5, -10.0, 0.0], &[0.0; 4]);
     assert_eq!(state[..3], [-0.5, 0.25, 1.0]);
@@ -197,7 +199,8 @@ fn the_z_chain_has_its_stationary_law() {
         let p2 = [p[0] * p[0] + p[1] * p[1], p[1] * (p[0] + p[2]), p[1] * p[1] + p[2] * p[2]];
         assert!(q * (p[0] + p[2]) < 1.0, "the chain must be stable");
         let temperature = f64::from(noise / step_size).powi(2);
-        let covariance = inverse([p[0] - q * p2[0], p[1] - q * p2[1], p[2] - q * p2[2]]).map(|v| v * temperature);
+        let covariance =
+            inverse([p[0] - q * p2[0], p[1] - q * p2[1], p[2] - q * p2[2]]).map(|v| v * temperature);
 
         let count = chains as f64;
         let z: Vec<[f64; 2]> =

@@ -98,6 +98,10 @@ fn a_site_is_written_whole_or_not_at_all() {
     let listed = xtask::page::list(&out.join("models")).unwrap();
     assert_eq!(listed, [("good.safetensors".to_string(), "A & B".to_string())]);
 
+    let error = xtask::site::write(&good, &good.join("site"), None).unwrap_err();
+    assert!(format!("{error:#}").contains("cannot write"), "{error:#}");
+    assert_eq!(left(), ["bad.safetensors", "good.safetensors", "site"]);
+
     // In a folder below the root, as project pages are.
     let base = folder.path().to_path_buf();
     let server = Server::start(0, move |path| file(&base, path)).unwrap();

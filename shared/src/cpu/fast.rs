@@ -139,7 +139,8 @@ fn conv2d_input_gradient<T: Real>(
 ) {
     let (window, positions) = (c.in_channels * c.kernel * c.kernel, c.out_height * c.out_width);
     let weight = Matrix::rows(&weights[c.weight..], c.out_channels, window).transposed();
-    let samples = grad_y.chunks(c.out_channels * positions).zip(grad_x.chunks_mut(c.in_channels * c.height * c.width));
+    let samples =
+        grad_y.chunks(c.out_channels * positions).zip(grad_x.chunks_mut(c.in_channels * c.height * c.width));
     for (grad_y, grad_x) in samples {
         columns.clear();
         columns.resize(window * positions, T::from_f32(0.0));

@@ -58,7 +58,11 @@ impl<T: Real> Executor<T> {
         Executor::with_kernels(network, weights, Kernels::Twin)
     }
 
-    fn with_kernels(network: &Network, weights: &[f32], kernels: Kernels) -> Result<Executor<T>, NetworkError> {
+    fn with_kernels(
+        network: &Network,
+        weights: &[f32],
+        kernels: Kernels,
+    ) -> Result<Executor<T>, NetworkError> {
         let plan = Plan::new(network)?;
         let mut executor = Executor { plan, weights: Vec::new(), kernels };
         executor.set_weights(weights)?;
@@ -145,8 +149,7 @@ impl<T: Real> Executor<T> {
         std::thread::scope(|scope| {
             let share = &share;
             let parts = x.chunks(rows * n).enumerate();
-            let workers: Vec<_> =
-                parts.map(|(i, x)| scope.spawn(move || share(i * rows, x))).collect();
+            let workers: Vec<_> = parts.map(|(i, x)| scope.spawn(move || share(i * rows, x))).collect();
             let join = |w: std::thread::ScopedJoinHandle<'_, Vec<R>>| match w.join() {
                 Ok(results) => results,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -196,10 +199,23 @@ impl<T: Real> Executor<T> {
             let (input, grad_output) = (&values[op.input], &gradients[op.output]);
             match self.kernels {
                 Kernels::Twin => {
-                    twin::input_gradient(&op.kernel, &self.weights, input, grad_output, &mut grad_input, batch);
+                    twin::input_gradient(
+                        &op.kernel,
+                        &self.weights,
+                        input,
+                        grad_output,
+                        &mut grad_input,
+                        batch,
+                    );
                 }
                 Kernels::Fast => fast::input_gradient(
-                    &op.kernel, &self.weights, input, grad_output, &mut grad_input, batch, columns,
+                    &op.kernel,
+                    &self.weights,
+                    input,
+                    grad_output,
+                    &mut grad_input,
+                    batch,
+                    columns,
                 ),
             }
             gradients[op.input] = grad_input;

@@ -135,7 +135,8 @@ fn conv2d_input_gradient<T: Real>(c: &Conv2d, weights: &[T], grad_y: &[T], grad_
                 let Some(column) = window_start(ix + c.padding, kx, c.stride, c.out_width) else { continue };
                 for out in 0..c.out_channels {
                     let w = weights[c.weight + out * window + (channel * c.kernel + ky) * c.kernel + kx];
-                    sum += w * grad_y[((b * c.out_channels + out) * c.out_height + row) * c.out_width + column];
+                    sum +=
+                        w * grad_y[((b * c.out_channels + out) * c.out_height + row) * c.out_width + column];
                 }
             }
         }
@@ -228,7 +229,11 @@ fn activation<T: Real>(activation: Activation, x: &[T], y: &mut [T]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = match activation {
             Activation::LeakyRelu(slope) => {
-                if x < zero() { x * T::from_f32(slope) } else { x }
+                if x < zero() {
+                    x * T::from_f32(slope)
+                } else {
+                    x
+                }
             }
             Activation::Silu => x * sigmoid(x),
             Activation::Tanh => x.tanh(),
@@ -242,7 +247,11 @@ fn activation_input_gradient<T: Real>(activation: Activation, x: &[T], grad_y: &
         let slope = match activation {
             // At the kink itself the slope is that of the negative side, as in PyTorch.
             Activation::LeakyRelu(slope) => {
-                if x > zero() { one } else { T::from_f32(slope) }
+                if x > zero() {
+                    one
+                } else {
+                    T::from_f32(slope)
+                }
             }
             Activation::Silu => {
                 let s = sigmoid(x);

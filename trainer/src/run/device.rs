@@ -1,11 +1,12 @@
 //! Which device trains and which executor runs the chains.
 
 use anyhow::{Context, Result, bail};
-use burn::tensor::wgpu::wgpu;
+use burn::tensor::wgpu::{WgpuInitError, wgpu};
 use burn::tensor::{Device, DeviceKind};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::gpu::{Gpu, GpuChoice};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 /// The value of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,13 +81,21 @@ pub fn training(choice: DeviceChoice) -> Result<TrainingDevices> {
                 _ => None,
             };
             let kind = burn_kind(gpu, index)?;
-            Device::wgpu_options()
-                .device_kind(kind)
-                .init()
-                .map_err(|e| anyhow::anyhow!("burn cannot use {}: {e}", gpu.name()))?
+            start_burn(kind).map_err(|e| anyhow::anyhow!("burn cannot use {}: {e}", gpu.name()))?
         }
     };
     Ok(TrainingDevices { parameters, executor })
+}
+
+/// Start burn's runtime on an adapter, once a process: burn refuses to start it again.
+fn start_burn(kind: DeviceKind) -> Result<Device, WgpuInitError> {
+    static STARTED: Mutex<Vec<DeviceKind>> = Mutex::new(Vec::new());
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !started.contains(&kind) {
+        Device::wgpu_options().device_kind(kind.clone()).init()?;
+        started.push(kind.clone());
+    }
+    Ok(Device::wgpu(kind))
 }
 
 /// burn names adapters by their kind and their number among those of that kind.
