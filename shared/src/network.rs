@@ -48,8 +48,33 @@ pub enum Layer {
         #[serde(default = "yes")]
         bias: bool,
     },
+    /// Transposed 2-D convolution: the input gradient of a [`Layer::Conv2d`] from the output's
+    /// shape to the input's. Weight `[in, out, kernel, kernel]`, bias `[out]`.
+    ConvTranspose2d {
+        /// Channels in.
+        in_channels: usize,
+        /// Channels out.
+        out_channels: usize,
+        /// Side of the square kernel.
+        kernel: usize,
+        /// Distance between the places of neighbouring inputs in the output.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Rows and columns cut off on each side.
+        #[serde(default)]
+        padding: usize,
+        /// Rows and columns added at the end; less than the stride.
+        #[serde(default)]
+        output_padding: usize,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
     /// Nearest-neighbour upsampling by two in both directions.
     UpsampleNearest,
+    /// Bilinear upsampling by two in both directions, with aligned corners: the corner pixels'
+    /// centres stay where they are.
+    UpsampleBilinear,
     /// Average over non-overlapping `kernel` × `kernel` windows.
     AveragePool {
         /// Side of the window, and the step between windows.
@@ -81,6 +106,14 @@ pub enum Layer {
         /// Channels of the input.
         channels: usize,
     },
+    /// The sum of two paths from the same input.
+    Residual {
+        /// The layers of the main path.
+        main: Vec<Layer>,
+        /// The layers of the other path; none for the input itself.
+        #[serde(default)]
+        shortcut: Vec<Layer>,
+    },
 }
 
 fn yes() -> bool {
@@ -96,7 +129,9 @@ impl Layer {
         match self {
             Layer::Linear { .. } => "linear",
             Layer::Conv2d { .. } => "conv2d",
+            Layer::ConvTranspose2d { .. } => "conv_transpose2d",
             Layer::UpsampleNearest => "upsample_nearest",
+            Layer::UpsampleBilinear => "upsample_bilinear",
             Layer::AveragePool { .. } => "average_pool",
             Layer::GlobalAveragePool => "global_average_pool",
             Layer::LeakyRelu { .. } => "leaky_relu",
@@ -106,30 +141,70 @@ impl Layer {
             Layer::Reshape { .. } => "reshape",
             Layer::Flatten => "flatten",
             Layer::ScaleShift { .. } => "scale_shift",
+            Layer::Residual { .. } => "residual",
         }
     }
 
-    /// The parameters this layer owns: name within the layer, and shape in PyTorch's order.
-    pub fn parameters(&self) -> Vec<(&'static str, Vec<usize>)> {
-        match *self {
-            Layer::Linear { in_features, out_features, bias } => {
-                let mut p = vec![("weight", vec![out_features, in_features])];
-                if bias {
-                    p.push(("bias", vec![out_features]));
-                }
-                p
+    /// The parameters this layer owns: name within the layer, and shape in PyTorch's order. Those
+    /// of a residual's layers are named `main.{index}.{name}` and `shortcut.{index}.{name}`.
+    pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        let weight = |shape, bias: bool, outputs| {
+            let bias = bias.then(|| ("bias".to_string(), vec![outputs]));
+            std::iter::once(("weight".to_string(), shape)).chain(bias).collect()
+        };
+        match self {
+            &Layer::Linear { in_features, out_features, bias } => {
+                weight(vec![out_features, in_features], bias, out_features)
             }
-            Layer::Conv2d { in_channels, out_channels, kernel, bias, .. } => {
-                let mut p = vec![("weight", vec![out_channels, in_channels, kernel, kernel])];
-                if bias {
-                    p.push(("bias", vec![out_channels]));
-                }
-                p
+            &Layer::Conv2d { in_channels, out_channels, kernel, bias, .. } => {
+                weight(vec![out_channels, in_channels, kernel, kernel], bias, out_channels)
             }
-            Layer::ScaleShift { channels } => {
-                vec![("scale", vec![channels]), ("shift", vec![channels])]
+            &Layer::ConvTranspose2d { in_channels, out_channels, kernel, bias, .. } => {
+                weight(vec![in_channels, out_channels, kernel, kernel], bias, out_channels)
+            }
+            &Layer::ScaleShift { channels } => {
+                vec![("scale".to_string(), vec![channels]), ("shift".to_string(), vec![channels])]
+            }
+            Layer::Residual { main, shortcut } => {
+                let mut all = Vec::new();
+                for (path, layers) in [("main", main), ("shortcut", shortcut)] {
+                    for (index, layer) in layers.iter().enumerate() {
+                        let named = |(name, shape)| (format!("{path}.{index}.{name}"), shape);
+                        all.extend(layer.parameters().into_iter().map(named));
+                    }
+                }
+                all
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// This layer and those inside it.
+    fn count(&self) -> usize {
+        match self {
+            Layer::Residual { main, shortcut } => {
+                1 + main.iter().chain(shortcut).map(Layer::count).sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
+    /// Floating-point operations on an `input`: [`Network::flops`].
+    fn flops(&self, input: &[usize], output: &[usize]) -> u64 {
+        let count = |s: &[usize]| s.iter().product::<usize>() as u64;
+        match self {
+            Layer::Linear { in_features, .. } => 2 * *in_features as u64 * count(output),
+            Layer::Conv2d { in_channels, kernel, .. } => {
+                2 * (in_channels * kernel * kernel) as u64 * count(output)
+            }
+            Layer::ConvTranspose2d { out_channels, kernel, .. } => {
+                2 * (out_channels * kernel * kernel) as u64 * count(input)
+            }
+            Layer::Residual { main, shortcut } => {
+                path_flops(main, input) + path_flops(shortcut, input) + count(output)
+            }
+            Layer::Reshape { .. } | Layer::Flatten => 0,
+            _ => count(output),
         }
     }
 
@@ -167,7 +242,33 @@ impl Layer {
                 };
                 vec![*out_channels, side(h)?, side(w)?]
             }
-            Layer::UpsampleNearest => {
+            Layer::ConvTranspose2d {
+                in_channels,
+                out_channels,
+                kernel,
+                stride,
+                padding,
+                output_padding,
+                ..
+            } => {
+                let (c, h, w) = image("it")?;
+                if c != *in_channels {
+                    return Err(format!("it expects [{in_channels}, H, W]"));
+                }
+                if *kernel == 0 || *stride == 0 {
+                    return Err("kernel and stride must be at least 1".into());
+                }
+                if *padding >= *kernel || *output_padding >= *stride {
+                    return Err("padding must be less than kernel, output_padding less than stride".into());
+                }
+                let side = |n: usize| {
+                    let whole = (n - 1).checked_mul(*stride)?.checked_add(*kernel)?;
+                    whole.checked_add(*output_padding)?.checked_sub(padding.checked_mul(2)?)
+                };
+                let side = |n| side(n).ok_or("its padding leaves nothing of the output");
+                vec![*out_channels, side(h)?, side(w)?]
+            }
+            Layer::UpsampleNearest | Layer::UpsampleBilinear => {
                 let (c, h, w) = image("it")?;
                 vec![c, h * 2, w * 2]
             }
@@ -199,6 +300,17 @@ impl Layer {
                 }
                 input.to_vec()
             }
+            Layer::Residual { main, shortcut } => {
+                let [main, shortcut] = [("main", main), ("shortcut", shortcut)].map(|(name, layers)| {
+                    path_output(layers, input).map_err(|reason| format!("in its {name} path, {reason}"))
+                });
+                let (main, shortcut) = (main?, shortcut?);
+                if main != shortcut {
+                    return Err(format!("its main path makes {main:?}, its shortcut {shortcut:?}"));
+                }
+                // Its layers have been checked one by one.
+                return Ok(main);
+            }
         };
         check_shape(&out)?;
         for (name, shape) in self.parameters() {
@@ -206,6 +318,27 @@ impl Layer {
         }
         Ok(out)
     }
+}
+
+/// The shape that `layers` make of `input`, or which of them does not fit.
+fn path_output(layers: &[Layer], input: &[usize]) -> Result<Vec<usize>, String> {
+    layers.iter().enumerate().try_fold(input.to_vec(), |shape, (index, layer)| {
+        let misfit =
+            |reason| format!("layer {index} ({}) does not fit its input {shape:?}: {reason}", layer.name());
+        layer.output_shape(&shape).map_err(misfit)
+    })
+}
+
+/// Floating-point operations of `layers` that fit their `input`.
+fn path_flops(layers: &[Layer], input: &[usize]) -> u64 {
+    let mut shape = input.to_vec();
+    let mut flops = 0;
+    for layer in layers {
+        let output = layer.output_shape(&shape).unwrap_or_default();
+        flops += layer.flops(&shape, &output);
+        shape = output;
+    }
+    flops
 }
 
 /// Product of a shape, `None` on overflow.
@@ -295,7 +428,7 @@ pub struct Network {
 /// A parameter of a network: its path, its shape and where it lies in the flat weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `"{layer index}.{name}"`, for example `"0.weight"`.
+    /// `"{layer index}.{name}"`, for example `"0.weight"`, or `"2.main.1.weight"` in a residual.
     pub path: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
@@ -317,8 +450,9 @@ impl Network {
     /// Names the first layer that does not fit, with the shape it meets and the one it expects.
     pub fn shapes(&self) -> Result<Vec<Vec<usize>>, NetworkError> {
         check_shape(&self.input).map_err(NetworkError::Input)?;
-        if self.layers.len() > MAX_LAYERS {
-            return Err(NetworkError::TooManyLayers(self.layers.len()));
+        let count = self.layers.iter().map(Layer::count).sum();
+        if count > MAX_LAYERS {
+            return Err(NetworkError::TooManyLayers(count));
         }
         if let Some(tau) = self.reference
             && !(tau.is_finite() && tau > 0.0)
@@ -378,21 +512,8 @@ impl Network {
     /// # Errors
     /// As [`Network::shapes`].
     pub fn flops(&self) -> Result<u64, NetworkError> {
-        let shapes = self.shapes()?;
-        let count = |s: &[usize]| s.iter().product::<usize>() as u64;
-        Ok(self
-            .layers
-            .iter()
-            .zip(&shapes[1..])
-            .map(|(layer, output)| match layer {
-                Layer::Linear { in_features, .. } => 2 * *in_features as u64 * count(output),
-                Layer::Conv2d { in_channels, kernel, .. } => {
-                    2 * (in_channels * kernel * kernel) as u64 * count(output)
-                }
-                Layer::Reshape { .. } | Layer::Flatten => 0,
-                _ => count(output),
-            })
-            .sum())
+        self.shapes()?;
+        Ok(path_flops(&self.layers, &self.input))
     }
 
     /// Check that the network can be an energy on `data`-shaped samples: `data` → `[1]`.

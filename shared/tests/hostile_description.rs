@@ -155,9 +155,41 @@ fn layers_that_do_not_fit() {
     rejects(&image(conv(9, 1, 0)), "larger than the padded input");
     rejects(&image(conv(u64::MAX, 1, u64::MAX - 1)), "layer 0 (conv2d)");
     rejects(&image(conv(3, u64::MAX, 0)), "energy must map");
+    let transposed = |kernel: u64, stride: u64, padding: u64, more: u64| json!({"type": "conv_transpose2d", "in_channels": 1, "out_channels": 1, "kernel": kernel, "stride": stride, "padding": padding, "output_padding": more});
+    rejects(&image(transposed(0, 1, 0, 0)), "kernel and stride must be at least 1");
+    rejects(&image(transposed(3, 1, 3, 0)), "padding must be less than kernel");
+    rejects(&image(transposed(3, 2, 0, 2)), "output_padding less than stride");
+    rejects(&image(transposed(11, 1, 10, 0)), "leaves nothing");
+    rejects(&image(transposed(3, u64::MAX, 0, 0)), "layer 0 (conv_transpose2d)");
+    rejects(&image(transposed(1 << 40, 1, 0, 0)), "layer 0 (conv_transpose2d)");
     rejects(&image(json!({"type": "average_pool", "kernel": 0})), "does not divide");
     rejects(&image(json!({"type": "average_pool", "kernel": 3})), "does not divide");
     rejects(&image(json!({"type": "linear", "in_features": 64, "out_features": 1})), "it expects [64]");
+}
+
+#[test]
+fn residuals_whose_paths_do_not_meet() {
+    let residual = |main: Value, shortcut: Value| {
+        let layer = json!({"type": "residual", "main": main, "shortcut": shortcut});
+        bare_energy(json!([1, 8, 8]), json!([layer]))
+    };
+    let pool = json!({"type": "average_pool", "kernel": 2});
+    rejects(
+        &residual(json!([pool]), json!([])),
+        "layer 0 (residual) does not fit its input [1, 8, 8]: its main path makes [1, 4, 4], its shortcut [1, 8, 8]",
+    );
+    let linear = json!({"type": "linear", "in_features": 3, "out_features": 3});
+    rejects(
+        &residual(json!([]), json!([pool, linear])),
+        "in its shortcut path, layer 1 (linear) does not fit its input [1, 4, 4]: it expects [3]",
+    );
+    rejects(&bare_energy(json!([4]), json!([{"type": "residual"}])), "main");
+    // Layers inside count, however they are packed, and no depth overflows the stack.
+    let silus = |n: usize| vec![json!({"type": "silu"}); n];
+    rejects(&residual(json!(silus(600)), json!(silus(600))), "1201 layers");
+    let nested = |depth| (0..depth).fold(json!([]), |inner, _| json!([{"type": "residual", "main": inner}]));
+    rejects(&bare_energy(json!([4]), nested(20)), "energy must map");
+    rejects(&bare_energy(json!([4]), nested(100)), "recursion limit");
 }
 
 #[test]

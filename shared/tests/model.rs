@@ -293,7 +293,17 @@ fn the_page_lists_every_layer_and_every_field() {
     let layers = [
         Layer::Linear { in_features: 1, out_features: 1, bias: true },
         conv2d.clone(),
+        Layer::ConvTranspose2d {
+            in_channels: 1,
+            out_channels: 1,
+            kernel: 3,
+            stride: 1,
+            padding: 0,
+            output_padding: 0,
+            bias: true,
+        },
         Layer::UpsampleNearest,
+        Layer::UpsampleBilinear,
         Layer::AveragePool { kernel: 1 },
         Layer::GlobalAveragePool,
         Layer::LeakyRelu { slope: 0.2 },
@@ -303,6 +313,7 @@ fn the_page_lists_every_layer_and_every_field() {
         Layer::Reshape { shape: vec![1] },
         Layer::Flatten,
         Layer::ScaleShift { channels: 1 },
+        Layer::Residual { main: vec![], shortcut: vec![] },
     ];
     let rows: Vec<&str> = PAGE
         .split("## Layers")

@@ -23,7 +23,7 @@ struct Reference {
 }
 
 fn references() -> Vec<Reference> {
-    ["linear", "conv", "image", "pool"].into_iter().map(reference).collect()
+    ["linear", "conv", "image", "pool", "residual"].into_iter().map(reference).collect()
 }
 
 fn reference(name: &'static str) -> Reference {
@@ -79,7 +79,20 @@ fn row_norm(_: usize, row: &[f32]) -> f64 {
 /// On how many of the samples networks of these layers must agree.
 fn needed(w: &Weighted) -> f64 {
     let kinked = |l: &Layer| matches!(l, Layer::Relu | Layer::LeakyRelu { .. });
-    if w.network.layers.iter().any(kinked) { 0.9 } else { 1.0 }
+    if all_layers(&w.network.layers).into_iter().any(kinked) { 0.9 } else { 1.0 }
+}
+
+/// The layers, and those inside residuals.
+fn all_layers(layers: &[Layer]) -> Vec<&Layer> {
+    let mut all = Vec::new();
+    for layer in layers {
+        all.push(layer);
+        if let Layer::Residual { main, shortcut } = layer {
+            all.extend(all_layers(main));
+            all.extend(all_layers(shortcut));
+        }
+    }
+    all
 }
 
 fn wide(v: &[f32]) -> Vec<f64> {
@@ -118,7 +131,7 @@ fn executors_agree_with_pytorch() {
             }
         }
     }
-    assert_eq!(compared, 4 * 10);
+    assert_eq!(compared, 4 * 13);
 }
 
 /// Output and input gradient.
@@ -197,13 +210,15 @@ fn the_references_use_every_layer() {
     let mut names: Vec<&str> = Vec::new();
     for r in references() {
         for w in [r.model.energy, r.model.generator, r.model.encoder].into_iter().flatten() {
-            names.extend(w.network.layers.iter().map(Layer::name));
+            names.extend(all_layers(&w.network.layers).into_iter().map(Layer::name));
         }
     }
     for name in [
         "linear",
         "conv2d",
+        "conv_transpose2d",
         "upsample_nearest",
+        "upsample_bilinear",
         "average_pool",
         "global_average_pool",
         "leaky_relu",
@@ -213,6 +228,7 @@ fn the_references_use_every_layer() {
         "reshape",
         "flatten",
         "scale_shift",
+        "residual",
     ] {
         assert!(names.contains(&name), "no reference model has a {name} layer");
     }

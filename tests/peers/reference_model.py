@@ -39,6 +39,14 @@ def linear(i, o, **more):
     return {"type": "linear", "in_features": i, "out_features": o, **more}
 
 
+def transposed(i, o, kernel, **more):
+    return {"type": "conv_transpose2d", "in_channels": i, "out_channels": o, "kernel": kernel, **more}
+
+
+def residual(main, shortcut):
+    return {"type": "residual", "main": main, "shortcut": shortcut}
+
+
 def one(kind, **fields):
     return {"type": kind, **fields}
 
@@ -85,6 +93,26 @@ MODELS = {
             conv(2, 9, 1), one("tanh"), one("global_average_pool"), one("scale_shift", channels=9), one("silu"),
             linear(9, 1, bias=False)]},
     },
+    # Two paths, transposed convolutions and aligned corners, on an image that is not square.
+    "residual": {
+        "energy": {"input": [2, 8, 6], "layers": [
+            residual([conv(2, 5, 3, padding=1), one("silu"), conv(5, 4, 3, padding=1, bias=False),
+                      one("average_pool", kernel=2)],
+                     [one("average_pool", kernel=2), conv(2, 4, 1, bias=False)]),
+            residual([one("silu"), conv(4, 4, 3, padding=1)], []),
+            residual([one("tanh"), residual([], [conv(4, 4, 1)])], [one("scale_shift", channels=4)]),
+            one("flatten"), linear(48, 1)]},
+        "generator": {"input": [3], "layers": [
+            linear(3, 4 * 3 * 2), one("reshape", shape=[4, 3, 2]), one("silu"), transposed(4, 5, 2), one("tanh"),
+            transposed(5, 4, 3, padding=1, bias=False),
+            residual([one("silu"), one("upsample_bilinear"), conv(4, 3, 3, padding=1)],
+                     [one("upsample_bilinear"), conv(4, 3, 1)]),
+            transposed(3, 2, 3, padding=1), one("tanh")]},
+        "encoder": {"input": [2, 8, 6], "layers": [
+            conv(2, 4, 4, stride=2, padding=1), one("silu"),
+            transposed(4, 3, 3, stride=2, padding=1, output_padding=1), one("upsample_bilinear"),
+            conv(3, 2, 4, stride=4), one("flatten"), linear(24, 6)]},
+    },
 }
 HALF = {"image"}  # stored in f16
 
@@ -93,6 +121,7 @@ CHAINS = {
     "linear": {"x": {"steps": 6, "step_size": 0.6, "noise": 0.1}, "z": Z_CHAIN},
     "conv": {"x": {"steps": 6, "step_size": 1.0, "noise": 0.02}, "z": Z_CHAIN},
     "image": {"x": {"steps": 6, "step_size": 3.0, "noise": 0.01}, "z": Z_CHAIN},
+    "residual": {"x": {"steps": 6, "step_size": 1.0, "noise": 0.02}, "z": Z_CHAIN},
     "pool": {"x": {"steps": 6, "step_size": 2.0, "noise": 0.1, "gradient_clamp": 0.05, "range_clamp": [-0.9, 1.0]}},
 }
 

@@ -9,8 +9,8 @@
 pub mod batch_norm;
 mod forward;
 mod initialise;
+mod resize;
 mod spectral_norm;
-mod upsampled_conv;
 
 pub use batch_norm::Statistics;
 pub use forward::{Normalise, Output};
@@ -64,7 +64,7 @@ impl Role {
 /// A parameter's name and PyTorch shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterName {
-    /// `"{layer index}.{weight|bias}"`.
+    /// `"{layer's path}.{weight|bias}"`.
     pub path: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
@@ -103,10 +103,10 @@ impl BurnNetwork {
         let mut parameters = Vec::new();
         let mut spectral = Vec::new();
         let mut running = Vec::new();
-        for (index, layer) in description.layers.iter().enumerate() {
+        for (index, (path, layer)) in description.leaves().into_iter().enumerate() {
             let start = initialise::Start { description, role, seed, index };
             for (slot, (name, shape)) in parameter_shapes(layer).into_iter().enumerate() {
-                let values = start.values(layer, name, &shape, slot as u32);
+                let values = start.values(layer, &name, &shape, slot as u32);
                 let flat = Tensor::from_data(TensorData::from(values.as_slice()), device);
                 let normalised = description.spectral_norm && name == "weight" && is_matrix(layer);
                 spectral.push(normalised.then(|| {
@@ -117,7 +117,7 @@ impl BurnNetwork {
                     }
                     norm
                 }));
-                names.push(ParameterName { path: format!("{index}.{name}"), shape });
+                names.push(ParameterName { path: format!("{path}.{name}"), shape });
                 parameters.push(flat);
             }
             if let TrainLayer::BatchNorm { channels, .. } = layer {
@@ -234,7 +234,7 @@ impl BurnNetwork {
         let mut weights = self.effective(parameters).into_iter();
         let mut statistics = statistics.iter();
         let mut flat: Vec<Tensor<1>> = Vec::with_capacity(weights.len());
-        for layer in &self.description.layers {
+        for (_, layer) in self.description.leaves() {
             let own = weights.by_ref().take(parameter_shapes(layer).len());
             match (layer, statistics.as_slice()) {
                 (TrainLayer::BatchNorm { .. }, [here, ..]) => {
@@ -262,9 +262,9 @@ impl BurnNetwork {
                 state.push((format!("{}.v", name.path), v.clone()));
             }
         }
-        for (index, statistics) in self.batch_norm_layers().zip(&self.running) {
-            state.push((format!("{index}.running_mean"), statistics.mean.clone()));
-            state.push((format!("{index}.running_var"), statistics.variance.clone()));
+        for (path, statistics) in self.batch_norm_paths().into_iter().zip(&self.running) {
+            state.push((format!("{path}.running_mean"), statistics.mean.clone()));
+            state.push((format!("{path}.running_var"), statistics.variance.clone()));
         }
         state
     }
@@ -278,7 +278,7 @@ impl BurnNetwork {
         mut take: impl FnMut(&str, usize) -> Result<Tensor<1>, E>,
     ) -> Result<(), E> {
         let mut tensor = |path: String, old: &Tensor<1>| take(&path, old.dims()[0]);
-        let indices: Vec<usize> = self.batch_norm_layers().collect();
+        let paths = self.batch_norm_paths();
         for ((name, parameter), norm) in self.names.iter().zip(&mut self.parameters).zip(&mut self.spectral) {
             *parameter = tensor(name.path.clone(), parameter)?;
             if let Some(norm) = norm {
@@ -288,16 +288,16 @@ impl BurnNetwork {
                 *norm = SpectralNorm::of(u, v);
             }
         }
-        for (index, statistics) in indices.into_iter().zip(&mut self.running) {
-            statistics.mean = tensor(format!("{index}.running_mean"), &statistics.mean)?;
-            statistics.variance = tensor(format!("{index}.running_var"), &statistics.variance)?;
+        for (path, statistics) in paths.into_iter().zip(&mut self.running) {
+            statistics.mean = tensor(format!("{path}.running_mean"), &statistics.mean)?;
+            statistics.variance = tensor(format!("{path}.running_var"), &statistics.variance)?;
         }
         Ok(())
     }
 
-    fn batch_norm_layers(&self) -> impl Iterator<Item = usize> + '_ {
-        let layers = self.description.layers.iter().enumerate();
-        layers.filter(|(_, l)| matches!(l, TrainLayer::BatchNorm { .. })).map(|(i, _)| i)
+    fn batch_norm_paths(&self) -> Vec<String> {
+        let leaves = self.description.leaves().into_iter();
+        leaves.filter(|(_, l)| matches!(l, TrainLayer::BatchNorm { .. })).map(|(path, _)| path).collect()
     }
 }
 
@@ -325,12 +325,13 @@ impl Taped<'_> {
 
 /// Names and shapes of what a layer learns: a batch norm's weight and bias stand where its folded
 /// scale and shift will.
-fn parameter_shapes(layer: &TrainLayer) -> Vec<(&'static str, Vec<usize>)> {
+fn parameter_shapes(layer: &TrainLayer) -> Vec<(String, Vec<usize>)> {
     match layer {
         TrainLayer::Plain(layer) => layer.parameters(),
         TrainLayer::BatchNorm { channels, .. } => {
-            vec![("weight", vec![*channels]), ("bias", vec![*channels])]
+            vec![("weight".into(), vec![*channels]), ("bias".into(), vec![*channels])]
         }
+        TrainLayer::Residual { .. } => unreachable!("a residual is no leaf"),
     }
 }
 

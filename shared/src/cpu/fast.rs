@@ -30,6 +30,10 @@ pub fn forward<T: Real>(
             multiply_add(Matrix::rows(x, batch, inputs), w, y);
         }
         Kernel::Conv2d(ref c) => conv2d(c, weights, x, y, columns),
+        Kernel::ConvTranspose2d(ref c) => {
+            conv2d_input_gradient(c, weights, x, y, columns);
+            twin::add_bias(c, weights, y);
+        }
         Kernel::Activation(Activation::Silu) => {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = x * sigmoid(x);
@@ -68,6 +72,9 @@ pub fn input_gradient<T: Real>(
             multiply_add(Matrix::rows(grad_y, batch, outputs), w, grad_x);
         }
         Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x, columns),
+        Kernel::ConvTranspose2d(ref c) => {
+            conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x, columns);
+        }
         Kernel::Activation(Activation::Silu) => {
             for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
                 let s = sigmoid(x);

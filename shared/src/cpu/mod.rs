@@ -14,7 +14,7 @@ pub mod twin;
 pub use chains::{XChain, ZChain};
 pub use real::Real;
 
-use crate::network::{Network, NetworkError, Plan};
+use crate::network::{Network, NetworkError, Op, Plan};
 
 /// Which kernels an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) struct Workspace<T> {
     values: Vec<Vec<T>>,
     gradients: Vec<Vec<T>>,
     columns: Vec<T>,
+    /// A part of a gradient on its way to the others.
+    part: Vec<T>,
     energies: Vec<T>,
 }
 
@@ -167,14 +169,23 @@ impl<T: Real> Executor<T> {
         values[0].clear();
         values[0].extend_from_slice(x);
         for op in &self.plan.ops {
-            let mut output = std::mem::take(&mut values[op.output]);
-            output.resize(batch * self.plan.values[op.output], T::from_f32(0.0));
-            let input = &values[op.input];
-            match self.kernels {
-                Kernels::Twin => twin::forward(&op.kernel, &self.weights, input, &mut output, batch),
-                Kernels::Fast => fast::forward(&op.kernel, &self.weights, input, &mut output, batch, columns),
+            let (Op::Apply { output: place, .. } | Op::Add { output: place, .. }) = *op;
+            let mut output = std::mem::take(&mut values[place]);
+            output.resize(batch * self.plan.values[place], T::from_f32(0.0));
+            match op {
+                Op::Apply { kernel, input, .. } => {
+                    let (weights, x) = (&self.weights, &values[*input]);
+                    match self.kernels {
+                        Kernels::Twin => twin::forward(kernel, weights, x, &mut output, batch),
+                        Kernels::Fast => fast::forward(kernel, weights, x, &mut output, batch, columns),
+                    }
+                }
+                Op::Add { inputs: [a, b], .. } => {
+                    twin::add(&values[*a], &mut output, false);
+                    twin::add(&values[*b], &mut output, true);
+                }
             }
-            values[op.output] = output;
+            values[place] = output;
         }
         let Some(tau) = self.plan.reference else { return &values[self.plan.output] };
         let rows = values[0].chunks(self.input_len());
@@ -189,36 +200,44 @@ impl<T: Real> Executor<T> {
     /// input.
     pub(crate) fn run_backward<'w>(&self, grad_output: &[T], workspace: &'w mut Workspace<T>) -> &'w mut [T] {
         let batch = grad_output.len() / self.output_len();
-        let Workspace { values, gradients, columns, .. } = workspace;
+        let Workspace { values, gradients, columns, part, .. } = workspace;
         gradients.resize(self.plan.values.len(), Vec::new());
         gradients[self.plan.output].clear();
         gradients[self.plan.output].extend_from_slice(grad_output);
+        let zero = T::from_f32(0.0);
         for op in self.plan.ops.iter().rev() {
-            let mut grad_input = std::mem::take(&mut gradients[op.input]);
-            grad_input.resize(batch * self.plan.values[op.input], T::from_f32(0.0));
-            let (input, grad_output) = (&values[op.input], &gradients[op.output]);
-            match self.kernels {
-                Kernels::Twin => {
-                    twin::input_gradient(
-                        &op.kernel,
-                        &self.weights,
-                        input,
-                        grad_output,
-                        &mut grad_input,
-                        batch,
-                    );
+            match op {
+                Op::Apply { kernel, input, output, accumulate } => {
+                    let len = batch * self.plan.values[*input];
+                    let mut gradient = std::mem::take(&mut gradients[*input]);
+                    gradient.resize(len, zero);
+                    let target = if *accumulate {
+                        part.resize(len, zero);
+                        &mut *part
+                    } else {
+                        &mut gradient
+                    };
+                    let (weights, x, grad_y) = (&self.weights, &values[*input], &gradients[*output]);
+                    match self.kernels {
+                        Kernels::Twin => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
+                        Kernels::Fast => {
+                            fast::input_gradient(kernel, weights, x, grad_y, target, batch, columns);
+                        }
+                    }
+                    if *accumulate {
+                        twin::add(part, &mut gradient, true);
+                    }
+                    gradients[*input] = gradient;
                 }
-                Kernels::Fast => fast::input_gradient(
-                    &op.kernel,
-                    &self.weights,
-                    input,
-                    grad_output,
-                    &mut grad_input,
-                    batch,
-                    columns,
-                ),
+                Op::Add { inputs, output, accumulate } => {
+                    for (&input, &accumulate) in inputs.iter().zip(accumulate) {
+                        let mut gradient = std::mem::take(&mut gradients[input]);
+                        gradient.resize(batch * self.plan.values[input], zero);
+                        twin::add(&gradients[*output], &mut gradient, accumulate);
+                        gradients[input] = gradient;
+                    }
+                }
             }
-            gradients[op.input] = grad_input;
         }
         if let Some(tau) = self.plan.reference {
             let n = self.input_len();

@@ -11,8 +11,15 @@ pub fn forward<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], ba
             linear(weights, [inputs, outputs], weight, bias, x, y, batch);
         }
         Kernel::Conv2d(ref c) => conv2d(c, weights, x, y),
+        Kernel::ConvTranspose2d(ref c) => {
+            conv2d_input_gradient(c, weights, x, y);
+            add_bias(c, weights, y);
+        }
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest([batch * channels, height, width], x, y);
+        }
+        Kernel::UpsampleBilinear { channels, height, width } => {
+            upsample_bilinear([batch * channels, height, width], x, y);
         }
         Kernel::AveragePool { channels, height, width, kernel } => {
             average_pool([batch * channels, height, width], kernel, x, y);
@@ -38,8 +45,12 @@ pub fn input_gradient<T: Real>(
             linear_input_gradient(&weights[weight..], [inputs, outputs], grad_y, grad_x, batch);
         }
         Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x),
+        Kernel::ConvTranspose2d(ref c) => conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x),
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest_input_gradient([batch * channels, height, width], grad_y, grad_x);
+        }
+        Kernel::UpsampleBilinear { channels, height, width } => {
+            upsample_bilinear_input_gradient([batch * channels, height, width], grad_y, grad_x);
         }
         Kernel::AveragePool { channels, height, width, kernel } => {
             average_pool_input_gradient([batch * channels, height, width], kernel, grad_y, grad_x);
@@ -150,6 +161,24 @@ fn window_start(position: usize, k: usize, stride: usize, windows: usize) -> Opt
     (start.is_multiple_of(stride) && start / stride < windows).then_some(start / stride)
 }
 
+/// Add the bias of a transposed convolution to its output, the input of `c`.
+pub(super) fn add_bias<T: Real>(c: &Conv2d, weights: &[T], y: &mut [T]) {
+    let Some(bias) = c.bias else { return };
+    for (plane, y) in y.chunks_mut(c.height * c.width).enumerate() {
+        let b = weights[bias + plane % c.in_channels];
+        y.iter_mut().for_each(|y| *y += b);
+    }
+}
+
+/// `y ← x`, or `y ← y + x`.
+pub(super) fn add<T: Real>(x: &[T], y: &mut [T], accumulate: bool) {
+    if accumulate {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+    } else {
+        y.copy_from_slice(x);
+    }
+}
+
 pub(super) fn upsample_nearest<T: Real>([planes, height, width]: [usize; 3], x: &[T], y: &mut [T]) {
     for plane in 0..planes {
         for row in 0..2 * height {
@@ -173,6 +202,52 @@ pub(super) fn upsample_nearest_input_gradient<T: Real>(
             for column in 0..width {
                 grad_x[(plane * height + row) * width + column] =
                     top[2 * column] + top[2 * column + 1] + (bottom[2 * column] + bottom[2 * column + 1]);
+            }
+        }
+    }
+}
+
+/// Where pixel `i` of twice `n` lies among the `n`, corners on corners: between a pixel and the
+/// next (or the last), and the share of each.
+fn between<T: Real>(i: usize, n: usize) -> ([usize; 2], [T; 2]) {
+    let (place, spacing) = (i * (n - 1), 2 * n - 1);
+    let (first, rest) = (place / spacing, place % spacing);
+    let share = T::from_f32(rest as f32) / T::from_f32(spacing as f32);
+    ([first, (first + 1).min(n - 1)], [T::from_f32(1.0) - share, share])
+}
+
+pub(super) fn upsample_bilinear<T: Real>([planes, height, width]: [usize; 3], x: &[T], y: &mut [T]) {
+    for plane in 0..planes {
+        for row in 0..2 * height {
+            let (rows, down) = between::<T>(row, height);
+            let [top, bottom] = rows.map(|row| &x[(plane * height + row) * width..][..width]);
+            for column in 0..2 * width {
+                let ([a, b], [left, right]) = between::<T>(column, width);
+                y[(plane * 2 * height + row) * 2 * width + column] = down[0]
+                    * (left * top[a] + right * top[b])
+                    + down[1] * (left * bottom[a] + right * bottom[b]);
+            }
+        }
+    }
+}
+
+pub(super) fn upsample_bilinear_input_gradient<T: Real>(
+    [planes, height, width]: [usize; 3],
+    grad_y: &[T],
+    grad_x: &mut [T],
+) {
+    grad_x.fill(zero());
+    for plane in 0..planes {
+        for row in 0..2 * height {
+            let (rows, down) = between::<T>(row, height);
+            for column in 0..2 * width {
+                let (columns, right) = between::<T>(column, width);
+                let g = grad_y[(plane * 2 * height + row) * 2 * width + column];
+                for (row, down) in rows.into_iter().zip(down) {
+                    for (column, right) in columns.into_iter().zip(right) {
+                        grad_x[(plane * height + row) * width + column] += down * right * g;
+                    }
+                }
             }
         }
     }

@@ -43,7 +43,7 @@ impl Layers {
             // Nothing but reshapes. A copy gives input and output a buffer each, as elsewhere.
             let kernel = Kernel::Activation(Activation::LeakyRelu(1.0));
             plan.values.push(plan.values[0]);
-            plan.ops.push(Op { kernel, input: 0, output: 1 });
+            plan.ops.push(Op::Apply { kernel, input: 0, output: 1, accumulate: false });
             plan.output = 1;
         }
         check_fit(gpu, &plan, batch, row_len)?;
@@ -113,7 +113,19 @@ impl Layers {
     }
 
     fn forward_pass(&self, gpu: &Gpu) -> Vec<Dispatch> {
-        let mut pass: Vec<Dispatch> = self.plan.ops.iter().map(|op| self.forward(gpu, op)).collect();
+        let mut pass = Vec::new();
+        for op in &self.plan.ops {
+            match op {
+                Op::Apply { kernel, input, output, .. } => {
+                    pass.push(self.forward(gpu, kernel, *input, *output));
+                }
+                Op::Add { inputs: [a, b], output, .. } => {
+                    let y = &self.values[*output];
+                    pass.push(add(gpu, &self.values[*a], y, false));
+                    pass.push(add(gpu, &self.values[*b], y, true));
+                }
+            }
+        }
         if let Some(tau) = self.plan.reference {
             let half_precision = 0.5 / (tau * tau);
             let params = [self.batch as u32, self.input_len() as u32, half_precision.to_bits()];
@@ -129,15 +141,19 @@ impl Layers {
         pass
     }
 
-    /// The ops in reverse. The first consumer of a value to get here writes the value's gradient,
-    /// others add to it.
     fn backward_pass(&self, gpu: &Gpu) -> Vec<Dispatch> {
-        let mut written = vec![false; self.plan.values.len()];
-        written[self.plan.output] = true;
         let mut pass = Vec::new();
         for op in self.plan.ops.iter().rev() {
-            pass.push(self.backward(gpu, op, written[op.input]));
-            written[op.input] = true;
+            match op {
+                Op::Apply { kernel, input, output, accumulate } => {
+                    pass.push(self.backward(gpu, kernel, *input, *output, *accumulate));
+                }
+                Op::Add { inputs, output, accumulate } => {
+                    for (&input, &accumulate) in inputs.iter().zip(accumulate) {
+                        pass.push(add(gpu, &self.gradients[*output], &self.gradients[input], accumulate));
+                    }
+                }
+            }
         }
         if let Some(tau) = self.plan.reference {
             pass.push(self.reference_gradient(gpu, tau, self.output_gradient()));
@@ -154,28 +170,28 @@ impl Layers {
         Dispatch::new(gpu, Program::ReferenceGradient, &params, &buffers, extent)
     }
 
-    fn forward(&self, gpu: &Gpu, op: &Op) -> Dispatch {
-        let (x, y) = (&self.values[op.input], &self.values[op.output]);
-        let elements = self.batch * self.plan.values[op.output];
+    fn forward(&self, gpu: &Gpu, kernel: &Kernel, input: usize, output: usize) -> Dispatch {
+        let (x, y) = (&self.values[input], &self.values[output]);
+        let elements = self.batch * self.plan.values[output];
         let extent = Extent::Elements(elements);
         let weighted = [&self.weights, x, y];
         let batch = self.batch;
-        match op.kernel {
+        match *kernel {
             Kernel::Linear { inputs, outputs, weight, bias } => {
                 let params =
                     words([batch, inputs, outputs, weight, bias.is_some().into(), bias.unwrap_or(0)]);
                 let extent = tiles(1, batch, outputs);
                 Dispatch::new(gpu, Program::Linear, &params, &weighted, extent)
             }
-            Kernel::Conv2d(c) => {
-                let mut params = conv2d_words(batch, &c);
-                params.extend(words([c.bias.is_some().into(), c.bias.unwrap_or(0)]));
-                let extent = tiles(batch, c.out_channels, c.out_height * c.out_width);
-                Dispatch::new(gpu, Program::Conv2d, &params, &weighted, extent)
-            }
+            Kernel::Conv2d(c) => self.conv2d(gpu, &c, c.bias, x, y, false),
+            Kernel::ConvTranspose2d(c) => self.conv2d_input_gradient(gpu, &c, c.bias, x, y, false),
             Kernel::UpsampleNearest { channels, height, width } => {
                 let params = words([batch * channels, height, width]);
                 Dispatch::new(gpu, Program::UpsampleNearest, &params, &[x, y], extent)
+            }
+            Kernel::UpsampleBilinear { channels, height, width } => {
+                let params = words([batch * channels, height, width]);
+                Dispatch::new(gpu, Program::UpsampleBilinear, &params, &[x, y], extent)
             }
             Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
                 let params = words([batch * channels, height, width, kh, kw]);
@@ -192,29 +208,66 @@ impl Layers {
         }
     }
 
-    fn backward(&self, gpu: &Gpu, op: &Op, accumulate: bool) -> Dispatch {
-        let (grad_x, grad_y) = (&self.gradients[op.input], &self.gradients[op.output]);
-        let elements = self.batch * self.plan.values[op.input];
+    /// The convolution from `x` to `y`, or what it is in the backward pass of its transpose.
+    fn conv2d(
+        &self,
+        gpu: &Gpu,
+        c: &Conv2d,
+        bias: Option<usize>,
+        x: &wgpu::Buffer,
+        y: &wgpu::Buffer,
+        accumulate: bool,
+    ) -> Dispatch {
+        let params = conv2d_words(self.batch, c, bias, accumulate);
+        let extent = tiles(self.batch, c.out_channels, c.out_height * c.out_width);
+        Dispatch::new(gpu, Program::Conv2d, &params, &[&self.weights, x, y], extent)
+    }
+
+    /// From the convolution's output to its input: its backward pass, or its transpose.
+    fn conv2d_input_gradient(
+        &self,
+        gpu: &Gpu,
+        c: &Conv2d,
+        bias: Option<usize>,
+        grad_y: &wgpu::Buffer,
+        grad_x: &wgpu::Buffer,
+        accumulate: bool,
+    ) -> Dispatch {
+        let params = conv2d_words(self.batch, c, bias, accumulate);
+        let extent = tiles(self.batch, c.in_channels, c.height * c.width);
+        Dispatch::new(gpu, Program::Conv2dInputGradient, &params, &[&self.weights, grad_y, grad_x], extent)
+    }
+
+    fn backward(
+        &self,
+        gpu: &Gpu,
+        kernel: &Kernel,
+        input: usize,
+        output: usize,
+        accumulate: bool,
+    ) -> Dispatch {
+        let (grad_x, grad_y) = (&self.gradients[input], &self.gradients[output]);
+        let elements = self.batch * self.plan.values[input];
         let extent = Extent::Elements(elements);
         let weighted = [&self.weights, grad_y, grad_x];
         let plain = [grad_y, grad_x];
         let batch = self.batch;
         let add = usize::from(accumulate);
-        match op.kernel {
+        match *kernel {
             Kernel::Linear { inputs, outputs, weight, .. } => {
                 let params = words([batch, inputs, outputs, weight, add]);
                 let extent = tiles(1, batch, inputs);
                 Dispatch::new(gpu, Program::LinearInputGradient, &params, &weighted, extent)
             }
-            Kernel::Conv2d(c) => {
-                let mut params = conv2d_words(batch, &c);
-                params.push(add as u32);
-                let extent = tiles(batch, c.in_channels, c.height * c.width);
-                Dispatch::new(gpu, Program::Conv2dInputGradient, &params, &weighted, extent)
-            }
+            Kernel::Conv2d(c) => self.conv2d_input_gradient(gpu, &c, None, grad_y, grad_x, accumulate),
+            Kernel::ConvTranspose2d(c) => self.conv2d(gpu, &c, None, grad_y, grad_x, accumulate),
             Kernel::UpsampleNearest { channels, height, width } => {
                 let params = words([batch * channels, height, width, add]);
                 Dispatch::new(gpu, Program::UpsampleNearestInputGradient, &params, &plain, extent)
+            }
+            Kernel::UpsampleBilinear { channels, height, width } => {
+                let params = words([batch * channels, height, width, add]);
+                Dispatch::new(gpu, Program::UpsampleBilinearInputGradient, &params, &plain, extent)
             }
             Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
                 let params = words([batch * channels, height, width, kh, kw, add]);
@@ -223,7 +276,7 @@ impl Layers {
             Kernel::Activation(activation) => {
                 let [function, slope] = function(activation);
                 let params = [elements as u32, function, slope, add as u32];
-                let buffers = [&self.values[op.input], grad_y, grad_x];
+                let buffers = [&self.values[input], grad_y, grad_x];
                 Dispatch::new(gpu, Program::ActivationInputGradient, &params, &buffers, extent)
             }
             Kernel::ScaleShift { channels, positions, scale, .. } => {
@@ -234,18 +287,25 @@ impl Layers {
     }
 }
 
+/// `y ← x`, or `y ← y + x`.
+fn add(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer, accumulate: bool) -> Dispatch {
+    let elements = (y.size() / 4) as usize;
+    let params = words([elements, accumulate.into()]);
+    Dispatch::new(gpu, Program::Add, &params, &[x, y], Extent::Elements(elements))
+}
+
 /// Invocations of a kernel that computes `planes` × `rows` × `columns` results in tiles: `tile.wgsl`.
 fn tiles(planes: usize, rows: usize, columns: usize) -> Extent {
     Extent::Elements(planes * rows.div_ceil(4) * columns.div_ceil(4))
 }
 
 /// Sizes as the kernels take them. `check_fit` has made sure that they fit.
-fn words<const N: usize>(sizes: [usize; N]) -> Vec<u32> {
-    sizes.map(|n| n as u32).to_vec()
+fn words<const N: usize>(sizes: [usize; N]) -> [u32; N] {
+    sizes.map(|n| n as u32)
 }
 
-/// What both convolution kernels start their parameters with.
-fn conv2d_words(batch: usize, c: &Conv2d) -> Vec<u32> {
+/// The parameters of both convolution kernels.
+fn conv2d_words(batch: usize, c: &Conv2d, bias: Option<usize>, accumulate: bool) -> [u32; 14] {
     words([
         batch,
         c.in_channels,
@@ -258,6 +318,9 @@ fn conv2d_words(batch: usize, c: &Conv2d) -> Vec<u32> {
         c.stride,
         c.padding,
         c.weight,
+        bias.is_some().into(),
+        bias.unwrap_or(0),
+        accumulate.into(),
     ])
 }
 

@@ -78,6 +78,9 @@ programs! {
     Conv2dInputGradient: "conv2d_input_gradient" with "tile";
     UpsampleNearest: "upsample_nearest";
     UpsampleNearestInputGradient: "upsample_nearest_input_gradient";
+    UpsampleBilinear: "upsample_bilinear" with "between";
+    UpsampleBilinearInputGradient: "upsample_bilinear_input_gradient" with "between";
+    Add: "add";
     AveragePool: "average_pool";
     AveragePoolInputGradient: "average_pool_input_gradient";
     Activation: "activation" with "activation_functions";

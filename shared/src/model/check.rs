@@ -1,6 +1,7 @@
 //! What a model file must satisfy before its weights are read.
 
 use super::{ChainDefaults, EnergyQuantiles, MAX_ACTIVATIONS, ModelError, Networks, ROLES};
+use crate::network::Plan;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 pub(super) fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
@@ -56,9 +57,8 @@ pub(super) fn check_networks(networks: &Networks) -> Result<(), ModelError> {
     }
     for role in ROLES {
         let Some(network) = networks.get(role) else { continue };
-        let shapes = network.shapes().map_err(named(role))?;
-        let count = shapes.iter().map(|s| s.iter().product::<usize>());
-        let found = count.fold(0usize, usize::saturating_add);
+        let values = Plan::new(network).map_err(named(role))?.values;
+        let found = values.into_iter().fold(0usize, usize::saturating_add);
         if found > MAX_ACTIVATIONS {
             return Err(ModelError::Activations { network: role, found });
         }

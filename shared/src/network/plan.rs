@@ -24,8 +24,17 @@ pub enum Kernel {
         bias: Option<usize>,
     },
     Conv2d(Conv2d),
+    /// The input gradient of this convolution as a forward pass: from its output to its input. The
+    /// bias has one element for each of its *input* channels.
+    ConvTranspose2d(Conv2d),
     /// `[c, h, w]` → `[c, 2h, 2w]`.
     UpsampleNearest {
+        channels: usize,
+        height: usize,
+        width: usize,
+    },
+    /// `[c, h, w]` → `[c, 2h, 2w]`, with aligned corners.
+    UpsampleBilinear {
         channels: usize,
         height: usize,
         width: usize,
@@ -64,15 +73,30 @@ pub struct Conv2d {
     pub bias: Option<usize>,
 }
 
-/// One operation of a [`Plan`]: reads value `input`, writes value `output`.
+/// One operation of a [`Plan`]. Where `accumulate` holds, its part of an input's gradient is added
+/// in the backward pass to what the operations after it have left there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Op {
-    /// What it computes.
-    pub kernel: Kernel,
-    /// Index of the value it reads.
-    pub input: usize,
-    /// Index of the value it writes.
-    pub output: usize,
+pub enum Op {
+    /// A layer.
+    Apply {
+        /// What it computes.
+        kernel: Kernel,
+        /// Index of the value it reads.
+        input: usize,
+        /// Index of the value it writes.
+        output: usize,
+        /// Whether the input's gradient already has a part.
+        accumulate: bool,
+    },
+    /// The sum of two values: where the paths of a residual meet.
+    Add {
+        /// Indices of the values it reads.
+        inputs: [usize; 2],
+        /// Index of the value it writes.
+        output: usize,
+        /// Whether each input's gradient already has a part.
+        accumulate: [bool; 2],
+    },
 }
 
 /// A network as the executors see it: operations in order over numbered values. Value 0 is the
@@ -97,70 +121,138 @@ impl Plan {
     /// # Errors
     /// As [`Network::shapes`].
     pub fn new(network: &Network) -> Result<Plan, NetworkError> {
-        let shapes = network.shapes()?;
-        let mut values = vec![network.input_len()];
-        let mut ops = Vec::new();
-        let mut current = 0;
-        let mut offset = 0;
-        for (layer, (input, output)) in network.layers.iter().zip(shapes.iter().zip(&shapes[1..])) {
-            let mut take = |n: usize| {
-                let start = offset;
-                offset += n;
-                start
+        network.shapes()?;
+        let mut plan = Plan {
+            values: vec![network.input_len()],
+            ops: Vec::new(),
+            output: 0,
+            reference: network.reference,
+            parameter_count: 0,
+        };
+        let input = Value { index: 0, shape: network.input.clone() };
+        plan.output = plan.path(&network.layers, &input)?.index;
+        plan.resolve_accumulation();
+        Ok(plan)
+    }
+
+    /// Add the operations of `layers`, whose input is `input`. Returns their output.
+    fn path(&mut self, layers: &[Layer], input: &Value) -> Result<Value, NetworkError> {
+        let mut value = input.clone();
+        for layer in layers {
+            // The description has been checked: every layer fits.
+            let shape = layer.output_shape(&value.shape).map_err(NetworkError::Input)?;
+            let index = match layer {
+                Layer::Reshape { .. } | Layer::Flatten => value.index,
+                Layer::Residual { main, shortcut } => {
+                    let inputs = [self.path(main, &value)?.index, self.path(shortcut, &value)?.index];
+                    let output = self.value(&shape);
+                    self.ops.push(Op::Add { inputs, output, accumulate: [false; 2] });
+                    output
+                }
+                layer => {
+                    let Some(kernel) = self.kernel(layer, &value.shape, &shape) else { continue };
+                    let output = self.value(&shape);
+                    self.ops.push(Op::Apply { kernel, input: value.index, output, accumulate: false });
+                    output
+                }
             };
-            let image = || (input[0], input.get(1).copied().unwrap_or(1), input.get(2).copied().unwrap_or(1));
-            let kernel = match *layer {
-                Layer::Linear { in_features, out_features, bias } => Kernel::Linear {
-                    inputs: in_features,
-                    outputs: out_features,
-                    weight: take(in_features * out_features),
-                    bias: bias.then(|| take(out_features)),
-                },
-                Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
-                    let (_, height, width) = image();
-                    Kernel::Conv2d(Conv2d {
-                        in_channels,
-                        height,
-                        width,
-                        out_channels,
-                        out_height: output[1],
-                        out_width: output[2],
-                        kernel,
-                        stride,
-                        padding,
-                        weight: take(out_channels * in_channels * kernel * kernel),
-                        bias: bias.then(|| take(out_channels)),
-                    })
-                }
-                Layer::UpsampleNearest => {
-                    let (channels, height, width) = image();
-                    Kernel::UpsampleNearest { channels, height, width }
-                }
-                Layer::AveragePool { kernel } => {
-                    let (channels, height, width) = image();
-                    Kernel::AveragePool { channels, height, width, kernel: [kernel, kernel] }
-                }
-                Layer::GlobalAveragePool => {
-                    let (channels, height, width) = image();
-                    Kernel::AveragePool { channels, height, width, kernel: [height, width] }
-                }
-                Layer::LeakyRelu { slope } => Kernel::Activation(Activation::LeakyRelu(slope)),
-                Layer::Relu => Kernel::Activation(Activation::LeakyRelu(0.0)),
-                Layer::Silu => Kernel::Activation(Activation::Silu),
-                Layer::Tanh => Kernel::Activation(Activation::Tanh),
-                Layer::ScaleShift { channels } => Kernel::ScaleShift {
-                    channels,
-                    positions: input.iter().product::<usize>() / channels,
-                    scale: take(channels),
-                    shift: take(channels),
-                },
-                Layer::Reshape { .. } | Layer::Flatten => continue,
-            };
-            values.push(output.iter().product());
-            ops.push(Op { kernel, input: current, output: values.len() - 1 });
-            current = values.len() - 1;
+            value = Value { index, shape };
         }
-        Ok(Plan { values, ops, output: current, reference: network.reference, parameter_count: offset })
+        Ok(value)
+    }
+
+    /// A new value of this shape.
+    fn value(&mut self, shape: &[usize]) -> usize {
+        self.values.push(shape.iter().product());
+        self.values.len() - 1
+    }
+
+    /// The kernel of a layer, its parameters behind those before it. None for what has no
+    /// arithmetic of its own.
+    fn kernel(&mut self, layer: &Layer, input: &[usize], output: &[usize]) -> Option<Kernel> {
+        let mut take = |n: usize| {
+            let start = self.parameter_count;
+            self.parameter_count += n;
+            start
+        };
+        // A vector's elements are channels of one position.
+        let [channels, height, width] =
+            [input[0], input.get(1).copied().unwrap_or(1), input.get(2).copied().unwrap_or(1)];
+        Some(match *layer {
+            Layer::Linear { in_features, out_features, bias } => Kernel::Linear {
+                inputs: in_features,
+                outputs: out_features,
+                weight: take(in_features * out_features),
+                bias: bias.then(|| take(out_features)),
+            },
+            Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
+                Kernel::Conv2d(Conv2d {
+                    in_channels,
+                    height,
+                    width,
+                    out_channels,
+                    out_height: output[1],
+                    out_width: output[2],
+                    kernel,
+                    stride,
+                    padding,
+                    weight: take(out_channels * in_channels * kernel * kernel),
+                    bias: bias.then(|| take(out_channels)),
+                })
+            }
+            Layer::ConvTranspose2d { in_channels, out_channels, kernel, stride, padding, bias, .. } => {
+                Kernel::ConvTranspose2d(Conv2d {
+                    in_channels: out_channels,
+                    height: output[1],
+                    width: output[2],
+                    out_channels: in_channels,
+                    out_height: height,
+                    out_width: width,
+                    kernel,
+                    stride,
+                    padding,
+                    weight: take(out_channels * in_channels * kernel * kernel),
+                    bias: bias.then(|| take(out_channels)),
+                })
+            }
+            Layer::UpsampleNearest => Kernel::UpsampleNearest { channels, height, width },
+            Layer::UpsampleBilinear => Kernel::UpsampleBilinear { channels, height, width },
+            Layer::AveragePool { kernel } => {
+                Kernel::AveragePool { channels, height, width, kernel: [kernel, kernel] }
+            }
+            Layer::GlobalAveragePool => {
+                Kernel::AveragePool { channels, height, width, kernel: [height, width] }
+            }
+            Layer::LeakyRelu { slope } => Kernel::Activation(Activation::LeakyRelu(slope)),
+            Layer::Relu => Kernel::Activation(Activation::LeakyRelu(0.0)),
+            Layer::Silu => Kernel::Activation(Activation::Silu),
+            Layer::Tanh => Kernel::Activation(Activation::Tanh),
+            Layer::ScaleShift { channels } => Kernel::ScaleShift {
+                channels,
+                positions: input[1..].iter().product(),
+                scale: take(channels),
+                shift: take(channels),
+            },
+            Layer::Reshape { .. } | Layer::Flatten | Layer::Residual { .. } => return None,
+        })
+    }
+
+    /// Of the operations that read a value, the first to come in the backward pass writes its
+    /// gradient; the others add to it.
+    fn resolve_accumulation(&mut self) {
+        let mut written = vec![false; self.values.len()];
+        for op in self.ops.iter_mut().rev() {
+            match op {
+                Op::Apply { input, accumulate, .. } => {
+                    *accumulate = std::mem::replace(&mut written[*input], true);
+                }
+                Op::Add { inputs, accumulate, .. } => {
+                    for (input, accumulate) in inputs.iter().zip(accumulate) {
+                        *accumulate = std::mem::replace(&mut written[*input], true);
+                    }
+                }
+            }
+        }
     }
 
     /// Check that `weights` are as many as the plan reads.
@@ -173,4 +265,11 @@ impl Plan {
         }
         Err(NetworkError::Weights { expected: self.parameter_count, found: weights.len() })
     }
+}
+
+/// A value while a plan is made.
+#[derive(Clone)]
+struct Value {
+    index: usize,
+    shape: Vec<usize>,
 }

@@ -62,6 +62,51 @@ proptest! {
     }
 
     #[test]
+    fn conv_transpose2d(
+        [in_channels, out_channels] in prop::array::uniform2(1usize..7),
+        [height, width] in prop::array::uniform2(1usize..8),
+        (kernel, padding) in (1usize..6).prop_flat_map(|k| (Just(k), 0..k)),
+        (stride, output_padding) in (1usize..4).prop_flat_map(|s| (Just(s), 0..s)),
+        bias: bool,
+        batch in 1usize..4,
+        seed: u64,
+    ) {
+        let layer = Layer::ConvTranspose2d {
+            in_channels, out_channels, kernel, stride, padding, output_padding, bias,
+        };
+        check(vec![in_channels, height, width], layer, batch, seed)?;
+    }
+
+    #[test]
+    fn upsample_bilinear(shape in prop::array::uniform3(1usize..10), batch in 1usize..5, seed: u64) {
+        check(shape.to_vec(), Layer::UpsampleBilinear, batch, seed)?;
+    }
+
+    /// Every way for two paths to meet, with every kernel that can be first on a path.
+    #[test]
+    fn residual(shape in prop::array::uniform3(1usize..5), paths in 0usize..49, seed: u64) {
+        let [channels, rows, columns] = shape;
+        let conv = |kernel, padding| Layer::Conv2d {
+            in_channels: channels, out_channels: channels, kernel, stride: 1, padding, bias: true,
+        };
+        let pool = || vec![Layer::AveragePool { kernel: 2 }, Layer::UpsampleNearest];
+        let path = |choice| match choice {
+            0 => vec![],
+            1 => vec![conv(1, 0)],
+            2 => vec![Layer::Silu, conv(3, 1), Layer::Tanh],
+            3 => vec![Layer::ScaleShift { channels }, Layer::Residual { main: vec![], shortcut: vec![conv(1, 0)] }],
+            4 => [vec![Layer::UpsampleBilinear], pool(), vec![Layer::AveragePool { kernel: 2 }]].concat(),
+            5 => vec![Layer::Flatten, Layer::Reshape { shape: shape.to_vec() }],
+            _ => vec![Layer::ConvTranspose2d {
+                in_channels: channels, out_channels: channels, kernel: 3, stride: 1, padding: 1,
+                output_padding: 0, bias: false,
+            }],
+        };
+        let layer = Layer::Residual { main: path(paths % 7), shortcut: path(paths / 7) };
+        check(vec![channels, rows, columns], layer, 2, seed)?;
+    }
+
+    #[test]
     fn upsample_nearest(shape in prop::array::uniform3(1usize..10), batch in 1usize..5, seed: u64) {
         check(shape.to_vec(), Layer::UpsampleNearest, batch, seed)?;
     }

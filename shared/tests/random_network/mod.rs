@@ -59,6 +59,21 @@ pub fn weigh(network: Network, choices: &mut Choices) -> Weighted {
     Weighted { network, weights }
 }
 
+/// Two paths from `channels` channels to as many, with and without layers on the shortcut.
+fn residual(c: &mut Choices, channels: usize, smooth: bool) -> Layer {
+    let identity = c.below(2) == 0;
+    let conv = |kernel, bias| Layer::Conv2d {
+        in_channels: channels,
+        out_channels: channels,
+        kernel,
+        stride: 1,
+        padding: kernel / 2,
+        bias,
+    };
+    let main = vec![activation(c, smooth), conv(3, true)];
+    Layer::Residual { main, shortcut: if identity { vec![] } else { vec![conv(1, false)] } }
+}
+
 /// An energy on images that holds every image layer, in random sizes.
 pub fn image_energy(seed: u64, smooth: bool) -> Weighted {
     let mut choices = Choices::new(seed);
@@ -84,7 +99,10 @@ pub fn image_energy(seed: u64, smooth: bool) -> Weighted {
     push(&mut layers, &mut shape, layer);
     let layer = activation(c, smooth);
     push(&mut layers, &mut shape, layer);
-    push(&mut layers, &mut shape, Layer::UpsampleNearest);
+    let layer = [Layer::UpsampleNearest, Layer::UpsampleBilinear][c.below(2)].clone();
+    push(&mut layers, &mut shape, layer);
+    let layer = residual(c, shape[0], smooth);
+    push(&mut layers, &mut shape, layer);
     let layer = Layer::ScaleShift { channels: shape[0] };
     push(&mut layers, &mut shape, layer);
     let layer = Layer::Conv2d {
@@ -135,7 +153,19 @@ pub fn image_generator(seed: u64, smooth: bool) -> Weighted {
     let layers = vec![
         Layer::Linear { in_features: latent, out_features: width * h * w, bias: true },
         Layer::Reshape { shape: vec![width, h, w] },
-        Layer::UpsampleNearest,
+        [
+            Layer::UpsampleNearest,
+            Layer::ConvTranspose2d {
+                in_channels: width,
+                out_channels: width,
+                kernel: 4,
+                stride: 2,
+                padding: 1,
+                output_padding: 0,
+                bias: true,
+            },
+        ][c.below(2)]
+        .clone(),
         Layer::Conv2d {
             in_channels: width,
             out_channels: width,
@@ -145,8 +175,9 @@ pub fn image_generator(seed: u64, smooth: bool) -> Weighted {
             bias: true,
         },
         Layer::ScaleShift { channels: width },
+        residual(c, width, smooth),
         activation(c, smooth),
-        Layer::UpsampleNearest,
+        [Layer::UpsampleNearest, Layer::UpsampleBilinear][c.below(2)].clone(),
         Layer::Conv2d {
             in_channels: width,
             out_channels: channels,

@@ -2,14 +2,17 @@
 
 use super::Taped;
 use super::batch_norm::{EPSILON, Statistics};
-use super::upsampled_conv::upsampled_conv2d;
+use super::resize::{upsample_bilinear, upsampled_conv2d};
 use crate::recipe::TrainLayer;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{leaky_relu, relu, silu};
 use burn::tensor::module::{
-    adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv2d, interpolate, linear,
+    adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv_transpose2d, conv2d, interpolate,
+    linear,
 };
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, InterpolateMode, InterpolateOptions};
+use burn::tensor::ops::{
+    AvgPoolOptions, ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions,
+};
 use dual_mcmc::network::Layer;
 
 /// Which statistics batch norms use.
@@ -30,6 +33,7 @@ pub struct Output {
 }
 
 /// An activation: vectors `[B, N]` or images `[B, C, H, W]`.
+#[derive(Clone)]
 enum Value {
     Vectors(Tensor<2>),
     Images(Tensor<4>),
@@ -51,6 +55,14 @@ impl Value {
         match self {
             Value::Vectors(x) => x,
             Value::Images(x) => x.flatten(1, 3),
+        }
+    }
+
+    /// Descriptions are checked when the network is made: both have one shape.
+    fn add(self, other: Value) -> Value {
+        match (self, other) {
+            (Value::Vectors(a), Value::Vectors(b)) => Value::Vectors(a + b),
+            (a, b) => Value::Images(a.images() + b.images()),
         }
     }
 
@@ -77,36 +89,59 @@ impl Taped<'_> {
     /// Apply the network to `x`, `[batch, input elements]`.
     pub fn forward(&self, x: Tensor<2>, normalise: Normalise) -> Output {
         let description = &self.network.description;
-        let mut weights = self.weights.iter();
-        let mut take = || weights.next().cloned().expect("one tensor for every parameter");
-        let mut seen = Vec::new();
-        let mut norms = 0;
-        let mut value = Value::shaped(x.clone(), &description.input);
-        let mut layers = description.layers.iter().peekable();
-        while let Some(layer) = layers.next() {
-            value = match layer {
-                TrainLayer::BatchNorm { .. } => {
-                    let (weight, bias) = (take(), take());
-                    let given = match normalise {
-                        Normalise::Batch => None,
-                        Normalise::By(statistics) => Some(&statistics[norms]),
-                    };
-                    norms += 1;
-                    each_rank!(value, x => normalised(x, weight, bias, given, &mut seen))
-                }
-                TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| is_conv3x3(next)) {
-                    Some(TrainLayer::Plain(conv)) => upsampled(conv, value, &mut take),
-                    _ => plain(&Layer::UpsampleNearest, value, &mut take),
-                },
-                TrainLayer::Plain(layer) => plain(layer, value, &mut take),
-            };
-        }
-        let mut out = value.rows();
+        let mut pass = Pass { weights: self.weights.iter(), normalise, norms: 0, seen: Vec::new() };
+        let mut out = pass.path(&description.layers, Value::shaped(x.clone(), &description.input)).rows();
         if let Some(tau) = description.reference {
             let squares = x.square().sum_dim(1);
             out = out + squares.mul_scalar(0.5 / (tau * tau));
         }
-        Output { value: out, statistics: seen }
+        Output { value: out, statistics: pass.seen }
+    }
+}
+
+/// A forward pass on its way through the layers.
+struct Pass<'a> {
+    /// Those of the layers to come.
+    weights: std::slice::Iter<'a, Tensor<1>>,
+    normalise: Normalise<'a>,
+    /// Batch norms passed.
+    norms: usize,
+    /// Statistics of batches.
+    seen: Vec<Statistics>,
+}
+
+impl Pass<'_> {
+    fn take(&mut self) -> Tensor<1> {
+        self.weights.next().cloned().expect("one tensor for every parameter")
+    }
+
+    fn path(&mut self, layers: &[TrainLayer], mut value: Value) -> Value {
+        let mut layers = layers.iter().peekable();
+        while let Some(layer) = layers.next() {
+            value = match layer {
+                TrainLayer::BatchNorm { .. } => self.batch_norm(value),
+                TrainLayer::Residual { main, shortcut } => {
+                    let main = self.path(main, value.clone());
+                    main.add(self.path(shortcut, value))
+                }
+                TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| is_conv3x3(next)) {
+                    Some(TrainLayer::Plain(conv)) => upsampled(conv, value, &mut || self.take()),
+                    _ => plain(&Layer::UpsampleNearest, value, &mut || self.take()),
+                },
+                TrainLayer::Plain(layer) => plain(layer, value, &mut || self.take()),
+            };
+        }
+        value
+    }
+
+    fn batch_norm(&mut self, value: Value) -> Value {
+        let (weight, bias) = (self.take(), self.take());
+        let given = match self.normalise {
+            Normalise::Batch => None,
+            Normalise::By(statistics) => Some(&statistics[self.norms]),
+        };
+        self.norms += 1;
+        each_rank!(value, x => normalised(x, weight, bias, given, &mut self.seen))
     }
 }
 
@@ -152,6 +187,21 @@ fn plain(layer: &Layer, value: Value, take: &mut impl FnMut() -> Tensor<1>) -> V
             let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
             Value::Images(conv2d(value.images(), weight, bias.then(take), options))
         }
+        Layer::ConvTranspose2d {
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            output_padding,
+            bias,
+        } => {
+            let weight = take().reshape([*in_channels, *out_channels, *kernel, *kernel]);
+            let options =
+                ConvTransposeOptions::new([*stride; 2], [*padding; 2], [*output_padding; 2], [1; 2], 1);
+            Value::Images(conv_transpose2d(value.images(), weight, bias.then(take), options))
+        }
+        Layer::UpsampleBilinear => Value::Images(upsample_bilinear(value.images())),
         Layer::UpsampleNearest => {
             let x = value.images();
             let [_, _, h, w] = x.dims();
@@ -172,6 +222,7 @@ fn plain(layer: &Layer, value: Value, take: &mut impl FnMut() -> Tensor<1>) -> V
         Layer::Tanh => each_rank!(value, x => x.tanh()),
         Layer::Reshape { shape } => Value::shaped(value.rows(), shape),
         Layer::Flatten => Value::Vectors(value.rows()),
+        Layer::Residual { .. } => unreachable!("a training network has its own residual"),
         Layer::ScaleShift { channels } => {
             let (scale, shift) = (take(), take());
             match value {

@@ -6,7 +6,7 @@ use dual_mcmc::network::Layer;
 use dual_mcmc::noise::{Noise, Stream};
 
 /// Random numbers of one layer: chain = network, step = layer and slot, so that no parameter's
-/// values depend on the others'.
+/// values depend on the others'. `index` counts the layers, those in residuals one by one.
 pub(super) struct Start<'a> {
     pub description: &'a TrainNetwork,
     pub role: Role,
@@ -31,9 +31,10 @@ impl Start<'_> {
                 let one = matches!(name, "weight" | "scale");
                 vec![if one { 1.0 } else { 0.0 }; len]
             }
-            TrainLayer::Plain(Layer::Conv2d { in_channels, out_channels, kernel, .. })
-                if name == "weight" && self.description.initialisation == Initialisation::XavierNormal =>
-            {
+            TrainLayer::Plain(
+                Layer::Conv2d { in_channels, out_channels, kernel, .. }
+                | Layer::ConvTranspose2d { in_channels, out_channels, kernel, .. },
+            ) if name == "weight" && self.description.initialisation == Initialisation::XavierNormal => {
                 let fan_sum = (in_channels + out_channels) * kernel * kernel;
                 let deviation = (2.0 / fan_sum as f32).sqrt();
                 self.normals(len, slot).into_iter().map(|v| deviation * v).collect()
@@ -41,8 +42,12 @@ impl Start<'_> {
             TrainLayer::Plain(Layer::Conv2d { in_channels, kernel, .. }) => {
                 self.uniform(len, slot, in_channels * kernel * kernel)
             }
+            // PyTorch takes the second dimension of the weight for the fan-in, here as elsewhere.
+            TrainLayer::Plain(Layer::ConvTranspose2d { out_channels, kernel, .. }) => {
+                self.uniform(len, slot, out_channels * kernel * kernel)
+            }
             TrainLayer::Plain(Layer::Linear { in_features, .. }) => self.uniform(len, slot, *in_features),
-            TrainLayer::Plain(_) => vec![0.0; len],
+            TrainLayer::Plain(_) | TrainLayer::Residual { .. } => vec![0.0; len],
         }
     }
 

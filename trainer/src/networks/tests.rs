@@ -37,7 +37,7 @@ fn random_image_network(seed: u64, outputs: usize, smooth: bool, batch_norm: boo
     let input = vec![channels, side, side];
     let mut layers = Vec::new();
     for _ in 0..5 {
-        let layer = match choices.below(6) {
+        let layer = match choices.below(9) {
             0 | 1 => {
                 let out_channels = 1 + choices.below(6);
                 let (kernel, stride, padding) = [(3, 1, 1), (1, 1, 0), (4, 2, 1)][choices.below(3)];
@@ -58,9 +58,47 @@ fn random_image_network(seed: u64, outputs: usize, smooth: bool, batch_norm: boo
                 Layer::AveragePool { kernel: 2 }
             }
             4 => Layer::ScaleShift { channels },
+            5 if side < 16 => {
+                side *= 2;
+                Layer::UpsampleBilinear
+            }
+            6 if side < 16 => {
+                let out_channels = 1 + choices.below(4);
+                let (kernel, padding, output_padding) = [(4, 1, 0), (3, 1, 1)][choices.below(2)];
+                side *= 2;
+                let in_channels = std::mem::replace(&mut channels, out_channels);
+                let bias = choices.below(2) == 0;
+                Layer::ConvTranspose2d {
+                    in_channels,
+                    out_channels,
+                    kernel,
+                    stride: 2,
+                    padding,
+                    output_padding,
+                    bias,
+                }
+            }
+            7 => {
+                let conv = |kernel, padding| Layer::Conv2d {
+                    in_channels: channels,
+                    out_channels: channels,
+                    kernel,
+                    stride: 1,
+                    padding,
+                    bias: false,
+                };
+                let shortcut = if choices.below(2) == 0 { vec![] } else { vec![conv(1, 0)] };
+                Layer::Residual { main: vec![Layer::Silu, conv(3, 1)], shortcut }
+            }
             _ => Layer::Silu,
         };
-        layers.push(TrainLayer::Plain(layer));
+        let mut layer = TrainLayer::from(layer);
+        if let TrainLayer::Residual { main, .. } = &mut layer
+            && batch_norm
+        {
+            main.insert(1, TrainLayer::BatchNorm { channels, weight: BatchNormWeight::Normal });
+        }
+        layers.push(layer);
         if batch_norm && choices.below(2) == 0 {
             layers.push(TrainLayer::BatchNorm { channels, weight: BatchNormWeight::Normal });
         }
@@ -86,7 +124,8 @@ fn random_image_network(seed: u64, outputs: usize, smooth: bool, batch_norm: boo
     };
     layers.extend([linear(features, 5, true), TrainLayer::Plain(Layer::Tanh), linear(5, outputs, false)]);
     let initialisation = [Initialisation::Pytorch, Initialisation::XavierNormal][choices.below(2)];
-    let spectral_norm = choices.below(2) == 0;
+    let transposed = |l: &TrainLayer| matches!(l, TrainLayer::Plain(Layer::ConvTranspose2d { .. }));
+    let spectral_norm = choices.below(2) == 0 && !layers.iter().any(transposed);
     let reference = (outputs == 1 && choices.below(2) == 0).then_some(1.5);
     TrainNetwork { input, reference, spectral_norm, initialisation, layers }
 }
@@ -128,7 +167,9 @@ fn burn_and_the_cpu_executor_agree_on_energies_and_input_gradients() {
         assert!(close >= needed, "{seed}: {close} of {batch} gradients agree, {description:?}");
     }
     let all = ["linear", "conv2d", "upsample_nearest", "average_pool", "global_average_pool", "leaky_relu"];
-    for name in all.iter().chain(&["relu", "silu", "tanh", "reshape", "flatten", "scale_shift"]) {
+    let others = ["relu", "silu", "tanh", "reshape", "flatten", "scale_shift"];
+    let new = ["conv_transpose2d", "upsample_bilinear", "residual"];
+    for name in all.iter().chain(&others).chain(&new) {
         assert!(layer_types.contains(name), "{name} was never drawn");
     }
 }

@@ -26,18 +26,36 @@ pub struct TrainNetwork {
 
 impl TrainNetwork {
     /// The network that executors run after folding: each batch norm has become a scale and shift
-    /// at the same index.
+    /// at the same place.
     pub fn folded(&self) -> Network {
-        let layers = self.layers.iter().map(|layer| match layer {
-            TrainLayer::Plain(layer) => layer.clone(),
-            TrainLayer::BatchNorm { channels, .. } => Layer::ScaleShift { channels: *channels },
-        });
-        Network { input: self.input.clone(), layers: layers.collect(), reference: self.reference }
+        let layers = self.layers.iter().map(TrainLayer::folded).collect();
+        Network { input: self.input.clone(), layers, reference: self.reference }
+    }
+
+    /// The layers with those inside residuals instead of the residuals themselves, in the order of
+    /// their parameters, each with its path: `"3"`, or `"2.main.0"`.
+    pub fn leaves(&self) -> Vec<(String, &TrainLayer)> {
+        let mut leaves = Vec::new();
+        collect_leaves(&self.layers, "", &mut leaves);
+        leaves
     }
 
     /// Whether any layer is a batch norm.
     pub fn has_batch_norm(&self) -> bool {
-        self.layers.iter().any(|l| matches!(l, TrainLayer::BatchNorm { .. }))
+        self.leaves().iter().any(|(_, l)| matches!(l, TrainLayer::BatchNorm { .. }))
+    }
+}
+
+fn collect_leaves<'a>(layers: &'a [TrainLayer], prefix: &str, leaves: &mut Vec<(String, &'a TrainLayer)>) {
+    for (index, layer) in layers.iter().enumerate() {
+        let path = format!("{prefix}{index}");
+        match layer {
+            TrainLayer::Residual { main, shortcut } => {
+                collect_leaves(main, &format!("{path}.main."), leaves);
+                collect_leaves(shortcut, &format!("{path}.shortcut."), leaves);
+            }
+            leaf => leaves.push((path, leaf)),
+        }
     }
 }
 
@@ -76,6 +94,41 @@ pub enum TrainLayer {
         /// Initial scale.
         weight: BatchNormWeight,
     },
+    /// `{ type = "residual", main = […], shortcut = […] }`: the sum of two paths, which may hold
+    /// batch norms.
+    Residual {
+        /// The layers of the main path.
+        main: Vec<TrainLayer>,
+        /// The layers of the other path; none for the input itself.
+        shortcut: Vec<TrainLayer>,
+    },
+}
+
+impl TrainLayer {
+    /// The layer that executors run after folding.
+    fn folded(&self) -> Layer {
+        let path = |layers: &[TrainLayer]| layers.iter().map(TrainLayer::folded).collect();
+        match self {
+            TrainLayer::Plain(layer) => layer.clone(),
+            TrainLayer::BatchNorm { channels, .. } => Layer::ScaleShift { channels: *channels },
+            TrainLayer::Residual { main, shortcut } => {
+                Layer::Residual { main: path(main), shortcut: path(shortcut) }
+            }
+        }
+    }
+}
+
+impl From<Layer> for TrainLayer {
+    /// A residual's paths become training layers too.
+    fn from(layer: Layer) -> TrainLayer {
+        match layer {
+            Layer::Residual { main, shortcut } => {
+                let path = |layers: Vec<Layer>| layers.into_iter().map(TrainLayer::from).collect();
+                TrainLayer::Residual { main: path(main), shortcut: path(shortcut) }
+            }
+            layer => TrainLayer::Plain(layer),
+        }
+    }
 }
 
 /// The keys of a batch norm; the tag is read before.
@@ -89,6 +142,17 @@ struct BatchNormKeys {
     weight: BatchNormWeight,
 }
 
+/// The keys of a residual.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResidualKeys {
+    #[serde(rename = "type")]
+    tag: String,
+    main: Vec<TrainLayer>,
+    #[serde(default)]
+    shortcut: Vec<TrainLayer>,
+}
+
 impl Serialize for TrainLayer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -96,6 +160,10 @@ impl Serialize for TrainLayer {
             TrainLayer::BatchNorm { channels, weight } => {
                 BatchNormKeys { tag: "batch_norm".into(), channels: *channels, weight: *weight }
                     .serialize(serializer)
+            }
+            TrainLayer::Residual { main, shortcut } => {
+                let (main, shortcut) = (main.clone(), shortcut.clone());
+                ResidualKeys { tag: "residual".into(), main, shortcut }.serialize(serializer)
             }
         }
     }
@@ -114,6 +182,10 @@ impl<'de> Deserialize<'de> for TrainLayer {
         if tag == "batch_norm" {
             let BatchNormKeys { channels, weight, .. } = serde_json::from_value(value).map_err(named)?;
             return Ok(TrainLayer::BatchNorm { channels, weight });
+        }
+        if tag == "residual" {
+            let ResidualKeys { main, shortcut, .. } = serde_json::from_value(value).map_err(named)?;
+            return Ok(TrainLayer::Residual { main, shortcut });
         }
         let layer: Layer = serde_json::from_value(value.clone()).map_err(named)?;
         let known = serde_json::to_value(&layer).map_err(named)?;

@@ -15,6 +15,7 @@ struct Params {
     weight: u32,
     has_bias: u32,
     bias: u32,
+    accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -29,7 +30,12 @@ fn store(sample: u32, output: u32, position: u32, results: vec4<f32>) {
     }
     let plane = (sample * params.out_channels + output) * positions;
     for (var i = 0u; i < 4u && position + i < positions; i++) {
-        y[plane + position + i] = results[i];
+        let place = plane + position + i;
+        var result = results[i];
+        if (params.accumulate == 1u) {
+            result += y[place];
+        }
+        y[place] = result;
     }
 }
 

@@ -1,4 +1,4 @@
-// Gradient of conv2d in its input (a transposed convolution). Weights are
+// Gradient of conv2d in its input: a transposed convolution, which may have a bias. Weights are
 // [out, in, kernel, kernel]; grad_x is [in, height, width], grad_y [out, out_height, out_width].
 // A tile is four positions by four input channels of one sample.
 
@@ -14,6 +14,8 @@ struct Params {
     stride: u32,
     padding: u32,
     weight: u32,
+    has_bias: u32,
+    bias: u32,
     accumulate: u32,
 }
 
@@ -28,9 +30,13 @@ fn store(sample: u32, channel: u32, position: u32, results: vec4<f32>) {
         return;
     }
     let plane = (sample * params.in_channels + channel) * positions;
+    var bias = 0.0;
+    if (params.has_bias == 1u) {
+        bias = weights[params.bias + channel];
+    }
     for (var i = 0u; i < 4u && position + i < positions; i++) {
         let place = plane + position + i;
-        var gradient = results[i];
+        var gradient = results[i] + bias;
         if (params.accumulate == 1u) {
             gradient += grad_x[place];
         }

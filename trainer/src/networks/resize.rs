@@ -1,13 +1,42 @@
-//! A 3×3 convolution of a nearest-neighbour upsampled image, without upsampling it.
+//! Upsampling by two: bilinear, and nearest with the 3×3 convolution that follows it.
 //!
-//! Every output of one parity (row, column) sees the same 2×2 pixels of the small image, each as
+//! Bilinear: burn's has no backward pass on wgpu, so it is two products with constant matrices.
+//!
+//! Nearest and a 3×3 convolution need no upsampled image. Every output of one parity (row, column) sees the same 2×2 pixels of the small image, each as
 //! often as the upsampled copies of it fall under the kernel. So the layer is four 2×2 convolutions
 //! of the small image, one for each parity, whose kernels are sums of the 3×3 kernel's taps: 4/9 of
 //! the multiplications and a ninth of the memory, half the time of the two layers together.
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Bilinear upsampling with aligned corners: `[B, C, H, W]` → `[B, C, 2H, 2W]`.
+pub(super) fn upsample_bilinear(x: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let device = x.device().inner();
+    let wide = x.reshape([batch * channels * height, width]).matmul(interpolation(width, &device));
+    let wide = wide.reshape([batch * channels, height, 2 * width]).swap_dims(1, 2);
+    let rows = wide.reshape([batch * channels * 2 * width, height]);
+    let tall = rows.matmul(interpolation(height, &device));
+    let tall = tall.reshape([batch * channels, 2 * width, 2 * height]).swap_dims(1, 2);
+    tall.reshape([batch, channels, 2 * height, 2 * width])
+}
+
+/// `[n, 2n]`: the share of each of n pixels in each of 2n, corners on corners.
+fn interpolation(n: usize, device: &Device) -> Tensor<2> {
+    let mut shares = vec![0.0f32; n * 2 * n];
+    for i in 0..2 * n {
+        let place = i * (n - 1);
+        let spacing = 2 * n - 1;
+        let (first, share) = (place / spacing, (place % spacing) as f32 / spacing as f32);
+        shares[first * 2 * n + i] = 1.0 - share;
+        if share > 0.0 {
+            shares[(first + 1) * 2 * n + i] = share;
+        }
+    }
+    Tensor::from_data(TensorData::new(shares, [n, 2 * n]), device)
+}
 
 /// `conv2d(upsample_nearest(x))` with stride 1 and padding 1: `x` is `[B, in, H, W]`, `weight`
 /// `[out, in, 3, 3]`, the result `[B, out, 2H, 2W]`.
@@ -50,7 +79,6 @@ fn parity_kernels(weight: Tensor<4>) -> Tensor<4> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use burn::tensor::Device;
     use burn::tensor::module::interpolate;
     use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
     use dual_mcmc::noise::{Noise, Stream};
