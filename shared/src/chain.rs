@@ -6,8 +6,12 @@
 //! (Cui & Han, NeurIPS 2023, eqs. 6 and 10; the squared error carries no ½, as in the authors'
 //! code.) With `n = s` a chain samples at temperature 1; in general at `T = (n/s)²`, that is from
 //! `exp(-E/T)`. The update is unadjusted: its stationary law differs from the target by O(s²).
+//! With [`Langevin::mala`] the x-chain takes it as a proposal x', which it accepts with probability
+//! min(1, exp(-(E(x') - E(x))/T) q(x|x')/q(x'|x)), q(x'|x) = N(x - (s²/2) ∇E(x), n²) (the
+//! Metropolis-adjusted Langevin algorithm: Roberts & Tweedie, Bernoulli 1996): its stationary law is
+//! the target.
 
-use crate::noise::{Noise, Stream};
+use crate::noise::{Noise, Stream, ln};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a Langevin chain, without its length.
@@ -23,12 +27,19 @@ pub struct Langevin {
     /// Clamp every element of the state to this range after each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range_clamp: Option<[f32; 2]>,
+    /// Accept or reject each step (MALA). Only the x-chain can, and not with a clamp.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mala: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Langevin {
-    /// Unclamped Langevin dynamics.
+    /// Unclamped and unadjusted Langevin dynamics.
     pub fn new(step_size: f32, noise: f32) -> Langevin {
-        Langevin { step_size, noise, gradient_clamp: None, range_clamp: None }
+        Langevin { step_size, noise, gradient_clamp: None, range_clamp: None, mala: false }
     }
 
     /// The temperature (n/s)² whose target exp(-E/T) the chain approximates.
@@ -57,7 +68,24 @@ impl Langevin {
         {
             return Err(format!("range_clamp [{low}, {high}] is not a range"));
         }
+        if self.mala && (self.gradient_clamp.is_some() || self.range_clamp.is_some()) {
+            return Err("MALA cannot be clamped: a clamped proposal has no density to correct for".into());
+        }
+        if self.mala && self.noise == 0.0 {
+            return Err("MALA needs noise: without it there is nothing to accept or reject".into());
+        }
         Ok(())
+    }
+
+    /// What is wrong with the settings of a z-chain.
+    ///
+    /// # Errors
+    /// As [`Langevin::check`], and if it is to be MALA.
+    pub fn check_z(&self) -> Result<(), String> {
+        if self.mala {
+            return Err("MALA is for the x-chain".into());
+        }
+        self.check()
     }
 
     /// One update of one chain's `state`, given the gradient there and standard normals.
@@ -70,6 +98,32 @@ impl Langevin {
             let next = *x - half * g + self.noise * e;
             *x = if next.is_nan() { next } else { next.clamp(low, high) };
         }
+    }
+}
+
+/// A step of MALA for one chain: its state with energy and gradient, and a proposal with its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Proposal<'a> {
+    pub states: [&'a [f32]; 2],
+    pub energies: [f32; 2],
+    pub gradients: [&'a [f32]; 2],
+}
+
+impl Proposal<'_> {
+    /// Whether a uniform number accepts it. A proposal whose energy is not a number is refused.
+    pub fn accepted(&self, langevin: &Langevin, uniform: f32) -> bool {
+        let [x, y] = self.states;
+        let half = 0.5 * langevin.step_size * langevin.step_size;
+        // ‖y - x + h∇E(x)‖² - ‖x - y + h∇E(y)‖²
+        let mut squares = 0.0;
+        for ((x, y), (gx, gy)) in x.iter().zip(y).zip(self.gradients[0].iter().zip(self.gradients[1])) {
+            let (there, back) = (y - x + half * gx, x - y + half * gy);
+            squares += there * there - back * back;
+        }
+        let [here, there] = self.energies;
+        let log_ratio =
+            (here - there) / langevin.temperature() + 0.5 * squares / (langevin.noise * langevin.noise);
+        ln(uniform) < log_ratio
     }
 }
 

@@ -122,6 +122,20 @@ macro_rules! chain {
 chain!(XChain, "energy");
 chain!(ZChain, "generator");
 
+impl XChain {
+    /// Share of MALA's proposals accepted since the start; `None` without any.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub async fn acceptance(&mut self) -> Result<Option<f32>, ExecutorError> {
+        match self {
+            XChain::Cpu(chain) => Ok(chain.acceptance()),
+            #[cfg(feature = "gpu")]
+            XChain::Gpu(chain) => Ok(chain.acceptance().await?),
+        }
+    }
+}
+
 impl ZChain {
     /// What the latents are to explain; see [`cpu::ZChain::set_target`].
     ///

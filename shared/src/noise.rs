@@ -32,6 +32,10 @@ pub enum Stream {
     Persistent = 9,
     /// Noise added to training data.
     DataNoise = 10,
+    /// Acceptance of the x-chain's proposals (MALA).
+    Acceptance = 11,
+    /// Which images of a batch are mirrored.
+    Flip = 12,
 }
 
 /// One block of Philox 4×32 with 10 rounds.
@@ -96,6 +100,11 @@ impl Noise {
         }
     }
 
+    /// The same seed's sequence `stream`.
+    pub fn with_stream(&self, stream: Stream) -> Noise {
+        Noise { stream: stream as u32, ..*self }
+    }
+
     /// An integer in `0..n`, by multiplication of one 32-bit number (its bias is below n / 2³²).
     pub fn below(&self, chain: u32, step: u32, n: u32) -> u32 {
         ((u64::from(self.block(chain, step, 0)[0]) * u64::from(n)) >> 32) as u32
@@ -131,7 +140,7 @@ fn box_muller(radius: u32, angle: u32) -> [f32; 2] {
 
 /// Natural logarithm of a number in (0, 1): exponent and mantissa taken apart, then the polynomial
 /// of Cephes' `logf` on [√½, √2).
-fn ln(x: f32) -> f32 {
+pub(crate) fn ln(x: f32) -> f32 {
     let bits = x.to_bits();
     let mut exponent = (bits >> 23) as i32 - 126;
     let mut m = f32::from_bits((bits & 0x007F_FFFF) | 0x3F00_0000);

@@ -167,6 +167,72 @@ fn the_x_chain_has_its_stationary_variance() {
     }
 }
 
+/// MALA samples the target itself where the unadjusted chain is far off: here by a third.
+#[test]
+fn mala_has_the_targets_variance() {
+    let (chains, tau) = (4096, 2.0f32);
+    let layers = vec![Layer::Linear { in_features: 2, out_features: 1, bias: true }];
+    let network = Network { input: vec![2], layers, reference: Some(tau) };
+    let w = Weighted { network, weights: vec![0.0; 3] };
+    for (step_size, noise) in [(2.0f32, 2.0f32), (2.0, 0.5)] {
+        let mut chain = XChain::new(&w, chains, 2).unwrap();
+        let start = Noise::new(1, Stream::Start).normal_rows(0, chains, 2, 0);
+        chain.start(&start, ChainNoise::new(3, Stream::XChain));
+        assert_eq!(chain.acceptance(), None);
+        let langevin = Langevin { mala: true, ..Langevin::new(step_size, noise) };
+        chain.run(200, &langevin);
+        let expected = f64::from(tau * tau * langevin.temperature());
+        let x = chain.state();
+        let count = x.len() as f64;
+        let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let variance = x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / count;
+        // Five standard errors, as above; the unadjusted chain has 4/3 of this variance.
+        assert!(mean.abs() < 5.0 * (expected / count).sqrt(), "mean {mean}");
+        let error = 5.0 * expected * (2.0 / count).sqrt();
+        assert!((variance - expected).abs() < error, "variance {variance}, expected {expected}");
+        let acceptance = chain.acceptance().unwrap();
+        assert!((0.5..0.99).contains(&acceptance), "{acceptance}");
+    }
+}
+
+#[test]
+fn mala_does_not_depend_on_threads_or_on_how_it_is_cut() {
+    let w = image_energy(3, true);
+    let (chains, n) = (7, w.network.input_len());
+    let x = Choices::new(5).normals(chains * n, 1.0);
+    let langevin = Langevin { mala: true, ..Langevin::new(0.6, 0.6) };
+    let run = |threads, cuts: &[u32]| {
+        let mut chain = XChain::new(&w, chains, threads).unwrap();
+        chain.start(&x, ChainNoise::new(9, Stream::XChain));
+        cuts.iter().for_each(|&steps| chain.run(steps, &langevin));
+        (chain.state().to_vec(), chain.trace(), chain.acceptance())
+    };
+    let whole = run(1, &[12]);
+    assert_eq!(whole, run(3, &[12]));
+    assert_eq!(whole, run(2, &[1, 0, 6, 5]));
+    assert_eq!(whole.1.rows().len(), 13);
+    let acceptance = whole.2.unwrap();
+    assert!(acceptance > 0.0 && acceptance < 1.0, "{acceptance}");
+    // Energies change exactly where a proposal was accepted.
+    let rows: Vec<&[f32]> = whole.1.rows().collect();
+    let moves = rows.windows(2).flat_map(|pair| pair[0].iter().zip(pair[1])).filter(|(a, b)| a != b).count();
+    assert_eq!(moves as f32 / 84.0, acceptance);
+}
+
+#[test]
+fn mala_takes_neither_clamps_nor_latents() {
+    let mala = Langevin { mala: true, ..Langevin::new(0.1, 0.1) };
+    assert!(mala.check().is_ok());
+    for wrong in [
+        Langevin { gradient_clamp: Some(1.0), ..mala },
+        Langevin { range_clamp: Some([-1.0, 1.0]), ..mala },
+        Langevin { noise: 0.0, ..mala },
+    ] {
+        assert!(wrong.check().unwrap_err().contains("MALA"));
+    }
+    assert!(mala.check_z().unwrap_err().contains("x-chain"));
+}
+
 /// Linear generator x = W z: with P = I + 2 WᵀW/σ², the chain's mean is 2 P⁻¹ Wᵀ x/σ² and its
 /// covariance T [P (I - s² P/4)]⁻¹.
 #[test]

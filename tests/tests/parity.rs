@@ -64,7 +64,7 @@ impl Question<'_> {
             reference: network.reference,
             spectral_norm: false,
             initialisation: Default::default(),
-            layers: network.layers.iter().cloned().map(TrainLayer::Plain).collect(),
+            layers: network.layers.iter().cloned().map(TrainLayer::from).collect(),
         };
         let mut net = BurnNetwork::new(&description, role, 0, device).unwrap();
         for (parameter, place) in net.parameters_mut().iter_mut().zip(network.parameters()) {

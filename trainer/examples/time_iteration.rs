@@ -4,7 +4,7 @@
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::recipe::Recipe;
-use dual_mcmc_trainer::teaching::Teacher;
+use dual_mcmc_trainer::teaching::{Batch, Teacher};
 use std::time::Instant;
 
 fn main() -> anyhow::Result<()> {
@@ -13,9 +13,9 @@ fn main() -> anyhow::Result<()> {
     let iterations = arguments.next().map_or(Ok(5), |n| n.parse())?;
     let recipe = Recipe::parse(&std::fs::read_to_string(&path)?)?;
     let mut teacher = Teacher::new(&recipe, &burn::tensor::Device::flex(), Executor::cpu(), 1)?;
-    let len = recipe.data_shape().iter().product();
-    let noise = Noise::new(1, Stream::Data);
-    let data = noise.normal_rows(0, recipe.teaching.batch, len, 0);
+    let (batch, len) = (recipe.teaching.batch, recipe.data_len());
+    let values = Noise::new(1, Stream::Data).normal_rows(0, batch, len, 0);
+    let data = Batch { samples: (0..batch).collect(), values };
     teacher.step(&data)?;
     let start = Instant::now();
     for _ in 0..iterations {

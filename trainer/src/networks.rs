@@ -103,8 +103,11 @@ impl BurnNetwork {
         let mut parameters = Vec::new();
         let mut spectral = Vec::new();
         let mut running = Vec::new();
-        for (index, (path, layer)) in description.leaves().into_iter().enumerate() {
-            let start = initialise::Start { description, role, seed, index };
+        let leaves = description.leaves();
+        let last = leaves.iter().rposition(|(_, layer)| !parameter_shapes(layer).is_empty());
+        for (index, (path, layer)) in leaves.into_iter().enumerate() {
+            let heads = role == Role::Encoder && last == Some(index);
+            let start = initialise::Start { description, role, seed, index, heads };
             for (slot, (name, shape)) in parameter_shapes(layer).into_iter().enumerate() {
                 let values = start.values(layer, &name, &shape, slot as u32);
                 let flat = Tensor::from_data(TensorData::from(values.as_slice()), device);
@@ -161,6 +164,17 @@ impl BurnNetwork {
     /// The parameters, to be updated.
     pub fn parameters_mut(&mut self) -> &mut [Tensor<1>] {
         &mut self.parameters
+    }
+
+    /// The network with other parameters, for example an average of its own. The spectral norms
+    /// are brought up to them.
+    pub fn with_parameters(&self, parameters: &[Tensor<1>]) -> BurnNetwork {
+        let mut network = self.clone();
+        network.parameters = parameters.to_vec();
+        for _ in 0..spectral_norm::INITIAL_ITERATIONS {
+            network.iterate_spectral_norms();
+        }
+        network
     }
 
     /// Running statistics, one for each batch norm.

@@ -1,8 +1,12 @@
 //! The recipe: everything that a training run is, as one TOML file.
 //!
-//! A recipe names the data, describes the three networks, sets both chains, the loss weights, the
+//! A recipe names the data, describes the networks, sets both chains, the loss weights, the
 //! optimisers and the schedule. Unknown keys are errors, so that a misspelt setting is never
 //! silently a default. Where a default exists it is the paper's or the authors' code's.
+//!
+//! Dual-MCMC teaching has three networks and two chains. Baselines leave some of them out: without
+//! the encoder it is cooperative learning, without the energy a generator learned by its posterior
+//! chain, without the generator an energy learned from chains that start at noise.
 
 mod check;
 mod network;
@@ -23,15 +27,20 @@ pub struct Recipe {
     /// What is learned from.
     pub data: Data,
     /// E_θ: data → `[1]`.
-    pub energy: TrainNetwork,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<TrainNetwork>,
     /// g_φ: `[latent]` → data.
-    pub generator: TrainNetwork,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<TrainNetwork>,
     /// q_ψ: data → `[2·latent]`, means then log-variances.
-    pub encoder: TrainNetwork,
-    /// The x-chain of the training iteration.
-    pub x_chain: XChain,
-    /// The z-chain of the training iteration.
-    pub z_chain: ZChain,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<TrainNetwork>,
+    /// The x-chain of the training iteration: with an energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x_chain: Option<XChain>,
+    /// The z-chain of the training iteration. Without one, data teach the generator nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub z_chain: Option<ZChain>,
     /// Loss weights and negatives.
     pub teaching: Teaching,
     /// One optimiser for each network.
@@ -43,7 +52,10 @@ pub struct Recipe {
     pub ema: Ema,
     /// The x-chain that the exported model recommends; the training one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sample_chain: Option<XChain>,
+    pub sample_chain: Option<SampleChain>,
+    /// The z-chain that the exported model recommends; the training one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconstruct_chain: Option<ReconstructChain>,
     /// How the model is folded for export.
     #[serde(default)]
     pub export: Export,
@@ -59,6 +71,9 @@ pub struct Data {
     /// Standard deviation of Gaussian noise added to every batch.
     #[serde(default)]
     pub noise: f32,
+    /// Mirror each image left to right with probability ½.
+    #[serde(default)]
+    pub flip: bool,
     /// How many points are drawn of a synthetic set; the program's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
@@ -80,18 +95,104 @@ pub struct XChain {
     /// Clamp every element of the state to this range after each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range_clamp: Option<[f32; 2]>,
+    /// Accept or reject each step so that the chain is exact (MALA).
+    #[serde(default)]
+    pub mala: bool,
+    /// Where the chain starts.
+    #[serde(default)]
+    pub start: XStart,
+    /// When the energy's spectral norms make their power iteration.
+    #[serde(default)]
+    pub spectral_iteration: SpectralIteration,
 }
 
 impl XChain {
     /// The chain as the executors take it.
     pub fn settings(&self) -> XChainSettings {
-        let Self { steps, step_size, noise, gradient_clamp, range_clamp } = *self;
-        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp } }
+        let Self { steps, step_size, noise, gradient_clamp, range_clamp, mala, .. } = *self;
+        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp, mala } }
     }
 
     /// The temperature T = (n_x/s_x)² of the energy's law exp(-E/T).
     pub fn temperature(&self) -> f32 {
         self.settings().langevin.temperature()
+    }
+}
+
+/// Where the x-chain of the training iteration starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XStart {
+    /// At the generator's samples, as in the paper.
+    #[default]
+    Generator,
+    /// At noise: standard normal for vectors, uniform in [-1, 1] for images.
+    Noise,
+    /// At the batch of data (contrastive divergence).
+    Data,
+}
+
+/// When the energy's spectral norms make their power iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpectralIteration {
+    /// Once an iteration: in both chains and in the losses E is one fixed function.
+    #[default]
+    Once,
+    /// Before each step of the x-chain and before the losses, as in the authors' code. Such chains
+    /// run in burn, and are slower.
+    EachStep,
+}
+
+/// The x-chain that the exported model recommends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleChain {
+    /// Number of steps K_x.
+    pub steps: u32,
+    /// Step size s_x.
+    pub step_size: f32,
+    /// Noise n_x.
+    pub noise: f32,
+    /// Clamp every element of the gradient to [-c, c].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clamp: Option<f32>,
+    /// Clamp every element of the state to this range after each step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_clamp: Option<[f32; 2]>,
+    /// Accept or reject each step so that the chain is exact (MALA).
+    #[serde(default)]
+    pub mala: bool,
+}
+
+impl SampleChain {
+    /// The chain as the executors take it.
+    pub fn settings(&self) -> XChainSettings {
+        let Self { steps, step_size, noise, gradient_clamp, range_clamp, mala } = *self;
+        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp, mala } }
+    }
+}
+
+/// The z-chain that the exported model recommends. Its generator is not the one that the training
+/// chain ran on: batch norms are folded with other statistics, and the largest stable step differs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconstructChain {
+    /// Number of steps K_z.
+    pub steps: u32,
+    /// Step size s_z.
+    pub step_size: f32,
+    /// Noise n_z.
+    pub noise: f32,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
+}
+
+impl ReconstructChain {
+    /// The chain as the executors take it.
+    pub fn settings(&self) -> ZChainSettings {
+        let Self { steps, step_size, noise, sigma } = *self;
+        ZChainSettings { steps, sigma, langevin: Langevin::new(step_size, noise) }
     }
 }
 
@@ -126,7 +227,7 @@ impl ZChain {
     /// The chain as the executors take it.
     pub fn settings(&self) -> ZChainSettings {
         let Self { steps, step_size, noise, sigma, gradient_clamp, range_clamp, .. } = *self;
-        let langevin = Langevin { step_size, noise, gradient_clamp, range_clamp };
+        let langevin = Langevin { step_size, noise, gradient_clamp, range_clamp, mala: false };
         ZChainSettings { steps, sigma, langevin }
     }
 }
@@ -142,6 +243,9 @@ pub enum ZStart {
     Mean,
     /// Prior noise: what Table 4 of the paper compares with.
     Prior,
+    /// Where the chain of the same sample of data ended when it was last in a batch, and prior
+    /// noise the first time.
+    Kept,
 }
 
 /// Which statistics the generator's batch norms use inside the z-chain.
@@ -153,6 +257,8 @@ pub enum ChainStatistics {
     Start,
     /// Those of the batch at each step, as in the authors' code; differentiated through, in burn.
     Batch,
+    /// Running ones over the iterations' x̂ = g(z).
+    Running,
 }
 
 /// What the EBM's loss sets against the data.
@@ -179,6 +285,7 @@ pub struct Teaching {
     #[serde(default = "one")]
     pub lambda_data: f32,
     /// λ_ebm: weight of what the EBM teaches the generator.
+    #[serde(default = "one")]
     pub lambda_ebm: f32,
     /// λ_inf: weight of what the generator teaches the encoder.
     #[serde(default = "tenth")]
@@ -208,16 +315,19 @@ pub struct Persistent {
     pub range: [f32; 2],
 }
 
-/// The three optimisers.
+/// One optimiser for each network of the recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimisers {
     /// Of the energy.
-    pub energy: Optimiser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Optimiser>,
     /// Of the generator.
-    pub generator: Optimiser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Optimiser>,
     /// Of the encoder.
-    pub encoder: Optimiser,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<Optimiser>,
 }
 
 /// Settings of Adam.
@@ -292,11 +402,14 @@ pub struct Ema {
     /// their initial weights.
     #[serde(default = "ema")]
     pub generator: f32,
+    /// Decay of the energy's average, likewise; by default there is none, as in the paper.
+    #[serde(default)]
+    pub energy: f32,
 }
 
 impl Default for Ema {
     fn default() -> Self {
-        Self { generator: ema() }
+        Self { generator: ema(), energy: 0.0 }
     }
 }
 
@@ -367,6 +480,9 @@ pub enum RecipeError {
         /// What is wrong with it.
         error: Box<dual_mcmc::network::NetworkError>,
     },
+    /// A section that this recipe needs is missing, or one is there that has no use.
+    #[error("{0}")]
+    Sections(String),
     /// A value that is impossible.
     #[error("[{section}] {reason}")]
     Value {
@@ -418,21 +534,34 @@ impl Recipe {
     }
 
     /// Shape of one sample of data.
-    pub fn data_shape(&self) -> &[usize] {
-        &self.energy.input
+    pub fn data_shape(&self) -> Vec<usize> {
+        match (&self.energy, &self.encoder, &self.generator) {
+            (Some(network), ..) | (None, Some(network), _) => network.input.clone(),
+            (None, None, Some(generator)) => generator.folded().output().unwrap_or_default(),
+            (None, None, None) => Vec::new(),
+        }
     }
 
-    /// Latent dimension.
+    /// Elements of one sample of data.
+    pub fn data_len(&self) -> usize {
+        self.data_shape().iter().product()
+    }
+
+    /// Latent dimension; 0 without a generator.
     pub fn latent(&self) -> usize {
-        self.generator.input.iter().product()
+        self.generator.as_ref().map_or(0, |g| g.input.iter().product())
+    }
+
+    /// The temperature that divides the energy's loss; 1 without an energy.
+    pub fn temperature(&self) -> f32 {
+        self.x_chain.map_or(1.0, |chain| chain.temperature())
     }
 
     /// The chains that the exported model recommends.
     pub fn chain_defaults(&self) -> ChainDefaults {
-        ChainDefaults {
-            x: Some(self.sample_chain.unwrap_or(self.x_chain).settings()),
-            z: Some(self.z_chain.settings()),
-        }
+        let x = self.sample_chain.map(|c| c.settings()).or(self.x_chain.map(|c| c.settings()));
+        let z = self.reconstruct_chain.map(|c| c.settings()).or(self.z_chain.map(|c| c.settings()));
+        ChainDefaults { x: x.filter(|_| self.energy.is_some()), z: z.filter(|_| self.generator.is_some()) }
     }
 }
 

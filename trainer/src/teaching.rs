@@ -10,22 +10,24 @@
 mod average;
 pub mod chains;
 mod iteration;
+mod kept;
 pub mod losses;
 mod order;
 mod persistent;
 mod record;
 
-pub use iteration::{Gradients, Iteration, Rates, Report};
+pub use iteration::{Batch, Gradients, Iteration, Passed, Rates, Report};
 
 use crate::networks::{BurnNetwork, DeviceError, Normalise, Role, Statistics, batch_norm, rows};
 use crate::optimiser::NetworkOptimiser;
-use crate::recipe::{Recipe, RecipeError};
+use crate::recipe::{Recipe, RecipeError, TrainNetwork};
 use average::Average;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use chains::Chains;
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::model::{Model, Provenance};
 use dual_mcmc::noise::{Noise, Stream};
+use kept::KeptLatents;
 use persistent::PersistentChains;
 
 /// Why teaching could not go on.
@@ -59,22 +61,28 @@ impl From<ExecutorError> for TeachingError {
     }
 }
 
-/// The three networks.
+/// The networks of a recipe.
 #[derive(Clone, Debug)]
 pub struct Networks {
     /// E_θ.
-    pub energy: BurnNetwork,
+    pub energy: Option<BurnNetwork>,
     /// g_φ.
-    pub generator: BurnNetwork,
+    pub generator: Option<BurnNetwork>,
     /// q_ψ.
-    pub encoder: BurnNetwork,
+    pub encoder: Option<BurnNetwork>,
 }
 
 /// One optimiser for each network.
 struct Optimisers {
-    energy: NetworkOptimiser,
-    generator: NetworkOptimiser,
-    encoder: NetworkOptimiser,
+    energy: Option<NetworkOptimiser>,
+    generator: Option<NetworkOptimiser>,
+    encoder: Option<NetworkOptimiser>,
+}
+
+/// Averages of parameters, where the recipe asks for them.
+struct Averages {
+    energy: Option<Average>,
+    generator: Option<Average>,
 }
 
 /// A recipe in progress: networks, optimisers, averages, chains and counters.
@@ -87,10 +95,10 @@ pub struct Teacher {
     energy_rate_factor: f64,
     networks: Networks,
     optimisers: Optimisers,
-    /// Of the generator's parameters, unless the recipe turns it off.
-    average: Option<Average>,
+    averages: Averages,
     chains: Chains,
     persistent: Option<PersistentChains>,
+    kept: KeptLatents,
 }
 
 impl Teacher {
@@ -106,26 +114,34 @@ impl Teacher {
         seed: u64,
     ) -> Result<Teacher, TeachingError> {
         recipe.check()?;
-        let network = |description, role: Role| {
+        let network = |description: &Option<TrainNetwork>, role: Role| {
             let named = |error| RecipeError::Network { section: role.name(), error: Box::new(error) };
-            BurnNetwork::new(description, role, seed, device).map_err(named)
+            let make = |description| BurnNetwork::new(description, role, seed, device).map_err(named);
+            description.as_ref().map(make).transpose()
         };
         let networks = Networks {
             energy: network(&recipe.energy, Role::Energy)?,
             generator: network(&recipe.generator, Role::Generator)?,
             encoder: network(&recipe.encoder, Role::Encoder)?,
         };
+        let optimiser = &recipe.optimiser;
         let optimisers = Optimisers {
-            energy: NetworkOptimiser::new(&recipe.optimiser.energy),
-            generator: NetworkOptimiser::new(&recipe.optimiser.generator),
-            encoder: NetworkOptimiser::new(&recipe.optimiser.encoder),
+            energy: optimiser.energy.as_ref().map(NetworkOptimiser::new),
+            generator: optimiser.generator.as_ref().map(NetworkOptimiser::new),
+            encoder: optimiser.encoder.as_ref().map(NetworkOptimiser::new),
         };
-        let ema = recipe.ema.generator;
-        let average = (ema > 0.0).then(|| Average::new(ema, networks.generator.parameters()));
-        let persistent = recipe.teaching.persistent.as_ref().map(|settings| {
-            let len = recipe.data_shape().iter().product();
-            PersistentChains::new(settings, recipe.teaching.batch, len, seed)
-        });
+        let average = |decay: f32, network: &Option<BurnNetwork>| {
+            let network = network.as_ref().filter(|_| decay > 0.0)?;
+            Some(Average::new(decay, network.parameters()))
+        };
+        let averages = Averages {
+            energy: average(recipe.ema.energy, &networks.energy),
+            generator: average(recipe.ema.generator, &networks.generator),
+        };
+        let persistent =
+            recipe.teaching.persistent.as_ref().map(|settings| {
+                PersistentChains::new(settings, recipe.teaching.batch, recipe.data_len(), seed)
+            });
         let chains = Chains::new(recipe, &networks, &executor, seed)?;
         Ok(Teacher {
             recipe: recipe.clone(),
@@ -135,9 +151,10 @@ impl Teacher {
             energy_rate_factor: 1.0,
             networks,
             optimisers,
-            average,
+            averages,
             chains,
             persistent,
+            kept: KeptLatents::new(recipe.latent()),
         })
     }
 
@@ -156,12 +173,12 @@ impl Teacher {
         self.seed
     }
 
-    /// The three networks.
+    /// The networks.
     pub fn networks(&self) -> &Networks {
         &self.networks
     }
 
-    /// The three networks, to start from other weights.
+    /// The networks, to start from other weights.
     pub fn networks_mut(&mut self) -> &mut Networks {
         &mut self.networks
     }
@@ -194,31 +211,41 @@ impl Teacher {
         order::batch_indices(self.seed, self.iteration, self.recipe.teaching.batch, data_len)
     }
 
-    /// One whole iteration on a batch of data, `[batch, data]`.
+    /// One whole iteration on a batch of data.
     ///
     /// # Errors
     /// If the batch has another size, or a device fails.
-    pub fn step(&mut self, data: &[f32]) -> Result<Report, TeachingError> {
-        Ok(pollster::block_on(self.iterate(data, Gradients::Drop))?.report)
+    pub fn step(&mut self, batch: &Batch) -> Result<Report, TeachingError> {
+        Ok(pollster::block_on(self.iterate(batch, Gradients::Drop))?.report)
     }
 
-    /// The model as it stands: the generator's average with batch-norm statistics estimated anew
-    /// on prior samples, the energy, the encoder, and the recipe's chains. Quantiles and provenance
-    /// are left to the caller.
+    /// The model as it stands: the generator's and the energy's averages where the recipe has them,
+    /// the generator with batch-norm statistics estimated anew on prior samples, the encoder, and
+    /// the recipe's chains. Quantiles and provenance are left to the caller.
     ///
     /// # Errors
     /// If the device fails.
     pub fn model(&mut self) -> Result<Model, TeachingError> {
         let Networks { energy, generator, encoder } = &self.networks;
-        let parameters = match &self.average {
-            Some(average) => average.values(),
-            None => generator.parameters(),
+        let energy = match (energy, &self.averages.energy) {
+            (Some(energy), Some(average)) => Some(energy.with_parameters(average.values()).fold(&[])?),
+            (Some(energy), None) => Some(energy.fold(&[])?),
+            (None, _) => None,
         };
-        let statistics = self.prior_statistics(parameters);
+        let generator = match generator {
+            Some(generator) => {
+                let average = self.averages.generator.as_ref();
+                let parameters = average.map_or(generator.parameters(), Average::values);
+                let statistics = self.prior_statistics(generator, parameters);
+                Some(generator.fold_with(parameters, &statistics)?)
+            }
+            None => None,
+        };
+        let encoder = encoder.as_ref().map(|encoder| encoder.fold(encoder.running())).transpose()?;
         Ok(Model {
-            energy: Some(energy.fold(&[])?),
-            generator: Some(generator.fold_with(parameters, &statistics)?),
-            encoder: Some(encoder.fold(encoder.running())?),
+            energy,
+            generator,
+            encoder,
             chains: self.recipe.chain_defaults(),
             energy_quantiles: None,
             provenance: Provenance::default(),
@@ -227,8 +254,7 @@ impl Teacher {
 
     /// Statistics of the generator's batch norms over many batches of prior samples. Running ones
     /// would lag behind the weights, and an average's parameters have none.
-    fn prior_statistics(&self, parameters: &[burn::tensor::Tensor<1>]) -> Vec<Statistics> {
-        let generator = &self.networks.generator;
+    fn prior_statistics(&self, generator: &BurnNetwork, parameters: &[Tensor<1>]) -> Vec<Statistics> {
         if !generator.has_batch_norm() {
             return Vec::new();
         }

@@ -55,7 +55,7 @@ fn ring(devices: TrainingDevices, iterations: usize) -> Vec<Report> {
     let iterations = (0..iterations).map(|_| {
         let rows = teacher.batch_indices(10_000).into_iter();
         let batch: Vec<f32> = rows.flat_map(|i| [data[2 * i], data[2 * i + 1]]).collect();
-        teacher.step(&batch).unwrap()
+        teacher.step(&small::batch_of(&recipe, batch)).unwrap()
     });
     iterations.collect()
 }
@@ -70,6 +70,7 @@ fn losses(report: &Report) -> [(&'static str, f32); 7] {
         ("encoder_data_loss", report.encoder_data_loss),
         ("encoder_model_loss", report.encoder_model_loss),
     ]
+    .map(|(name, loss)| (name, loss.unwrap()))
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! a few at a time run all their steps before the next few start: their activations stay in cache.
 
 use super::{Executor, Workspace};
-use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
+use crate::chain::{ChainNoise, Langevin, Proposal, TRACE_LEN, Trace};
 use crate::model::Weighted;
 use crate::network::NetworkError;
+use crate::noise::Stream;
 
 /// States, counters and trace that both chains share.
 #[derive(Clone, Debug)]
@@ -18,6 +19,9 @@ struct Walk {
     noise: ChainNoise,
     step: u32,
     trace: Trace,
+    /// Proposals of MALA, and those accepted.
+    proposed: u64,
+    accepted: u64,
     workspaces: Vec<Workspace<f32>>,
 }
 
@@ -28,6 +32,7 @@ struct Tile<'a> {
     state: &'a mut [f32],
     /// Values measured, step-major: `steps + 1` rows of the tile's chains.
     values: Vec<f32>,
+    accepted: u64,
 }
 
 impl Walk {
@@ -40,6 +45,8 @@ impl Walk {
             noise: ChainNoise::new(0, crate::noise::Stream::XChain),
             step: 0,
             trace: Trace { first_step: 0, chains, values: Vec::new() },
+            proposed: 0,
+            accepted: 0,
             workspaces: Vec::new(),
         }
     }
@@ -49,6 +56,7 @@ impl Walk {
         self.state.copy_from_slice(state);
         self.noise = noise;
         self.step = 0;
+        (self.proposed, self.accepted) = (0, 0);
         self.trace = Trace { first_step: 0, chains: self.chains, values: Vec::new() };
     }
 
@@ -59,21 +67,63 @@ impl Walk {
         F: Fn(usize, &[f32], Option<&mut [f32]>, &mut Workspace<f32>, &mut Vec<f32>) + Sync,
     {
         let (len, noise, first_step) = (self.len, self.noise, self.step);
-        let walk_tile = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
+        // Every row's own noise at a step.
+        let propose = |states: &mut [f32], gradients: &[f32], first: usize, k: u32, normals: &mut [f32]| {
+            for (i, (state, gradient)) in states.chunks_mut(len).zip(gradients.chunks(len)).enumerate() {
+                if langevin.noise != 0.0 {
+                    let chain = noise.first_chain + (first + i) as u32;
+                    noise.noise.normals(chain, noise.first_step.wrapping_add(k), normals);
+                }
+                langevin.update(state, gradient, normals);
+            }
+        };
+        let walk_unadjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
             let mut gradients = vec![0.0; tile.state.len()];
             let mut normals = vec![0.0; len];
             for k in first_step..first_step + steps {
                 measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut tile.values);
-                let rows = tile.state.chunks_mut(len).zip(gradients.chunks(len)).enumerate();
-                for (i, (state, gradient)) in rows {
-                    if langevin.noise != 0.0 {
-                        let chain = noise.first_chain + (tile.first + i) as u32;
-                        noise.noise.normals(chain, noise.first_step.wrapping_add(k), &mut normals);
-                    }
-                    langevin.update(state, gradient, &normals);
-                }
+                propose(tile.state, &gradients, tile.first, k, &mut normals);
             }
             measure(tile.first, tile.state, None, workspace, &mut tile.values);
+        };
+        let walk_adjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
+            let mut gradients = vec![0.0; tile.state.len()];
+            let mut new_gradients = gradients.clone();
+            let (mut energies, mut new_energies) = (Vec::new(), Vec::new());
+            let mut normals = vec![0.0; len];
+            let mut proposal = Vec::new();
+            measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut energies);
+            let acceptance = noise.noise.with_stream(Stream::Acceptance);
+            for k in first_step..first_step + steps {
+                tile.values.extend_from_slice(&energies);
+                proposal.clear();
+                proposal.extend_from_slice(tile.state);
+                propose(&mut proposal, &gradients, tile.first, k, &mut normals);
+                new_energies.clear();
+                measure(tile.first, &proposal, Some(&mut new_gradients), workspace, &mut new_energies);
+                for i in 0..energies.len() {
+                    let row = i * len..(i + 1) * len;
+                    let candidate = Proposal {
+                        states: [&tile.state[row.clone()], &proposal[row.clone()]],
+                        energies: [energies[i], new_energies[i]],
+                        gradients: [&gradients[row.clone()], &new_gradients[row.clone()]],
+                    };
+                    let mut uniform = [0.0];
+                    let chain = noise.first_chain + (tile.first + i) as u32;
+                    acceptance.uniforms(chain, noise.first_step.wrapping_add(k), &mut uniform);
+                    if candidate.accepted(langevin, uniform[0]) {
+                        tile.state[row.clone()].copy_from_slice(&proposal[row.clone()]);
+                        gradients[row.clone()].copy_from_slice(&new_gradients[row]);
+                        energies[i] = new_energies[i];
+                        tile.accepted += 1;
+                    }
+                }
+            }
+            tile.values.extend_from_slice(&energies);
+        };
+        let walk_tile = |tile: &mut Tile, workspace: &mut Workspace<f32>| match langevin.mala {
+            true => walk_adjusted(tile, workspace),
+            false => walk_unadjusted(tile, workspace),
         };
 
         let share = self.chains.div_ceil(self.threads);
@@ -81,7 +131,7 @@ impl Walk {
         let mut tiles: Vec<Tile> = Vec::new();
         for (t, states) in self.state.chunks_mut(share * len).enumerate() {
             for (i, state) in states.chunks_mut(tile * len).enumerate() {
-                tiles.push(Tile { first: t * share + i * tile, state, values: Vec::new() });
+                tiles.push(Tile { first: t * share + i * tile, state, values: Vec::new(), accepted: 0 });
             }
         }
         self.workspaces.resize_with(self.threads, Workspace::default);
@@ -121,6 +171,10 @@ impl Walk {
         self.trace.values.drain(..dropped * self.chains);
         self.trace.first_step += dropped as u32;
         self.step += steps;
+        if langevin.mala {
+            self.proposed += u64::from(steps) * self.chains as u64;
+            self.accepted += tiles.iter().map(|tile| tile.accepted).sum::<u64>();
+        }
     }
 }
 
@@ -159,14 +213,15 @@ impl XChain {
         self.walk.start(state, noise);
     }
 
-    /// `x ← x - (s²/2) ∇E(x) + n ε`, `steps` times. With 0 steps the energies are measured only.
+    /// `x ← x - (s²/2) ∇E(x) + n ε`, `steps` times, each accepted or rejected if it is to be MALA.
+    /// With 0 steps the energies are measured only.
     pub fn run(&mut self, steps: u32, langevin: &Langevin) {
         let energy = &self.energy;
+        let (len, ones) = (energy.input_len(), vec![1.0; energy.tile()]);
         self.walk.run(steps, langevin, energy.tile(), |_, x, gradients, workspace, energies| {
             energies.extend_from_slice(energy.run_forward(x, workspace));
             if let Some(gradients) = gradients {
-                let ones = vec![1.0; x.len() / energy.input_len()];
-                gradients.copy_from_slice(energy.run_backward(&ones, workspace));
+                gradients.copy_from_slice(energy.run_backward(&ones[..x.len() / len], workspace));
             }
         });
     }
@@ -179,6 +234,12 @@ impl XChain {
     /// Energies along the way.
     pub fn trace(&self) -> Trace {
         self.walk.trace.clone()
+    }
+
+    /// Share of MALA's proposals accepted since the start; `None` without any.
+    pub fn acceptance(&self) -> Option<f32> {
+        let Walk { proposed, accepted, .. } = self.walk;
+        (proposed > 0).then(|| (accepted as f64 / proposed as f64) as f32)
     }
 }
 

@@ -56,12 +56,24 @@ impl XChain {
         self.walk.start_from_buffer(buffer, noise)
     }
 
-    /// Submit `steps` updates `x ← x - (s²/2) ∇E(x) + n ε`, without waiting for them.
+    /// Submit `steps` updates `x ← x - (s²/2) ∇E(x) + n ε`, each accepted or rejected if it is to
+    /// be MALA, without waiting for them.
     ///
     /// # Errors
     /// If the settings are impossible, the chain was not started, or the device failed.
     pub fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
+        if langevin.mala {
+            self.walk.adjust(&self.layers);
+        }
         self.walk.run(steps, langevin)
+    }
+
+    /// Share of MALA's proposals accepted since the start; `None` without any.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn acceptance(&self) -> impl Future<Output = Result<Option<f32>, GpuError>> + use<> {
+        self.walk.acceptance()
     }
 
     /// The states, `[chains, data]`.
@@ -216,6 +228,7 @@ impl ZChain {
         if !self.has_target {
             return Err(GpuError::NotReady("call set_target"));
         }
+        langevin.check_z().map_err(GpuError::Settings)?;
         self.walk.run(steps, langevin)
     }
 

@@ -287,6 +287,11 @@ impl Layers {
     }
 }
 
+/// `y ← x`.
+pub(super) fn copy(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Dispatch {
+    add(gpu, x, y, false)
+}
+
 /// `y ← x`, or `y ← y + x`.
 fn add(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer, accumulate: bool) -> Dispatch {
     let elements = (y.size() / 4) as usize;

@@ -93,6 +93,7 @@ programs! {
     SquaredErrorGradient: "squared_error_gradient";
     Record: "record";
     Langevin: "langevin" with "noise";
+    Accept: "accept" with "noise" with "workgroup_sum";
 }
 
 /// Invocations of a workgroup, the same in every kernel.

@@ -2,10 +2,11 @@
 //! many steps without the CPU.
 
 use super::dispatch::{Dispatch, Extent, encode, storage, submit, write};
-use super::layers::Layers;
+use super::layers::{Layers, copy};
 use super::program::Program;
 use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
+use crate::noise::Stream;
 
 /// Most dispatches of one submission: enough to hide its cost, few enough to record quickly.
 const SUBMISSION_DISPATCHES: usize = 1024;
@@ -32,6 +33,23 @@ pub(super) struct Walk {
     noise: Option<ChainNoise>,
     taken: u64,
     measured: bool,
+    adjusted: Option<Adjusted>,
+    /// Steps of MALA taken since the start.
+    proposed: u64,
+}
+
+/// What MALA has beside the plain walk: the states with their energies and gradients stay here, and
+/// the layers' input holds the proposals.
+#[derive(Debug)]
+struct Adjusted {
+    /// Take the layers' input as the states.
+    begin: Vec<Dispatch>,
+    step: Vec<Dispatch>,
+    /// Leave the states in the layers' input, where they are looked for.
+    end: Dispatch,
+    langevin: Dispatch,
+    accept: [Dispatch; 2],
+    steps_per_submission: u32,
 }
 
 impl Walk {
@@ -47,7 +65,7 @@ impl Walk {
     ) -> Walk {
         let (chains, len) = (layers.batch, layers.input_len());
         let ring = storage(gpu, "trace", TRACE_LEN * chains);
-        let counter = storage(gpu, "step counter", 2);
+        let counter = storage(gpu, "step counter", 2 + chains);
         let record = Dispatch::new(
             gpu,
             Program::Record,
@@ -86,7 +104,57 @@ impl Walk {
             noise: None,
             taken: 0,
             measured: false,
+            adjusted: None,
+            proposed: 0,
         }
+    }
+
+    /// Make ready for MALA on the layers of this walk.
+    pub(super) fn adjust(&mut self, layers: &Layers) {
+        if self.adjusted.is_some() {
+            return;
+        }
+        let (gpu, chains) = (&self.gpu, self.chains);
+        let elements = chains * self.len;
+        let states = storage(gpu, "states", elements);
+        let gradients = storage(gpu, "states' gradients", elements);
+        let energies = storage(gpu, "states' energies", chains);
+        let accept = || {
+            let buffers = [
+                layers.input(),
+                layers.input_gradient(),
+                layers.output(),
+                &states,
+                &gradients,
+                &energies,
+                &self.counter,
+            ];
+            Dispatch::new(gpu, Program::Accept, &[0; 11], &buffers, Extent::Rows(chains))
+        };
+        let accept = [accept(), accept()];
+        let record = Dispatch::new(
+            gpu,
+            Program::Record,
+            &[chains as u32, TRACE_LEN as u32],
+            &[&energies, &self.ring, &self.counter],
+            Extent::Elements(chains),
+        );
+        let langevin = Dispatch::new(
+            gpu,
+            Program::Langevin,
+            &[0; 14],
+            &[&gradients, layers.input(), &self.counter],
+            Extent::Elements(chains * self.len.div_ceil(4)),
+        );
+        let end = copy(gpu, &states, layers.input());
+        let evaluate = || layers.forward.iter().chain(&layers.backward).cloned();
+        let begin = evaluate().chain([accept[0].clone()]).collect();
+        let mut step = vec![record, end.clone(), langevin.clone()];
+        step.extend(evaluate());
+        step.push(accept[1].clone());
+        let by_count = (SUBMISSION_DISPATCHES / step.len()).max(1) as u32;
+        let steps_per_submission = by_count.min(self.steps_per_submission);
+        self.adjusted = Some(Adjusted { begin, step, end, langevin, accept, steps_per_submission });
     }
 
     pub(super) fn start(&mut self, state: &[f32], noise: ChainNoise) -> Result<(), GpuError> {
@@ -113,25 +181,55 @@ impl Walk {
     }
 
     fn reset(&mut self, noise: ChainNoise) {
-        self.gpu.queue.write_buffer(&self.counter, 0, &[0; 8]);
+        self.gpu.queue.write_buffer(&self.counter, 0, &vec![0; 4 * (2 + self.chains)]);
         self.noise = Some(noise);
-        self.taken = 0;
+        (self.taken, self.proposed) = (0, 0);
         self.measured = false;
     }
 
     pub(super) fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
         let noise = self.noise.ok_or(GpuError::NotReady("call start"))?;
         langevin.check().map_err(GpuError::Settings)?;
-        self.langevin.set_params(&self.gpu, &self.langevin_params(langevin, &noise));
-        let mut left = steps;
-        while left > 0 {
-            let now = left.min(self.steps_per_submission);
-            submit(&self.gpu, (0..now).flat_map(|_| &self.step));
-            left -= now;
+        let params = self.langevin_params(langevin, &noise);
+        match &self.adjusted {
+            Some(adjusted) if langevin.mala => {
+                adjusted.langevin.set_params(&self.gpu, &params);
+                for (accept, start) in adjusted.accept.iter().zip([1, 0]) {
+                    accept.set_params(&self.gpu, &accept_params(&params, langevin, start));
+                }
+                submit(&self.gpu, &adjusted.begin);
+                self.submit_steps(&adjusted.step, steps, adjusted.steps_per_submission);
+                submit(&self.gpu, [&adjusted.end]);
+                self.proposed += u64::from(steps);
+            }
+            _ => {
+                self.langevin.set_params(&self.gpu, &params);
+                self.submit_steps(&self.step, steps, self.steps_per_submission);
+            }
         }
         self.taken += u64::from(steps);
         self.measured = true;
         self.gpu.check()
+    }
+
+    fn submit_steps(&self, step: &[Dispatch], steps: u32, per_submission: u32) {
+        let mut left = steps;
+        while left > 0 {
+            let now = left.min(per_submission);
+            submit(&self.gpu, (0..now).flat_map(|_| step));
+            left -= now;
+        }
+    }
+
+    /// Share of MALA's proposals accepted since the start; `None` without any.
+    pub(super) fn acceptance(&self) -> impl Future<Output = Result<Option<f32>, GpuError>> + use<> {
+        let proposed = self.proposed * self.chains as u64;
+        let reading = self.gpu.read(&self.counter, 2 + self.chains);
+        async move {
+            let counts = reading.await?;
+            let accepted: u64 = counts[2..].iter().map(|count| u64::from(count.to_bits())).sum();
+            Ok((proposed > 0).then(|| (accepted as f64 / proposed as f64) as f32))
+        }
     }
 
     /// The words of `langevin.wgsl`'s `Params`.
@@ -200,4 +298,24 @@ impl Walk {
     pub(super) fn gpu(&self) -> &Gpu {
         &self.gpu
     }
+}
+
+/// The words of `accept.wgsl`'s `Params`, of which `langevin.wgsl`'s are the first.
+fn accept_params(walk: &[u32; 14], langevin: &Langevin, start: u32) -> [u32; 11] {
+    let [chains, len, seed_low, seed_high, _, first_chain, first_step, half_squared_step, noise, ..] = *walk;
+    let stream = Stream::Acceptance as u32;
+    let temperature = langevin.temperature().to_bits();
+    [
+        chains,
+        len,
+        seed_low,
+        seed_high,
+        stream,
+        first_chain,
+        first_step,
+        half_squared_step,
+        noise,
+        temperature,
+        start,
+    ]
 }

@@ -10,7 +10,7 @@ pub(super) fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
         x.langevin.check().map_err(error)?;
     }
     if let Some(z) = &chains.z {
-        z.langevin.check().map_err(error)?;
+        z.langevin.check_z().map_err(error)?;
         if !(z.sigma.is_finite() && z.sigma > 0.0) {
             return Err(error(format!("sigma must be positive, not {}", z.sigma)));
         }

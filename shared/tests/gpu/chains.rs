@@ -67,6 +67,40 @@ fn the_x_chain_moves_as_on_the_cpu() {
     }
 }
 
+/// The same proposals, and the same decisions on them.
+#[test]
+fn mala_moves_as_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let mut refused = 0;
+    for seed in 0..4 {
+        for energy in [image_energy(seed, true), vector_energy(seed, true)] {
+            let x = start(&energy, seed);
+            let langevin = Langevin { mala: true, ..Langevin::new(0.8, 0.8) };
+            let what = format!("seed {seed}");
+            let mut on_cpu = cpu::XChain::new(&energy, CHAINS, 1).unwrap();
+            on_cpu.start(&x, noise(Stream::XChain));
+            on_cpu.run(8, &langevin);
+            let mut chain = XChain::new(gpu, &energy, CHAINS).unwrap();
+            chain.start(&x, noise(Stream::XChain)).unwrap();
+            assert_eq!(block_on(chain.acceptance()).unwrap(), None);
+            chain.run(3, &langevin).unwrap();
+            chain.run(5, &langevin).unwrap();
+            check_displacement(&x, &block_on(chain.state()).unwrap(), on_cpu.state(), &what);
+            let trace = block_on(chain.trace()).unwrap();
+            assert_eq!(trace.rows().len(), on_cpu.trace().rows().len());
+            check_values(&trace.values, &on_cpu.trace().values, &what);
+            let acceptance = block_on(chain.acceptance()).unwrap();
+            assert_eq!(acceptance, on_cpu.acceptance());
+            refused += usize::from(acceptance.unwrap() < 1.0);
+            // An unadjusted run goes on from the states, not from the last proposals.
+            chain.run(1, &Langevin::new(0.1, 0.1)).unwrap();
+            on_cpu.run(1, &Langevin::new(0.1, 0.1));
+            check_displacement(&x, &block_on(chain.state()).unwrap(), on_cpu.state(), &what);
+        }
+    }
+    assert!(refused > 0, "every proposal was accepted: nothing was tested");
+}
+
 #[test]
 fn the_z_chain_moves_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };

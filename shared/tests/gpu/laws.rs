@@ -53,6 +53,29 @@ fn check_moments<const D: usize>(rows: &[f32], mean: [f64; D], covariance: [[f64
     }
 }
 
+/// MALA samples the target itself, here where the unadjusted chain's variance is 2.8 times as large.
+#[test]
+fn mala_samples_a_gaussian_without_bias() {
+    const D: usize = 3;
+    let Some(gpu) = gpu() else { return };
+    let tau = 1.5f32;
+    let layers = vec![Layer::Linear { in_features: D, out_features: 1, bias: false }];
+    let network = Network { input: vec![D], layers, reference: Some(tau) };
+    let energy = Weighted { network, weights: vec![0.0; D] };
+    let mut chain = XChain::new(gpu, &energy, CHAINS).unwrap();
+    for (temperature, seed) in [(1.0f32, 11), (0.01, 13)] {
+        let langevin = Langevin { mala: true, ..Langevin::new(2.4, 2.4 * temperature.sqrt()) };
+        chain.start(&vec![0.0; CHAINS * D], ChainNoise::new(seed, Stream::XChain)).unwrap();
+        chain.run(60, &langevin).unwrap();
+        let state = block_on(chain.state()).unwrap();
+        let mut covariance = [[0.0; D]; D];
+        (0..D).for_each(|i| covariance[i][i] = f64::from(temperature * tau * tau));
+        check_moments(&state, [0.0; D], covariance, &format!("T = {temperature}"));
+        let acceptance = block_on(chain.acceptance()).unwrap().unwrap();
+        assert!((0.2..0.95).contains(&acceptance), "{acceptance}");
+    }
+}
+
 /// The Gaussian reference alone, a = 1/τ²: stationary variance T / (a (1 - a s²/4)), and from one
 /// step to the next the correlation 1 - a s²/2.
 #[test]

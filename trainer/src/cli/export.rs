@@ -48,7 +48,7 @@ impl Export {
         };
         ensure!(path.exists(), "{} has no such checkpoint yet", self.run.display());
         let (summary, record) = checkpoint::read(&path)?;
-        let data = Dataset::load(&recipe.data.set, recipe.data_shape(), recipe.data.count)?;
+        let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
         let executor = Executor::cpu();
         let device = burn::tensor::Device::flex();
         let mut teacher = Teacher::new(&recipe, &device, executor.clone(), origin.seed)?;

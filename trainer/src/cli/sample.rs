@@ -24,9 +24,12 @@ pub struct Sample {
     /// Energy of every chain before each step and after the last, as CSV
     #[arg(long, value_name = "FILE.csv")]
     trace: Option<PathBuf>,
-    /// Where the chains start
-    #[arg(long, value_enum, default_value_t = Init::Generator, help_heading = "Chain")]
-    init: Init,
+    /// Where the chains start [default: the generator if the model has one, else noise]
+    #[arg(long, value_enum, help_heading = "Chain")]
+    init: Option<Init>,
+    /// Accept or reject each step, so that the chain is exact (Metropolis-adjusted Langevin)
+    #[arg(long, help_heading = "Chain")]
+    mala: bool,
     #[command(flatten)]
     chain: ChainOptions,
     #[command(flatten)]
@@ -66,6 +69,9 @@ impl Sample {
             executor.name()
         );
         let sampled = sampling.run(&model, &executor, self.trace.is_some())?;
+        if let Some(acceptance) = sampled.acceptance {
+            eprintln!("{:.1}% of the proposals were accepted", 100.0 * acceptance);
+        }
         if let Some(trace) = &self.trace {
             write_trace(trace, "energy", &sampled.trace)?;
         }
@@ -81,8 +87,9 @@ impl Sample {
     /// The model's chain with the changes that the options make.
     fn sampling(&self, model: &Model) -> Result<Sampling> {
         let start = match self.init {
-            Init::Generator => Start::Generator,
-            Init::Noise => Start::Noise,
+            Some(Init::Generator) => Start::Generator,
+            None if model.generator.is_some() => Start::Generator,
+            _ => Start::Noise,
         };
         let ChainOptions { steps, step_size, noise, seed } = self.chain;
         let recommended = Sampling::recommended(model, self.count, seed);
@@ -101,6 +108,8 @@ impl Sample {
         let mut sampling = Sampling { start, steps: steps.unwrap_or(base.steps), ..base };
         sampling.langevin.step_size = step_size.unwrap_or(base.langevin.step_size);
         sampling.langevin.noise = noise.unwrap_or(base.langevin.noise);
+        sampling.langevin.mala |= self.mala;
+        sampling.langevin.check().map_err(anyhow::Error::msg)?;
         Ok(sampling)
     }
 }

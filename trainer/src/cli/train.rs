@@ -77,7 +77,7 @@ impl Train {
             // Before the work of loading anything: an output that cannot be written.
             directory.make()?;
         }
-        let data = Dataset::load(&recipe.data.set, recipe.data_shape(), recipe.data.count)?;
+        let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
         let devices = device::training(self.device.device)?;
         let total = self.steps.unwrap_or(recipe.schedule.iterations);
         eprintln!(

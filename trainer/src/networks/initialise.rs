@@ -12,6 +12,8 @@ pub(super) struct Start<'a> {
     pub role: Role,
     pub seed: u64,
     pub index: usize,
+    /// Whether it is the last layer of an encoder.
+    pub heads: bool,
 }
 
 /// Slots of a layer in the step counter: its parameters, then u and v.
@@ -35,7 +37,9 @@ impl Start<'_> {
                 Layer::Conv2d { in_channels, out_channels, kernel, .. }
                 | Layer::ConvTranspose2d { in_channels, out_channels, kernel, .. },
             ) if name == "weight" && self.description.initialisation == Initialisation::XavierNormal => {
-                let fan_sum = (in_channels + out_channels) * kernel * kernel;
+                // An encoder's last layer is two heads in one, means and log-variances.
+                let outputs = if self.heads { out_channels / 2 } else { *out_channels };
+                let fan_sum = (in_channels + outputs) * kernel * kernel;
                 let deviation = (2.0 / fan_sum as f32).sqrt();
                 self.normals(len, slot).into_iter().map(|v| deviation * v).collect()
             }

@@ -55,8 +55,8 @@ fn a_recipe_is_what_it_is_written_as() {
     let recipe = Recipe::parse(SMALL).unwrap();
     assert_eq!(recipe.latent(), 3);
     assert_eq!(recipe.teaching.lambda_inf, 0.1);
-    assert_eq!(recipe.optimiser.energy.epsilon, 1e-8);
-    assert_eq!(recipe.z_chain.start, ZStart::Encoder);
+    assert_eq!(recipe.optimiser.energy.unwrap().epsilon, 1e-8);
+    assert_eq!(recipe.z_chain.unwrap().start, ZStart::Encoder);
     let text = recipe.to_toml();
     assert_eq!(Recipe::parse(&text).unwrap(), recipe, "{text}");
     assert!(text.contains("step_size = 0.1\n"), "floats are written as they were read:\n{text}");
@@ -78,7 +78,7 @@ fn unknown_keys_are_errors_everywhere() {
         ("optimiser.energy.lr", "1"),
         ("optimiser.decoder.rate", "1"),
         ("schedule.steps", "1"),
-        ("ema.energy", "0.9"),
+        ("ema.encoder", "0.9"),
         ("export.batches", "3"),
     ] {
         let error = set(key, value).unwrap_err().to_string();
@@ -129,10 +129,68 @@ fn impossible_values_are_errors_that_name_their_section() {
 }
 
 #[test]
+fn sections_that_need_each_other_are_named() {
+    let cut = |sections: &[&str], more: &[(&str, &str)]| {
+        let mut table: toml::Table = SMALL.parse().unwrap();
+        for section in sections {
+            match section.split_once('.') {
+                Some((outer, inner)) => table[outer].as_table_mut().unwrap().remove(inner),
+                None => table.remove(*section),
+            };
+        }
+        let more: Vec<_> = more.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        Recipe::parse_with(&toml::to_string(&table).unwrap(), &more)
+    };
+    let encoder = ["encoder", "optimiser.encoder"];
+    let generator = ["generator", "optimiser.generator", "encoder", "optimiser.encoder", "z_chain"];
+    let energy = ["energy", "optimiser.energy", "x_chain"];
+    for (sections, more, expected) in [
+        (&["encoder"][..], &[][..], "[encoder] and [optimiser.encoder] need each other"),
+        (&["x_chain"], &[], "[energy] and [x_chain] need each other"),
+        (&encoder, &[], "start must be \"prior\" or \"kept\""),
+        (&generator[..2], &[], "an [encoder] needs a [generator]"),
+        (&generator[..4], &[], "a [z_chain] needs a [generator]"),
+        (&generator, &[], "start must be \"noise\" or \"data\""),
+        (&generator, &[("x_chain.start", "noise"), ("teaching.negatives", "fresh")], "negatives must be"),
+        (&[&energy[..], &generator].concat(), &[], "an [energy], a [generator], or both"),
+        (&[&energy[..], &["z_chain"]].concat(), &[], "nothing teaches the generator"),
+        (&energy, &[("sample_chain", "{ steps = 1, step_size = 1, noise = 1 }")], "[sample_chain]"),
+        (&[], &[("x_chain.start", "noise")], "with a [generator] start must be"),
+        (&[], &[("x_chain.mala", "true"), ("x_chain.range_clamp", "[-1, 1]")], "MALA cannot be clamped"),
+        (
+            &[],
+            &[("x_chain.mala", "true"), ("x_chain.spectral_iteration", "each_step")],
+            "MALA needs one fixed energy",
+        ),
+    ] {
+        let error = cut(sections, more).unwrap_err().to_string();
+        assert!(error.contains(expected), "{sections:?} {more:?}: {error}");
+        assert!(error.lines().count() <= 2, "{error}");
+    }
+    cut(&encoder, &[("z_chain.start", "kept")]).unwrap();
+    cut(&[&encoder[..], &["z_chain"]].concat(), &[]).unwrap();
+    cut(&generator, &[("x_chain.start", "data")]).unwrap();
+    assert_eq!(cut(&energy, &[]).unwrap().chain_defaults().x, None);
+}
+
+#[test]
+fn the_exported_chains_may_differ_from_those_of_training() {
+    let chains = |key, value| set(key, value).unwrap().chain_defaults();
+    let x = chains("sample_chain", "{ steps = 70, step_size = 0.4, noise = 0.001, mala = true }").x.unwrap();
+    assert_eq!((x.steps, x.langevin.step_size, x.langevin.mala), (70, 0.4, true));
+    let z =
+        chains("reconstruct_chain", "{ steps = 9, step_size = 0.05, noise = 0.1, sigma = 0.2 }").z.unwrap();
+    assert_eq!((z.steps, z.sigma, z.langevin.step_size), (9, 0.2, 0.05));
+}
+
+#[test]
 fn overrides_are_values_or_strings() {
     assert_eq!(set("data.set", "moons").unwrap().data.set, "moons");
     assert_eq!(set("name", "\"a b\"").unwrap().name, "a b");
-    assert_eq!(set("x_chain.range_clamp", "[-1, 1]").unwrap().x_chain.range_clamp, Some([-1.0, 1.0]));
+    assert_eq!(
+        set("x_chain.range_clamp", "[-1, 1]").unwrap().x_chain.unwrap().range_clamp,
+        Some([-1.0, 1.0])
+    );
     assert_eq!(set("teaching.negatives", "fresh").unwrap().teaching.negatives, Negatives::Fresh);
     let decay = set("schedule.decay", "{ factor = 0.5, every = 10 }").unwrap().schedule.decay;
     assert_eq!(decay, Some(Decay { factor: 0.5, every: 10 }));

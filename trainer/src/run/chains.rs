@@ -42,6 +42,8 @@ pub struct Sampled {
     /// Energies before each step and after the last: `steps + 1` rows of `count`; empty unless
     /// asked for.
     pub trace: Vec<Vec<f32>>,
+    /// Share of MALA's proposals accepted, where it is MALA.
+    pub acceptance: Option<f32>,
 }
 
 /// Chains run at once: enough to fill a device, few enough for its memory.
@@ -50,16 +52,21 @@ fn batch(data_len: usize) -> usize {
 }
 
 impl Sampling {
-    /// The chain that the model recommends, from the generator.
+    /// The chain that the model recommends, from the generator if it has one, else from noise.
+    /// Without an energy there are no steps to take.
     ///
     /// # Errors
     /// If the model recommends none.
     pub fn recommended(model: &Model, count: usize, seed: u64) -> Result<Sampling> {
+        let start = if model.generator.is_some() { Start::Generator } else { Start::Noise };
+        if model.energy.is_none() {
+            return Ok(Sampling { count, start, steps: 0, langevin: Langevin::new(1.0, 0.0), seed });
+        }
         let x = model
             .chains
             .x
             .context("the model recommends no x-chain; give --steps, --step-size and --noise")?;
-        Ok(Sampling { count, start: Start::Generator, steps: x.steps, langevin: x.langevin, seed })
+        Ok(Sampling { count, start, steps: x.steps, langevin: x.langevin, seed })
     }
 
     /// Run the chains. Without steps no energy is needed.
@@ -69,8 +76,11 @@ impl Sampling {
     pub fn run(&self, model: &Model, executor: &Executor, keep_trace: bool) -> Result<Sampled> {
         let len: usize = model.data_shape().iter().product();
         let rows = batch(len).min(self.count).max(1);
-        let mut sampled = Sampled { start: Vec::new(), end: Vec::new(), trace: Vec::new() };
-        let mut chain = match self.steps > 0 || keep_trace {
+        let mut sampled = Sampled { start: Vec::new(), end: Vec::new(), trace: Vec::new(), acceptance: None };
+        let mut accepted = 0.0;
+        self.langevin.check().map_err(anyhow::Error::msg)?;
+        let traced = keep_trace && model.energy.is_some();
+        let mut chain = match self.steps > 0 || traced {
             true => Some(executor.x_chain(model_file::energy(model)?, rows)?),
             false => None,
         };
@@ -100,6 +110,10 @@ impl Sampling {
             sampled.end.extend_from_slice(&end[..n * len]);
             traced.append_to(&mut sampled.trace);
             done += n;
+            if let Some(share) = block_on(chain.acceptance())? {
+                accepted += share * n as f32;
+                sampled.acceptance = Some(accepted / done as f32);
+            }
         }
         Ok(sampled)
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 /// Components that a distance is computed on, or as many as the data have values.
-pub const COMPONENTS: usize = 64;
+const COMPONENTS: usize = 64;
 
 /// Samples that are multiplied at a time.
 const CHUNK: usize = 2048;
@@ -33,6 +33,11 @@ pub struct Components {
 }
 
 impl Components {
+    /// How many there are: 64, or as many as the data have values.
+    pub fn count(&self) -> usize {
+        self.basis.ncols()
+    }
+
     /// Fit the components to all training samples of `data`.
     pub fn fit(data: &Dataset) -> Components {
         let (mean, covariance) = moments(&data.train, data.sample_len());

@@ -24,9 +24,10 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// What suits `data`. For a distance this fits the components, which takes seconds.
-    pub fn new(data: &Dataset) -> Measure {
-        if PointSet::from_name(&data.name).is_some() {
+    /// What suits `data` and a model with or without an energy. For a distance this fits the
+    /// components, which takes seconds.
+    pub fn new(data: &Dataset, has_energy: bool) -> Measure {
+        if has_energy && PointSet::from_name(&data.name).is_some() {
             Measure::Likelihood { held_out: data.held_out_batch(2_000) }
         } else {
             Measure::Distance(Box::new(Components::fit(data)))
@@ -34,10 +35,10 @@ impl Measure {
     }
 
     /// Name of the figure in files.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> String {
         match self {
-            Measure::Likelihood { .. } => "log_likelihood",
-            Measure::Distance(_) => "frechet_64_components_512_samples",
+            Measure::Likelihood { .. } => "log_likelihood".into(),
+            Measure::Distance(c) => format!("frechet_{}_components_{SAMPLES}_samples", c.count()),
         }
     }
 

@@ -47,13 +47,13 @@ impl Lines {
 }
 
 /// The object of one iteration. Energies are as the network gives them, not divided by T; errors
-/// are sums over a sample, means over the batch.
+/// are sums over a sample, means over the batch. What the recipe does not have is left out.
 pub fn object(report: &Report, seconds: f64) -> Value {
-    json!({
+    let mut object = json!({
         "iteration": report.iteration,
         "energy_data": report.energy_data,
         "energy_model": report.energy_model,
-        "energy_gap": report.energy_data - report.energy_model,
+        "energy_gap": report.energy_gap(),
         "energy_loss": report.energy_loss,
         "generator_data_error": report.generator_data_error,
         "generator_ebm_error": report.generator_ebm_error,
@@ -61,18 +61,22 @@ pub fn object(report: &Report, seconds: f64) -> Value {
         "encoder_model_loss": report.encoder_model_loss,
         "displacement": report.displacement,
         "x_chain_energy": report.x_chain_energy,
+        "x_chain_acceptance": report.x_chain_acceptance,
         "z_chain_error": report.z_chain_error,
         "rate_energy": report.rates.energy,
         "rate_generator": report.rates.generator,
         "rate_encoder": report.rates.encoder,
         "seconds": (seconds * 1000.0).round() / 1000.0,
-    })
+    });
+    if let Some(entries) = object.as_object_mut() {
+        entries.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// Whether every figure that must be finite is, and the energies have not run away: the authors
 /// stop at a gap of 10⁴.
 pub fn healthy(report: &Report) -> bool {
-    let gap = report.energy_data - report.energy_model;
     let others = [
         report.energy_loss,
         report.generator_data_error,
@@ -80,7 +84,7 @@ pub fn healthy(report: &Report) -> bool {
         report.encoder_data_loss,
         report.encoder_model_loss,
     ];
-    gap.abs() <= 1e4 && others.iter().all(|v| v.is_finite())
+    report.energy_gap().is_none_or(|gap| gap.abs() <= 1e4) && others.into_iter().flatten().all(f32::is_finite)
 }
 
 #[cfg(test)]

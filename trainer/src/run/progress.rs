@@ -71,16 +71,22 @@ impl Progress {
 }
 
 /// The numbers that matter: speed, time left, E(x) - E(x̃'), and the errors that teach the
-/// generator from the data's side and from the EBM's.
+/// generator from the data's side and from the EBM's, as far as there are such.
 fn describe(report: &Report, rate: f64, seconds_left: f64) -> String {
     let speed = if rate >= 1.0 { format!("{rate:.1} it/s") } else { format!("{:.2} s/it", 1.0 / rate) };
-    format!(
-        "{speed}, {} left, energy gap {:+.4}, error data {:.3}, error EBM {:.3}",
-        clock(seconds_left),
-        report.energy_data - report.energy_model,
-        report.generator_data_error,
-        report.generator_ebm_error,
-    )
+    let mut text = format!("{speed}, {} left", clock(seconds_left));
+    if let Some(gap) = report.energy_gap() {
+        text.push_str(&format!(", energy gap {gap:+.4}"));
+    }
+    for (name, error) in [("data", report.generator_data_error), ("EBM", report.generator_ebm_error)] {
+        if let Some(error) = error {
+            text.push_str(&format!(", error {name} {error:.3}"));
+        }
+    }
+    if let Some(acceptance) = report.x_chain_acceptance {
+        text.push_str(&format!(", accepted {:.0}%", 100.0 * acceptance));
+    }
+    text
 }
 
 /// Seconds as h:mm:ss or m:ss.

@@ -12,7 +12,7 @@ use super::pictures::{self, Panel};
 use super::progress::{Progress, clock};
 use crate::data::Dataset;
 use crate::recipe::Recipe;
-use crate::teaching::{Report, Teacher};
+use crate::teaching::{Batch, Report, Teacher};
 use anyhow::{Context, Result, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Model, Precision};
@@ -137,7 +137,7 @@ impl Session {
         let iteration = teacher.iteration();
         let metrics = Lines::open(&directory.metrics(), iteration)?;
         let measurements = Lines::open(&directory.measurements(), iteration)?;
-        let measure = Measure::new(&run.data);
+        let measure = Measure::new(&run.data, run.recipe.energy.is_some());
         let progress = Progress::new(iteration, run.total);
         let good = teacher.record()?;
         let now = Instant::now();
@@ -164,7 +164,8 @@ impl Session {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.teacher.iteration() < self.run.total {
             let indices = self.teacher.batch_indices(self.run.data.train_count());
-            let batch = self.run.data.train_batch(indices);
+            let values = self.run.data.train_batch(indices.iter().copied());
+            let batch = Batch { samples: indices, values };
             let report = self.teacher.step(&batch)?;
             if !metrics::healthy(&report) {
                 self.recover(&report)?;
@@ -242,6 +243,9 @@ impl Session {
             return pictures::write(&path, &pictures::side_by_side(&panels));
         }
         pictures::write(&path, &pictures::side_by_side(&[panel(&sampled.start), panel(&sampled.end)]))?;
+        if model.encoder.is_none() || model.chains.z.is_none() {
+            return Ok(());
+        }
         let x = self.run.data.held_out_batch(16);
         let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
         let path = self.run.directory.reconstructions().join(&name);
@@ -289,7 +293,7 @@ impl Session {
         self.progress.say(&format!(
             "iteration {} diverged (energy gap {:e}); back to iteration {back} with another seed and a lower rate for the energy",
             report.iteration,
-            report.energy_data - report.energy_model,
+            report.energy_gap().unwrap_or(f32::NAN),
         ));
         Ok(())
     }
@@ -307,12 +311,17 @@ impl Session {
         let figures = &mut provenance.metrics;
         figures.insert("training_seconds".into(), self.summary.seconds.round());
         if let Some(measured) = measured {
-            figures.insert(self.measure.name().into(), measured);
+            figures.insert(self.measure.name(), measured);
         }
         if let Some(report) = &self.latest {
-            figures.insert("energy_gap".into(), f64::from(report.energy_data - report.energy_model));
-            figures.insert("z_chain_error".into(), f64::from(report.z_chain_error[1]));
-            figures.insert("displacement".into(), f64::from(report.displacement));
+            let z_chain_error = report.z_chain_error.map(|ends| ends[1]);
+            for (name, figure) in [
+                ("energy_gap", report.energy_gap()),
+                ("z_chain_error", z_chain_error),
+                ("displacement", report.displacement),
+            ] {
+                figures.extend(figure.map(|figure| (name.to_string(), f64::from(figure))));
+            }
         }
         let path = self.run.directory.model();
         model_file::write(&path, &model, Precision::F32)?;
@@ -336,8 +345,10 @@ impl Session {
 /// # Errors
 /// If the executor fails.
 pub fn describe(model: &mut Model, recipe: &Recipe, data: &Dataset, executor: &Executor) -> Result<()> {
-    let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT))?;
-    model.energy_quantiles = model_file::quantiles(held_out);
+    if model.energy.is_some() {
+        let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT))?;
+        model.energy_quantiles = model_file::quantiles(held_out);
+    }
     let mut recipe = recipe.clone();
     // The set's name: a path on the trainer's machine says nothing to anyone else.
     recipe.data.set = data.name.clone();

@@ -1,44 +1,64 @@
 //! One iteration: chains, losses, updates.
 
-use super::chains::{Walked, z_start};
-use super::losses::{encoder_loss, energy_loss, generator_loss};
+use super::chains::{Walked, encoded_start, noise_start, own_chains, prior_start};
+use super::losses::{EnergyLoss, TwoSided, encoder_loss, energy_loss, generator_loss};
 use super::{Networks, Teacher, TeachingError};
-use crate::networks::{Normalise, read, rows};
-use crate::recipe::Negatives;
+use crate::networks::{DeviceError, Normalise, read, rows};
+use crate::optimiser::NetworkOptimiser;
+use crate::recipe::{Negatives, SpectralIteration, XStart, ZStart};
 use burn::tensor::Tensor;
 use dual_mcmc::chain::Trace;
 use dual_mcmc::noise::{Noise, Stream};
 
-/// What an iteration says of itself. Energies and errors are means over the batch.
+/// A batch of data.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Which sample of the data each row is.
+    pub samples: Vec<usize>,
+    /// `[batch, data]`.
+    pub values: Vec<f32>,
+}
+
+/// What an iteration says of itself. Energies and errors are means over the batch. What belongs to
+/// a network or a chain that the recipe does not have is absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Iterations done, this one included.
     pub iteration: u64,
     /// E(x), before any division by T.
-    pub energy_data: f32,
+    pub energy_data: Option<f32>,
     /// E(x̃') of the negatives, before any division by T.
-    pub energy_model: f32,
+    pub energy_model: Option<f32>,
     /// The energy's whole loss, after the division by T.
-    pub energy_loss: f32,
+    pub energy_loss: Option<f32>,
     /// ‖g(z̃) - x‖², what data teach the generator.
-    pub generator_data_error: f32,
+    pub generator_data_error: Option<f32>,
     /// ‖g(z) - x̃‖², what the EBM teaches the generator.
-    pub generator_ebm_error: f32,
+    pub generator_ebm_error: Option<f32>,
     /// NLL(z̃; q(·|x)), what data teach the encoder.
-    pub encoder_data_loss: f32,
+    pub encoder_data_loss: Option<f32>,
     /// NLL(z; q(·|x̃)), what the generator teaches the encoder.
-    pub encoder_model_loss: f32,
+    pub encoder_model_loss: Option<f32>,
     /// ‖x̃ - x̂‖/‖x̂‖: how far the x-chain moves.
-    pub displacement: f32,
+    pub displacement: Option<f32>,
     /// Energy at the x-chain's start and end.
-    pub x_chain_energy: [f32; 2],
+    pub x_chain_energy: Option<[f32; 2]>,
+    /// Share of the x-chain's proposals accepted, where it is MALA.
+    pub x_chain_acceptance: Option<f32>,
     /// ‖g(z) - x‖² at the z-chain's start and end.
-    pub z_chain_error: [f32; 2],
+    pub z_chain_error: Option<[f32; 2]>,
     /// Learning rates of this iteration.
     pub rates: Rates,
 }
 
-/// Learning rates.
+impl Report {
+    /// E(x) - E(x̃').
+    pub fn energy_gap(&self) -> Option<f32> {
+        Some(self.energy_data? - self.energy_model?)
+    }
+}
+
+/// Learning rates; 0 for a network that is not there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// Of the energy.
@@ -58,23 +78,22 @@ pub enum Gradients {
     Drop,
 }
 
-/// Everything an iteration has passed through.
-pub struct Iteration {
-    /// Its figures.
-    pub report: Report,
+/// Everything an iteration has passed through; empty where the recipe lacks it.
+#[derive(Default)]
+pub struct Passed {
     /// Prior latents z, `[batch, latent]`.
     pub z: Vec<f32>,
-    /// x̂ = g(z), `[batch, data]`.
+    /// Where the x-chains start, x̂ = g(z) with a generator, `[chains, data]`.
     pub x_hat: Vec<f32>,
-    /// x̃, the x-chain's end, `[batch, data]`.
+    /// x̃, the x-chains' ends, `[chains, data]`; x̂ itself without an energy.
     pub x_tilde: Vec<f32>,
-    /// z₀ ~ q(z|x), `[batch, latent]`.
+    /// z₀, `[batch, latent]`.
     pub z_0: Vec<f32>,
     /// z̃, the z-chain's end, `[batch, latent]`.
     pub z_tilde: Vec<f32>,
     /// x̃', the EBM's negatives, `[batch, data]`.
     pub negatives: Vec<f32>,
-    /// Energies along the x-chain; behind the batch's chains come the persistent ones.
+    /// Energies along the x-chain; behind the iteration's own chains come the persistent ones.
     pub x_trace: Trace,
     /// Errors along the z-chain.
     pub z_trace: Trace,
@@ -83,160 +102,272 @@ pub struct Iteration {
     pub gradients: Vec<Vec<Tensor<1>>>,
 }
 
+/// A whole iteration.
+pub struct Iteration {
+    /// Its figures.
+    pub report: Report,
+    /// What it has passed through.
+    pub passed: Passed,
+}
+
+/// One network's update along the gradients of its loss, which are kept if they are asked for.
+struct Update {
+    keep: Gradients,
+    kept: Vec<Vec<Tensor<1>>>,
+}
+
+impl Update {
+    fn step(
+        &mut self,
+        optimiser: &mut Option<NetworkOptimiser>,
+        rate: f64,
+        parameters: &mut [Tensor<1>],
+        gradients: Vec<Tensor<1>>,
+    ) {
+        if self.keep == Gradients::Keep {
+            self.kept.push(gradients.clone());
+        }
+        if let Some(optimiser) = optimiser {
+            optimiser.step(rate, parameters, gradients);
+        }
+    }
+}
+
 impl Teacher {
-    /// One whole iteration on a batch of data, `[batch, data]`, with everything it has passed
-    /// through. ([`Teacher::step`] waits for it and keeps the report.)
+    /// One whole iteration on a batch of data, with everything it has passed through.
+    /// ([`Teacher::step`] waits for it and keeps the report.)
     ///
     /// # Errors
     /// If the batch has another size, or a device fails.
-    pub async fn iterate(&mut self, data: &[f32], keep: Gradients) -> Result<Iteration, TeachingError> {
-        let (t, batch) = (self.iteration, self.recipe.teaching.batch);
-        let (latent, len) = (self.recipe.latent(), self.recipe.data_shape().iter().product::<usize>());
-        if data.len() != batch * len {
-            return Err(TeachingError::Batch { expected: batch * len, found: data.len() });
+    pub async fn iterate(&mut self, batch: &Batch, keep: Gradients) -> Result<Iteration, TeachingError> {
+        let (t, count) = (self.iteration, self.recipe.teaching.batch);
+        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        if batch.values.len() != count * len || batch.samples.len() != count {
+            return Err(TeachingError::Batch { expected: count * len, found: batch.values.len() });
         }
         let rates = self.rates();
-        let data = self.noisy(data, len);
-        let z = Noise::new(self.seed, Stream::Prior).normal_rows(0, batch, latent, t as u32);
+        let data = self.augmented(&batch.values, len);
 
-        let Self { recipe, device, seed, networks, optimisers, average, chains, persistent, .. } = self;
+        let Self { recipe, device, seed, networks, optimisers, averages, chains, persistent, kept, .. } =
+            self;
         let Networks { energy, generator, encoder } = networks;
         let teaching = &recipe.teaching;
         let vectors = |values: &[f32], len| rows(values, len, device);
         let x = vectors(&data, len);
-        let mut kept = Vec::new();
-        let mut keep = |gradients: &Vec<Tensor<1>>| {
-            if keep == Gradients::Keep {
-                kept.push(gradients.clone());
-            }
-        };
+        let mut update = Update { keep, kept: Vec::new() };
+        let mut passed = Passed::default();
+        let mut displaced = None;
+        let mut acceptance = None;
 
-        // Once an iteration: during the chains and in the losses E is one fixed function.
-        for network in [&mut *energy, &mut *generator, &mut *encoder] {
+        // Once an iteration: during the chains and in the losses E is one fixed function; unless the
+        // recipe says otherwise.
+        let norms_move =
+            recipe.x_chain.is_some_and(|chain| chain.spectral_iteration == SpectralIteration::EachStep);
+        for network in [&mut *generator, &mut *encoder].into_iter().flatten() {
             network.iterate_spectral_norms();
         }
-
-        // x̂ = g(z), and the x-chain from it. The forward is also the loss's.
-        let generator_tape = generator.taped();
-        let generated = generator_tape.forward(vectors(&z, latent), Normalise::Batch);
-        let x_hat = read(generated.value.clone().inner())?;
-        let folded_energy = energy.fold(&[])?;
-        let (slots, mut starts) = match persistent {
-            Some(persistent) => persistent.draw(*seed, t),
-            None => (Vec::new(), Vec::new()),
+        if let Some(energy) = energy
+            && !norms_move
+        {
+            energy.iterate_spectral_norms();
+        }
+        let folded_energy = match energy {
+            Some(energy) if !norms_move => Some(energy.fold(&[])?),
+            _ => None,
         };
-        starts.splice(0..0, x_hat.iter().copied());
-        let Walked { state: mut x_tilde, trace: x_trace } =
-            chains.x_chain(&folded_energy, &starts, t).await?;
-        let carried_over = x_tilde.split_off(batch * len);
-        if let Some(persistent) = persistent {
-            persistent.put_back(&slots, &carried_over);
+
+        // x̂ = g(z). The forward is also the loss's.
+        let generator_tape = generator.as_ref().map(|generator| generator.taped());
+        let mut generated = None;
+        if let Some(tape) = &generator_tape {
+            passed.z = Noise::new(*seed, Stream::Prior).normal_rows(0, count, latent, t as u32);
+            let output = tape.forward(vectors(&passed.z, latent), Normalise::Batch);
+            passed.x_hat = read(output.value.clone().inner())?;
+            generated = Some(output);
         }
 
-        // z₀ ~ q(z|x), and the z-chain from it.
-        let encoder_tape = encoder.taped();
-        let posterior = encoder_tape.forward(x.clone(), Normalise::Batch);
-        let z_0 = z_start(recipe.z_chain.start, &read(posterior.value.clone().inner())?, latent, *seed, t);
-        let Walked { state: z_tilde, trace: z_trace } = chains.z_chain(generator, &z_0, &data, t).await?;
+        // The x-chain, and the persistent ones beside it.
+        let own = own_chains(recipe);
+        let mut slots = Vec::new();
+        let mut carried_over = Vec::new();
+        if let (Some(energy), Some(chain)) = (energy.as_mut(), &recipe.x_chain) {
+            match chain.start {
+                XStart::Generator => {}
+                XStart::Noise => passed.x_hat = noise_start(&recipe.data_shape(), own, *seed, t),
+                XStart::Data => passed.x_hat = data[..own * len].to_vec(),
+            }
+            let mut starts = passed.x_hat.clone();
+            if let Some(persistent) = persistent {
+                let (drawn, states) = persistent.draw(*seed, t);
+                slots = drawn;
+                starts.extend(states);
+            }
+            let walked = chains.x_chain(energy, folded_energy.as_ref(), &starts, t).await?;
+            passed.x_tilde = walked.state;
+            carried_over = passed.x_tilde.split_off(own * len);
+            passed.x_trace = walked.trace;
+            acceptance = walked.acceptance;
+            if let Some(persistent) = persistent {
+                persistent.put_back(&slots, &carried_over);
+            }
+            displaced = (own > 0).then(|| displacement(&passed.x_hat, &passed.x_tilde, len));
+        } else {
+            passed.x_tilde = passed.x_hat.clone();
+        }
+
+        // z₀, by default ~ q(z|x), and the z-chain from it.
+        let encoder_tape = encoder.as_ref().map(|encoder| encoder.taped());
+        let posterior = encoder_tape.as_ref().map(|tape| tape.forward(x.clone(), Normalise::Batch));
+        if let (Some(generator), Some(chain), Some(settings)) =
+            (generator.as_ref(), &recipe.z_chain, chains.z_settings())
+        {
+            passed.z_0 = match (chain.start, &posterior) {
+                (kind @ (ZStart::Encoder | ZStart::Mean), Some(posterior)) => {
+                    encoded_start(kind, &read(posterior.value.clone().inner())?, latent, *seed, t)
+                }
+                (ZStart::Kept, _) => kept.starts(&batch.samples, prior_start(count, latent, *seed, t)),
+                _ => prior_start(count, latent, *seed, t),
+            };
+            let Walked { state, trace, .. } =
+                chains.z_chain(generator, &settings, &passed.z_0, &data, t).await?;
+            if chain.start == ZStart::Kept {
+                kept.put_back(&batch.samples, &state);
+            }
+            (passed.z_tilde, passed.z_trace) = (state, trace);
+        }
+        let inferred = recipe.z_chain.is_some();
 
         // Generator.
-        let x_revised = vectors(&x_tilde, len);
-        let reconstructed = generator_tape.forward(vectors(&z_tilde, latent), Normalise::Batch).value;
-        let generator_loss =
-            generator_loss(reconstructed, x.clone(), generated.value, x_revised.clone(), teaching);
-        let gradients = generator_tape.gradients(&mut generator_loss.total.backward());
-        drop(generator_tape);
-        keep(&gradients);
-        optimisers.generator.step(rates.generator, generator.parameters_mut(), gradients);
-        generator.update_running(&generated.statistics);
-        if let Some(average) = average {
-            average.update(t, generator.parameters());
+        let mut generator_losses = None;
+        if let (Some(tape), Some(generated)) = (generator_tape, &generated) {
+            let data_term = inferred.then(|| {
+                let z_tilde = vectors(&passed.z_tilde, latent);
+                (tape.forward(z_tilde, Normalise::Batch).value, x.clone())
+            });
+            let ebm_term = energy.is_some().then(|| (generated.value.clone(), vectors(&passed.x_tilde, len)));
+            let loss = generator_loss(data_term, ebm_term, teaching);
+            generator_losses = loss.map(|loss| (tape.gradients(&mut loss.total.backward()), loss));
         }
+        let generator_losses = match (generator.as_mut(), generated, generator_losses) {
+            (Some(generator), Some(generated), Some((gradients, loss))) => {
+                update.step(
+                    &mut optimisers.generator,
+                    rates.generator,
+                    generator.parameters_mut(),
+                    gradients,
+                );
+                generator.update_running(&generated.statistics);
+                if let Some(average) = &mut averages.generator {
+                    average.update(t, generator.parameters());
+                }
+                Some(loss)
+            }
+            _ => None,
+        };
 
         // Encoder.
-        let posterior_model = encoder_tape.forward(x_revised, Normalise::Batch).value;
-        let encoder_loss = encoder_loss(
-            vectors(&z_tilde, latent),
-            posterior.value,
-            vectors(&z, latent),
-            posterior_model,
-            teaching,
-        );
-        let gradients = encoder_tape.gradients(&mut encoder_loss.total.backward());
-        drop(encoder_tape);
-        keep(&gradients);
-        optimisers.encoder.step(rates.encoder, encoder.parameters_mut(), gradients);
-        encoder.update_running(&posterior.statistics);
+        let mut encoder_losses = None;
+        if let (Some(tape), Some(posterior)) = (encoder_tape, &posterior) {
+            let data_term = inferred.then(|| (vectors(&passed.z_tilde, latent), posterior.value.clone()));
+            let of_model = tape.forward(vectors(&passed.x_tilde, len), Normalise::Batch).value;
+            let model_term = Some((vectors(&passed.z, latent), of_model));
+            let loss = encoder_loss(data_term, model_term, teaching);
+            encoder_losses = loss.map(|loss| (tape.gradients(&mut loss.total.backward()), loss));
+        }
+        let encoder_losses = match (encoder.as_mut(), posterior, encoder_losses) {
+            (Some(encoder), Some(posterior), Some((gradients, loss))) => {
+                update.step(&mut optimisers.encoder, rates.encoder, encoder.parameters_mut(), gradients);
+                encoder.update_running(&posterior.statistics);
+                Some(loss)
+            }
+            _ => None,
+        };
 
         // Energy. The last rows of the negatives are the persistent chains'.
-        let own = (batch - slots.len()) * len;
-        let mut negatives = match teaching.negatives {
-            Negatives::Chain => x_tilde[..own].to_vec(),
-            Negatives::Fresh | Negatives::Generator => {
-                let updated = generator.constant().forward(vectors(&z, latent), Normalise::Batch);
-                let start = &read(updated.value)?[..own];
-                match chains.fresh_x_chain(&folded_energy, start, t).await? {
-                    Some(fresh) => fresh.state,
-                    None => start.to_vec(),
+        let mut energy_losses = None;
+        if let Some(energy) = energy {
+            let rest = (count - slots.len()) * len;
+            let mut negatives = match (teaching.negatives, generator.as_ref()) {
+                (Negatives::Fresh | Negatives::Generator, Some(generator)) => {
+                    let z = vectors(&passed.z, latent);
+                    let updated = generator.constant().forward(z, Normalise::Batch);
+                    let mut start = read(updated.value)?;
+                    start.truncate(rest);
+                    match teaching.negatives {
+                        Negatives::Fresh if rest > 0 => {
+                            chains.fresh_x_chain(energy, folded_energy.as_ref(), &start, t).await?.state
+                        }
+                        _ => start,
+                    }
                 }
+                _ => passed.x_tilde[..rest].to_vec(),
+            };
+            negatives.extend(carried_over);
+            if norms_move {
+                energy.iterate_spectral_norms();
             }
-        };
-        negatives.extend(carried_over);
-        let energy_tape = energy.taped();
-        let energy_loss = energy_loss(
-            energy_tape.forward(x, Normalise::Batch).value,
-            energy_tape.forward(vectors(&negatives, len), Normalise::Batch).value,
-            teaching.energy_l2,
-            recipe.x_chain.temperature(),
-        );
-        let gradients = energy_tape.gradients(&mut energy_loss.total.backward());
-        drop(energy_tape);
-        keep(&gradients);
-        optimisers.energy.step(rates.energy, energy.parameters_mut(), gradients);
+            let tape = energy.taped();
+            let loss = energy_loss(
+                tape.forward(x, Normalise::Batch).value,
+                tape.forward(vectors(&negatives, len), Normalise::Batch).value,
+                teaching.energy_l2,
+                recipe.temperature(),
+            );
+            let gradients = tape.gradients(&mut loss.total.backward());
+            drop(tape);
+            update.step(&mut optimisers.energy, rates.energy, energy.parameters_mut(), gradients);
+            if let Some(average) = &mut averages.energy {
+                average.update(t, energy.parameters());
+            }
+            passed.negatives = negatives;
+            energy_losses = Some(loss);
+        }
 
         self.iteration += 1;
-        // One read for all: each waits for the device.
-        let figures = [
-            energy_loss.data,
-            energy_loss.model,
-            energy_loss.total,
-            generator_loss.data,
-            generator_loss.model,
-            encoder_loss.data,
-            encoder_loss.model,
-        ];
-        let figures = read(Tensor::cat(figures.map(Tensor::inner).to_vec(), 0))?;
+        let mut figures = Figures::read(energy_losses, generator_losses, encoder_losses)?;
         let report = Report {
             iteration: self.iteration,
-            energy_data: figures[0],
-            energy_model: figures[1],
-            energy_loss: figures[2],
-            generator_data_error: figures[3],
-            generator_ebm_error: figures[4],
-            encoder_data_loss: figures[5],
-            encoder_model_loss: figures[6],
-            displacement: displacement(&x_hat, &x_tilde, len),
-            x_chain_energy: ends(&x_trace, batch),
-            z_chain_error: ends(&z_trace, batch),
+            energy_data: figures.next(),
+            energy_model: figures.next(),
+            energy_loss: figures.next(),
+            generator_data_error: figures.next(),
+            generator_ebm_error: figures.next(),
+            encoder_data_loss: figures.next(),
+            encoder_model_loss: figures.next(),
+            displacement: displaced,
+            x_chain_energy: ends(&passed.x_trace, own),
+            x_chain_acceptance: acceptance,
+            z_chain_error: ends(&passed.z_trace, count),
             rates,
         };
-        let gradients = kept;
-        Ok(Iteration { report, z, x_hat, x_tilde, z_0, z_tilde, negatives, x_trace, z_trace, gradients })
+        passed.gradients = update.kept;
+        Ok(Iteration { report, passed })
     }
 
     fn rates(&self) -> Rates {
         let factor = self.recipe.schedule.factor(self.iteration);
         let optimiser = &self.recipe.optimiser;
+        let rate = |o: Option<crate::recipe::Optimiser>| o.map_or(0.0, |o| o.rate * factor);
         Rates {
-            energy: optimiser.energy.rate * factor * self.energy_rate_factor,
-            generator: optimiser.generator.rate * factor,
-            encoder: optimiser.encoder.rate * factor,
+            energy: rate(optimiser.energy) * self.energy_rate_factor,
+            generator: rate(optimiser.generator),
+            encoder: rate(optimiser.encoder),
         }
     }
 
-    /// The batch with the recipe's noise added.
-    fn noisy(&self, data: &[f32], len: usize) -> Vec<f32> {
+    /// The batch with some images mirrored and noise added, as far as the recipe says so.
+    fn augmented(&self, data: &[f32], len: usize) -> Vec<f32> {
         let mut data = data.to_vec();
+        if self.recipe.data.flip
+            && let [.., width] = self.recipe.data_shape()[..]
+        {
+            let noise = Noise::new(self.seed, Stream::Flip);
+            for (row, image) in data.chunks_mut(len).enumerate() {
+                if noise.below(row as u32, self.iteration as u32, 2) == 1 {
+                    image.chunks_mut(width).for_each(<[f32]>::reverse);
+                }
+            }
+        }
         let deviation = self.recipe.data.noise;
         if deviation > 0.0 {
             let noise = Noise::new(self.seed, Stream::DataNoise);
@@ -244,6 +375,35 @@ impl Teacher {
             data.iter_mut().zip(normals).for_each(|(x, e)| *x += deviation * e);
         }
         data
+    }
+}
+
+/// Figures of the losses, in the order of the report.
+struct Figures(std::vec::IntoIter<Option<f32>>);
+
+impl Figures {
+    /// One read for all: each waits for the device.
+    fn read(
+        energy: Option<EnergyLoss>,
+        generator: Option<TwoSided>,
+        encoder: Option<TwoSided>,
+    ) -> Result<Figures, DeviceError> {
+        let energy = energy.map_or([None, None, None], |e| [Some(e.data), Some(e.model), Some(e.total)]);
+        let sides = |loss: Option<TwoSided>| loss.map_or([None, None], |loss| [loss.data, loss.model]);
+        let all: Vec<Option<Tensor<1>>> =
+            energy.into_iter().chain(sides(generator)).chain(sides(encoder)).collect();
+        let there: Vec<Tensor<1>> = all.iter().flatten().map(|t| t.clone().inner()).collect();
+        let mut values = match there.is_empty() {
+            true => Vec::new(),
+            false => read(Tensor::cat(there, 0))?,
+        }
+        .into_iter();
+        let figures: Vec<_> = all.iter().map(|t| t.as_ref().and_then(|_| values.next())).collect();
+        Ok(Figures(figures.into_iter()))
+    }
+
+    fn next(&mut self) -> Option<f32> {
+        self.0.next().flatten()
     }
 }
 
@@ -257,13 +417,11 @@ fn displacement(a: &[f32], b: &[f32], len: usize) -> f32 {
     a.chunks(len).zip(b.chunks(len)).map(share).sum::<f32>() / (a.len() / len) as f32
 }
 
-/// Means over the first `batch` chains of what was measured at the start and at the end. A trace
+/// Means over the first `chains` chains of what was measured at the start and at the end. A trace
 /// that has dropped its oldest rows begins with the oldest it has.
-fn ends(trace: &Trace, batch: usize) -> [f32; 2] {
-    let mean = |row: &[f32]| row[..batch].iter().sum::<f32>() / batch as f32;
-    let rows = trace.values.chunks(trace.chains);
-    match (rows.clone().next(), rows.last()) {
-        (Some(first), Some(last)) => [mean(first), mean(last)],
-        _ => [f32::NAN; 2],
-    }
+fn ends(trace: &Trace, chains: usize) -> Option<[f32; 2]> {
+    let mean = |row: &[f32]| row[..chains].iter().sum::<f32>() / chains as f32;
+    let mut rows = trace.rows();
+    let first = rows.next().filter(|_| chains > 0)?;
+    Some([mean(first), mean(trace.last())])
 }

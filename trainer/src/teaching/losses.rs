@@ -10,43 +10,46 @@ use burn::tensor::Tensor;
 /// Keeps the encoder's variance from vanishing in a division.
 const VARIANCE_FLOOR: f32 = 1e-6;
 
-/// A loss with two teachers: each term without its weight, and the weighted sum.
+/// A loss with up to two teachers: each term without its weight, and the weighted sum.
 pub struct TwoSided {
     /// What data teach.
-    pub data: Tensor<1>,
+    pub data: Option<Tensor<1>>,
     /// What the other model teaches: the EBM the generator, the generator the encoder.
-    pub model: Tensor<1>,
+    pub model: Option<Tensor<1>>,
     /// The loss to differentiate.
     pub total: Tensor<1>,
 }
 
-/// Generator: λ_data ‖g(z̃) - x‖² + λ_ebm ‖g(z) - x̃‖².
-pub fn generator_loss(
-    reconstructed: Tensor<2>,
-    x: Tensor<2>,
-    generated: Tensor<2>,
-    x_tilde: Tensor<2>,
-    weights: &Teaching,
-) -> TwoSided {
-    let data = squared_error(reconstructed, x);
-    let model = squared_error(generated, x_tilde);
-    let total = data.clone().mul_scalar(weights.lambda_data) + model.clone().mul_scalar(weights.lambda_ebm);
-    TwoSided { data, model, total }
+impl TwoSided {
+    /// `weights` of the two terms. At least one of them must be there.
+    fn new(data: Option<Tensor<1>>, model: Option<Tensor<1>>, weights: [f32; 2]) -> Option<TwoSided> {
+        let terms = [&data, &model].into_iter().zip(weights);
+        let weighted = terms.filter_map(|(term, weight)| Some(term.clone()?.mul_scalar(weight)));
+        let total = weighted.reduce(|a, b| a + b)?;
+        Some(TwoSided { data, model, total })
+    }
 }
 
-/// Encoder: λ_data NLL(z̃; q(·|x)) + λ_inf NLL(z; q(·|x̃)). `posterior` and `posterior_model` are
-/// the encoder's outputs for x and x̃: means, then log-variances.
-pub fn encoder_loss(
-    z_tilde: Tensor<2>,
-    posterior: Tensor<2>,
-    z: Tensor<2>,
-    posterior_model: Tensor<2>,
+/// Generator: λ_data ‖g(z̃) - x‖² + λ_ebm ‖g(z) - x̃‖². Each term is a pair, generated and wanted.
+/// `None` without any.
+pub fn generator_loss(
+    data: Option<(Tensor<2>, Tensor<2>)>,
+    ebm: Option<(Tensor<2>, Tensor<2>)>,
     weights: &Teaching,
-) -> TwoSided {
-    let data = negative_log_likelihood(z_tilde, posterior);
-    let model = negative_log_likelihood(z, posterior_model);
-    let total = data.clone().mul_scalar(weights.lambda_data) + model.clone().mul_scalar(weights.lambda_inf);
-    TwoSided { data, model, total }
+) -> Option<TwoSided> {
+    let error = |(generated, wanted)| squared_error(generated, wanted);
+    TwoSided::new(data.map(error), ebm.map(error), [weights.lambda_data, weights.lambda_ebm])
+}
+
+/// Encoder: λ_data NLL(z̃; q(·|x)) + λ_inf NLL(z; q(·|x̃)). Each term is a pair, latents and the
+/// encoder's output for what they belong to: means, then log-variances. `None` without any.
+pub fn encoder_loss(
+    data: Option<(Tensor<2>, Tensor<2>)>,
+    model: Option<(Tensor<2>, Tensor<2>)>,
+    weights: &Teaching,
+) -> Option<TwoSided> {
+    let loss = |(z, posterior)| negative_log_likelihood(z, posterior);
+    TwoSided::new(data.map(loss), model.map(loss), [weights.lambda_data, weights.lambda_inf])
 }
 
 /// The energy's loss.

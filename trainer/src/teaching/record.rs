@@ -3,8 +3,9 @@
 //! Tensors are safetensors files that other tools can open, counters are JSON. Where they are
 //! written is the program's business.
 
+use super::average::Average;
 use super::{Networks, Teacher, TeachingError};
-use crate::networks::{BurnNetwork, read};
+use crate::networks::{BurnNetwork, ParameterName, read};
 use crate::optimiser::NetworkOptimiser;
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -25,7 +26,8 @@ struct Counters {
     iteration: u64,
     seed: u64,
     energy_rate_factor: f64,
-    optimiser_steps: [usize; 3],
+    /// Of energy, generator and encoder, as far as they are there.
+    optimiser_steps: Vec<usize>,
 }
 
 impl Teacher {
@@ -47,23 +49,29 @@ impl Teacher {
                 }
             }
         }
-        if let Some(average) = &self.average {
-            for (name, value) in self.networks.generator.names().iter().zip(average.values()) {
-                networks.push((format!("average.{}", name.path), read(value.clone())?));
+        for (role, network, average) in self.averaged() {
+            for (name, value) in network.names().iter().zip(average.values()) {
+                networks.push((format!("average.{role}.{}", name.path), read(value.clone())?));
             }
         }
-        let chains = self.persistent.iter().map(|p| ("states".to_string(), p.states().to_vec()));
+        let mut chains = Vec::new();
+        if let Some(persistent) = &self.persistent {
+            chains.push(("states".to_string(), persistent.states().to_vec()));
+        }
+        if !self.kept.states().is_empty() {
+            chains.push(("latents".to_string(), self.kept.states().to_vec()));
+        }
         let counters = Counters {
             iteration: self.iteration,
             seed: self.seed,
             energy_rate_factor: self.energy_rate_factor,
-            optimiser_steps: self.trained().map(|(_, _, optimiser)| optimiser.steps()),
+            optimiser_steps: self.trained().map(|(_, _, optimiser)| optimiser.steps()).collect(),
         };
         let counters = serde_json::to_vec_pretty(&counters).map_err(|e| damaged(COUNTERS, e))?;
         Ok(vec![
             (NETWORKS.into(), write(NETWORKS, &networks)?),
             (OPTIMISERS.into(), write(OPTIMISERS, &optimisers)?),
-            (CHAINS.into(), write(CHAINS, &chains.collect::<Vec<_>>())?),
+            (CHAINS.into(), write(CHAINS, &chains)?),
             (COUNTERS.into(), counters),
         ])
     }
@@ -89,7 +97,11 @@ impl Teacher {
         // All is read before anything is replaced.
         let mut networks = self.networks.clone();
         let mut moments: Vec<Vec<[Tensor<1>; 2]>> = Vec::new();
-        for ((role, network), steps) in roles(&mut networks).into_iter().zip(counters.optimiser_steps) {
+        let roles = roles(&mut networks);
+        if roles.len() != counters.optimiser_steps.len() {
+            return Err(damaged(COUNTERS, "it is of another number of networks"));
+        }
+        for ((role, network), &steps) in roles.into_iter().zip(&counters.optimiser_steps) {
             network.set_state(|name, len| tensor(&networks_file, format!("{role}.{name}"), len))?;
             let mut own = Vec::new();
             for (name, parameter) in network.names().iter().zip(network.parameters()) {
@@ -107,29 +119,39 @@ impl Teacher {
             moments.push(own);
         }
         let mut averages = Vec::new();
-        if let Some(average) = &self.average {
-            for (name, value) in networks.generator.names().iter().zip(average.values()) {
-                averages.push(tensor(&networks_file, format!("average.{}", name.path), value.dims()[0])?);
-            }
+        for (role, network, average) in self.averaged() {
+            let named = network.names().iter().zip(average.values());
+            let read = |(name, value): (&ParameterName, &Tensor<1>)| {
+                tensor(&networks_file, format!("average.{role}.{}", name.path), value.dims()[0])
+            };
+            averages.push(named.map(read).collect::<Result<Vec<_>, _>>()?);
         }
         let states = match &self.persistent {
             Some(persistent) => Some(chains_file.take("states", persistent.states().len())?),
             None => None,
         };
+        let latents = chains_file.len_of("latents");
+        let latents = latents.map_or(Ok(Vec::new()), |len| chains_file.take("latents", len))?;
+        if !latents.len().is_multiple_of(self.recipe.latent().max(1)) {
+            return Err(damaged(CHAINS, "the latents are of another generator"));
+        }
 
         self.networks = networks;
         let optimisers = &mut self.optimisers;
         let optimisers = [&mut optimisers.energy, &mut optimisers.generator, &mut optimisers.encoder];
-        for ((optimiser, moments), steps) in optimisers.into_iter().zip(moments).zip(counters.optimiser_steps)
+        for ((optimiser, moments), steps) in
+            optimisers.into_iter().flatten().zip(moments).zip(counters.optimiser_steps)
         {
             optimiser.set_moments(steps, moments);
         }
-        if let Some(average) = &mut self.average {
-            average.values_mut().clone_from_slice(&averages);
+        let all = [&mut self.averages.energy, &mut self.averages.generator];
+        for (average, values) in all.into_iter().flatten().zip(averages) {
+            average.values_mut().clone_from_slice(&values);
         }
         if let (Some(persistent), Some(states)) = (&mut self.persistent, states) {
             *persistent.states_mut() = states;
         }
+        self.kept.set_states(latents);
         self.iteration = counters.iteration;
         self.energy_rate_factor = counters.energy_rate_factor;
         self.reseed(counters.seed);
@@ -137,19 +159,28 @@ impl Teacher {
     }
 
     /// Each network with its name and its optimiser, in the order of the counters.
-    fn trained(&self) -> [(&'static str, &BurnNetwork, &NetworkOptimiser); 3] {
+    fn trained(&self) -> impl Iterator<Item = (&'static str, &BurnNetwork, &NetworkOptimiser)> {
         let (n, o) = (&self.networks, &self.optimisers);
-        [
+        let all = [
             ("energy", &n.energy, &o.energy),
             ("generator", &n.generator, &o.generator),
             ("encoder", &n.encoder, &o.encoder),
-        ]
+        ];
+        all.into_iter().filter_map(|(role, n, o)| Some((role, n.as_ref()?, o.as_ref()?)))
+    }
+
+    /// Each averaged network with its name and its average.
+    fn averaged(&self) -> impl Iterator<Item = (&'static str, &BurnNetwork, &Average)> {
+        let (n, a) = (&self.networks, &self.averages);
+        let all = [("energy", &n.energy, &a.energy), ("generator", &n.generator, &a.generator)];
+        all.into_iter().filter_map(|(role, n, a)| Some((role, n.as_ref()?, a.as_ref()?)))
     }
 }
 
-fn roles(networks: &mut Networks) -> [(&'static str, &mut BurnNetwork); 3] {
+fn roles(networks: &mut Networks) -> Vec<(&'static str, &mut BurnNetwork)> {
     let Networks { energy, generator, encoder } = networks;
-    [("energy", energy), ("generator", generator), ("encoder", encoder)]
+    let all = [("energy", energy), ("generator", generator), ("encoder", encoder)];
+    all.into_iter().filter_map(|(role, network)| Some((role, network.as_mut()?))).collect()
 }
 
 fn damaged(file: &str, reason: impl std::fmt::Display) -> TeachingError {
@@ -177,6 +208,10 @@ impl<'a> Tensors<'a> {
     fn new(file: &'static str, bytes: &'a [u8]) -> Result<Tensors<'a>, TeachingError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(file, e))?;
         Ok(Tensors { file, tensors })
+    }
+
+    fn len_of(&self, name: &str) -> Option<usize> {
+        self.tensors.tensor(name).ok().map(|tensor| tensor.shape().iter().product())
     }
 
     fn take(&self, name: &str, len: usize) -> Result<Vec<f32>, TeachingError> {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::recipe::Recipe;
-use dual_mcmc_trainer::teaching::Teacher;
+use dual_mcmc_trainer::teaching::{Batch, Teacher};
 
 pub const POINTS: &str = r#"
 name = "points"
@@ -131,10 +131,56 @@ pub fn teacher(recipe: &Recipe, seed: u64) -> Teacher {
     Teacher::new(recipe, &Device::flex(), Executor::Cpu { threads: 2 }, seed).unwrap()
 }
 
+/// A batch of such rows, the first samples of their data.
+pub fn batch_of(recipe: &Recipe, values: Vec<f32>) -> Batch {
+    Batch { samples: (0..recipe.teaching.batch).collect(), values }
+}
+
 /// A batch for `iteration`, in the data's range.
-pub fn batch(recipe: &Recipe, iteration: u64) -> Vec<f32> {
-    let len: usize = recipe.data_shape().iter().product();
+pub fn batch(recipe: &Recipe, iteration: u64) -> Batch {
+    let len = recipe.data_len();
     let noise = Noise::new(99, Stream::Data);
     let normals = noise.normal_rows(0, recipe.teaching.batch, len, iteration as u32);
-    normals.into_iter().map(|v| (0.7 * v).clamp(-1.0, 1.0)).collect()
+    batch_of(recipe, normals.into_iter().map(|v| (0.7 * v).clamp(-1.0, 1.0)).collect())
+}
+
+/// One of the project's recipes.
+pub fn shipped(name: &str, overrides: &[(&str, &str)]) -> Recipe {
+    let path = format!("{}/../recipes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    recipe(&std::fs::read_to_string(path).unwrap(), overrides)
+}
+
+/// The recipe with every width divided, except those of grey or colour images and of energies.
+pub fn narrowed(recipe: &Recipe, by: usize) -> Recipe {
+    let mut narrow = serde_json::to_value(recipe).unwrap();
+    for role in ["energy", "generator", "encoder"] {
+        narrow_widths(&mut narrow[role], by);
+    }
+    let recipe: Recipe = serde_json::from_value(narrow).unwrap();
+    recipe.check().unwrap();
+    recipe
+}
+
+fn narrow_widths(value: &mut serde_json::Value, by: usize) {
+    let narrow = |width: &mut serde_json::Value| {
+        let n = width.as_u64().unwrap() as usize;
+        if n > 3 {
+            *width = (n / by).into();
+        }
+    };
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                match key.as_str() {
+                    "in_channels" | "out_channels" | "channels" | "in_features" | "out_features" => {
+                        narrow(value)
+                    }
+                    "input" | "shape" => narrow(&mut value[0]),
+                    _ => narrow_widths(value, by),
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|v| narrow_widths(v, by)),
+        _ => {}
+    }
 }

@@ -1,7 +1,7 @@
 //! Figures for images, and for any other data whose truth is known by examples alone.
 
-use super::super::chains::{Reconstructing, Sampling, energies};
-use super::super::frechet::{COMPONENTS, Components};
+use super::super::chains::{Reconstructing, Sampling, Start, energies};
+use super::super::frechet::Components;
 use super::{Figures, Job, mean};
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -19,34 +19,45 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
     let held_out = job.data.held_out_batch(count);
     let sampling = Sampling::recommended(job.model, count, job.seed)?;
     let sampled = sampling.run(job.model, job.executor, true)?;
+    let has_energy = job.model.energy.is_some();
 
     let mut figures = Figures::default();
     figures.insert("data", json!(job.data.name));
     figures.insert("samples", json!(count));
-    figures.insert("x_chain_steps", json!(sampling.steps));
-    figures.insert("temperature", json!(sampling.langevin.temperature()));
-    let name = format!("frechet_{}_components", COMPONENTS.min(len));
-    let distances = json!({
-        "generator": components.distance(&sampled.start)?,
-        "x_chain": components.distance(&sampled.end)?,
+    let start = match sampling.start {
+        Start::Generator => "generator",
+        Start::Noise => "noise",
+    };
+    let mut distances = json!({
+        start: components.distance(&sampled.start)?,
         "floor_of_held_out_data": components.distance(&held_out)?,
         "held_out_samples": held_out.len() / len,
     });
-    figures.insert(name, distances);
-    figures.insert("displacement", json!(displacement(&sampled.start, &sampled.end, len)));
+    if has_energy {
+        distances["x_chain"] = json!(components.distance(&sampled.end)?);
+    }
+    figures.insert(format!("frechet_{}_components", components.count()), distances);
+    if job.model.encoder.is_some() {
+        figures.insert("reconstruction", reconstruction(job, len)?);
+    }
+    if !has_energy {
+        return Ok(figures);
+    }
 
+    figures.insert("x_chain_steps", json!(sampling.steps));
+    figures.insert("temperature", json!(sampling.langevin.temperature()));
+    figures.insert("displacement", json!(displacement(&sampled.start, &sampled.end, len)));
+    if let Some(acceptance) = sampled.acceptance {
+        figures.insert("acceptance", json!(acceptance));
+    }
     let trace: Vec<f64> = sampled.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let energy = json!({
         "held_out_data": spread(energies(job.model, job.executor, &held_out)?),
-        "generator": spread(sampled.trace.first().cloned().unwrap_or_default()),
+        start: spread(sampled.trace.first().cloned().unwrap_or_default()),
         "x_chain": spread(sampled.trace.last().cloned().unwrap_or_default()),
         "mean_along_the_x_chain": trace,
     });
     figures.insert("energy", energy);
-
-    if job.model.encoder.is_some() {
-        figures.insert("reconstruction", reconstruction(job, len)?);
-    }
     Ok(figures)
 }
 

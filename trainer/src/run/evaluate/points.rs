@@ -23,18 +23,23 @@ pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
         let sampling = Sampling { steps, start, ..recommended };
         Ok(quality(set, &sampling.run(job.model, job.executor, false)?.end))
     };
-    let temperature = f64::from(recommended.langevin.temperature());
     let held_out = job.data.held_out_batch(usize::MAX);
     let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
     let mut figures = Figures::default();
     figures.insert("data", json!(set.name()));
     figures.insert("samples", json!(recommended.count));
-    figures.insert("temperature", json!(temperature));
     figures.insert("truth", quality(set, &held_out));
-    figures.insert("generator", judge(0, Start::Generator)?);
-    figures
-        .insert(format!("x_chain_{}_steps", recommended.steps), judge(recommended.steps, Start::Generator)?);
-    figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, Start::Generator)?);
+    if job.model.generator.is_some() {
+        figures.insert("generator", judge(0, Start::Generator)?);
+    }
+    if job.model.energy.is_none() {
+        return Ok(figures);
+    }
+    let temperature = f64::from(recommended.langevin.temperature());
+    figures.insert("temperature", json!(temperature));
+    let (steps, start) = (recommended.steps, recommended.start);
+    figures.insert(format!("x_chain_{steps}_steps"), judge(steps, start)?);
+    figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, start)?);
     figures.insert(format!("noise_{FROM_NOISE}_steps"), judge(FROM_NOISE, Start::Noise)?);
     let likelihood = landscape::log_likelihood(job.model, job.executor, temperature, &held_out)?;
     figures.insert("log_likelihood", json!(likelihood));

@@ -1,0 +1,129 @@
+//! The authors' own settings, as recipes: the networks of their code to the last parameter, at full
+//! size and narrowed.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+mod small;
+
+use burn::tensor::Device;
+use dual_mcmc::executor::Executor;
+use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc_trainer::networks::{BurnNetwork, Normalise, Role, read, rows};
+use dual_mcmc_trainer::recipe::{Recipe, TrainNetwork};
+use dual_mcmc_trainer::run::device::{DeviceChoice, training};
+use dual_mcmc_trainer::teaching::{Report, Teacher};
+
+const PAPER: [&str; 2] = ["cifar10-paper", "celeba64-paper"];
+
+fn roles(recipe: &Recipe) -> [(Role, &TrainNetwork); 3] {
+    let networks = [&recipe.energy, &recipe.generator, &recipe.encoder].map(|n| n.as_ref().unwrap());
+    let [energy, generator, encoder] = networks;
+    [(Role::Energy, energy), (Role::Generator, generator), (Role::Encoder, encoder)]
+}
+
+/// Built, counted, and run forward at full size.
+#[test]
+fn full_size_networks_have_the_authors_parameters_and_run() {
+    let expected = [[16_793_088, 16_024_579, 15_208_064], [19_536_768, 12_220_675, 15_210_752]];
+    for (name, counts) in PAPER.into_iter().zip(expected) {
+        let recipe = small::shipped(name, &[]);
+        for ((role, description), expected) in roles(&recipe).into_iter().zip(counts) {
+            let folded = description.folded();
+            let network = BurnNetwork::new(description, role, 1, &Device::flex()).unwrap();
+            let count: usize = network.parameters().iter().map(|p| p.dims()[0]).sum();
+            assert_eq!(count, expected, "{name} {}", role.name());
+            assert_eq!(folded.parameter_count(), expected, "{name} {}, folded", role.name());
+
+            let len = folded.input_len();
+            let x = Noise::new(1, Stream::Data).normal_rows(0, 2, len, 0);
+            let y = network.constant().forward(rows(&x, len, &Device::flex()), Normalise::Batch).value;
+            let values = read(y).unwrap();
+            assert_eq!(values.len(), 2 * folded.output().unwrap().iter().product::<usize>());
+            assert!(values.iter().all(|v| v.is_finite()) && values.iter().any(|v| *v != values[0]));
+        }
+    }
+}
+
+#[test]
+fn settings_are_the_authors() {
+    let cifar = small::shipped("cifar10-paper", &[]);
+    let celeba = small::shipped("celeba64-paper", &[]);
+    for recipe in [&cifar, &celeba] {
+        let o = recipe.optimiser;
+        let rates = [o.energy, o.generator, o.encoder].map(|o| o.unwrap().rate);
+        assert_eq!(rates, [1e-4, 3e-4, 1e-4]);
+        let decays = [o.energy, o.generator, o.encoder].map(|o| o.unwrap().weight_decay);
+        assert_eq!(decays, [0.0, 5e-4, 5e-4]);
+        assert_eq!((recipe.latent(), recipe.teaching.batch, recipe.ema.generator), (128, 100, 0.0));
+    }
+    assert!((cifar.temperature() - 1.0 / 250_000.0).abs() < 1e-10);
+    assert!((celeba.temperature() - 1.0 / 90_000.0).abs() < 1e-10);
+    assert_eq!((cifar.teaching.lambda_ebm, celeba.teaching.lambda_ebm), (50.0, 70.0));
+    // An epoch is 500 and 1,627 iterations; there are 301.
+    assert_eq!((cifar.schedule.iterations, celeba.schedule.iterations), (150_500, 489_727));
+    assert!((cifar.schedule.factor(1000) - 0.998f64.powi(2)).abs() < 1e-12);
+    assert!(celeba.data.flip && !cifar.data.flip);
+}
+
+/// One iteration of the recipe, with both chains.
+fn iteration(recipe: &Recipe, device: &Device, executor: Executor) -> Report {
+    let mut teacher = Teacher::new(recipe, device, executor, 3).unwrap();
+    teacher.step(&small::batch(recipe, 0)).unwrap()
+}
+
+fn check(report: &Report) {
+    let all = [report.energy_loss, report.generator_data_error, report.generator_ebm_error];
+    let others = [report.encoder_data_loss, report.encoder_model_loss, report.displacement];
+    assert!(all.iter().chain(&others).all(|v| v.unwrap().is_finite()), "{report:?}");
+    assert!(report.displacement.unwrap() > 0.0);
+}
+
+/// A sixteenth of the width, on the CPU and on burn-wgpu, in the authors' way (chains in burn) and in
+/// ours (chains on the executors).
+#[test]
+fn a_narrow_update_runs_on_the_cpu_and_on_a_gpu() {
+    let gpu = match training(DeviceChoice::Gpu) {
+        Ok(devices) => Some(devices),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "no GPU: {error:#}");
+            eprintln!("on the CPU alone, there is no GPU, not even a software one: {error:#}");
+            None
+        }
+    };
+    let ours = [("x_chain.spectral_iteration", "once"), ("z_chain.batch_norm", "start")];
+    for name in PAPER {
+        for overrides in [&[][..], &ours] {
+            let short = [("x_chain.steps", "2"), ("z_chain.steps", "2"), ("teaching.batch", "4")];
+            let recipe = small::narrowed(&small::shipped(name, &[&short, overrides].concat()), 16);
+            let on_cpu = iteration(&recipe, &Device::flex(), Executor::Cpu { threads: 2 });
+            check(&on_cpu);
+            let Some(gpu) = &gpu else { continue };
+            let on_gpu = iteration(&recipe, &gpu.parameters, gpu.executor.clone());
+            check(&on_gpu);
+            for (a, b) in [
+                (on_gpu.energy_data, on_cpu.energy_data),
+                (on_gpu.energy_model, on_cpu.energy_model),
+                (on_gpu.generator_data_error, on_cpu.generator_data_error),
+                (on_gpu.generator_ebm_error, on_cpu.generator_ebm_error),
+                (on_gpu.encoder_data_loss, on_cpu.encoder_data_loss),
+                (on_gpu.encoder_model_loss, on_cpu.encoder_model_loss),
+            ] {
+                let (a, b) = (a.unwrap(), b.unwrap());
+                // The nets have kinks.
+                assert!((a - b).abs() <= 1e-2 * b.abs().max(1e-3), "{name} {overrides:?}: {a} {b}");
+            }
+        }
+    }
+}
+
+/// A whole update at full size: minutes on a CPU.
+#[test]
+#[ignore = "long: xtask test --long"]
+fn a_full_size_update_runs() {
+    for name in PAPER {
+        let short = [("x_chain.steps", "1"), ("z_chain.steps", "1"), ("teaching.batch", "2")];
+        let recipe = small::shipped(name, &short);
+        check(&iteration(&recipe, &Device::flex(), Executor::cpu()));
+    }
+}
