@@ -15,7 +15,7 @@ use crate::noise::{Noise, Stream, ln};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a Langevin chain, without its length.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Langevin {
     /// Step size s: the gradient is multiplied by s²/2.
     pub step_size: f32,
@@ -129,6 +129,7 @@ impl Proposal<'_> {
 
 /// The x-chain as a model recommends it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ChainKeys")]
 pub struct XChainSettings {
     /// Number of steps K_x.
     pub steps: u32,
@@ -139,6 +140,7 @@ pub struct XChainSettings {
 
 /// The z-chain as a model recommends it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ChainKeys")]
 pub struct ZChainSettings {
     /// Number of steps K_z.
     pub steps: u32,
@@ -147,6 +149,47 @@ pub struct ZChainSettings {
     /// The update.
     #[serde(flatten)]
     pub langevin: Langevin,
+}
+
+/// Either chain as it is written. (serde cannot refuse unknown keys beside a flattened struct.)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainKeys {
+    steps: u32,
+    step_size: f32,
+    noise: f32,
+    sigma: Option<f32>,
+    gradient_clamp: Option<f32>,
+    range_clamp: Option<[f32; 2]>,
+    #[serde(default)]
+    mala: bool,
+}
+
+impl ChainKeys {
+    fn langevin(&self) -> Langevin {
+        let Self { step_size, noise, gradient_clamp, range_clamp, mala, .. } = *self;
+        Langevin { step_size, noise, gradient_clamp, range_clamp, mala }
+    }
+}
+
+impl TryFrom<ChainKeys> for XChainSettings {
+    type Error = &'static str;
+
+    fn try_from(keys: ChainKeys) -> Result<Self, Self::Error> {
+        match keys.sigma {
+            Some(_) => Err("an x-chain has no key `sigma`"),
+            None => Ok(XChainSettings { steps: keys.steps, langevin: keys.langevin() }),
+        }
+    }
+}
+
+impl TryFrom<ChainKeys> for ZChainSettings {
+    type Error = &'static str;
+
+    fn try_from(keys: ChainKeys) -> Result<Self, Self::Error> {
+        let sigma = keys.sigma.ok_or("a z-chain needs `sigma`")?;
+        Ok(ZChainSettings { steps: keys.steps, sigma, langevin: keys.langevin() })
+    }
 }
 
 /// Which random numbers a run of chains draws, so that a run can be split over devices or resumed

@@ -5,6 +5,7 @@
 //! list of operations on numbered values, so that a second path through the network is one more
 //! operation with two inputs and not another kind of executor.
 
+mod keys;
 mod plan;
 
 pub use plan::{Activation, Conv2d, Kernel, Op, Plan};
@@ -18,7 +19,7 @@ const MAX_LAYERS: usize = 1024;
 
 /// One layer. Images are `[C, H, W]`, vectors `[N]`; the batch dimension is implicit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case", try_from = "keys::LayerKeys")]
 pub enum Layer {
     /// `y = W x + b` on a vector. Weight `[out_features, in_features]`, bias `[out_features]`.
     Linear {
@@ -27,7 +28,6 @@ pub enum Layer {
         /// Length of the output.
         out_features: usize,
         /// Whether there is a bias.
-        #[serde(default = "yes")]
         bias: bool,
     },
     /// 2-D cross-correlation, zero padded. Weight `[out, in, kernel, kernel]`, bias `[out]`.
@@ -39,13 +39,10 @@ pub enum Layer {
         /// Side of the square kernel.
         kernel: usize,
         /// Step between windows, the same in both directions.
-        #[serde(default = "one")]
         stride: usize,
         /// Zeros added on each side.
-        #[serde(default)]
         padding: usize,
         /// Whether there is a bias.
-        #[serde(default = "yes")]
         bias: bool,
     },
     /// Transposed 2-D convolution: the input gradient of a [`Layer::Conv2d`] from the output's
@@ -58,16 +55,12 @@ pub enum Layer {
         /// Side of the square kernel.
         kernel: usize,
         /// Distance between the places of neighbouring inputs in the output.
-        #[serde(default = "one")]
         stride: usize,
         /// Rows and columns cut off on each side.
-        #[serde(default)]
         padding: usize,
         /// Rows and columns added at the end; less than the stride.
-        #[serde(default)]
         output_padding: usize,
         /// Whether there is a bias.
-        #[serde(default = "yes")]
         bias: bool,
     },
     /// Nearest-neighbour upsampling by two in both directions.
@@ -111,16 +104,8 @@ pub enum Layer {
         /// The layers of the main path.
         main: Vec<Layer>,
         /// The layers of the other path; none for the input itself.
-        #[serde(default)]
         shortcut: Vec<Layer>,
     },
-}
-
-fn yes() -> bool {
-    true
-}
-fn one() -> usize {
-    1
 }
 
 impl Layer {

@@ -170,7 +170,7 @@ pub(crate) fn ln(x: f32) -> f32 {
 
 /// Sine and cosine of `bits / 2³²` turns: the quadrant from the two top bits, then Cephes'
 /// polynomials on [-π/4, π/4].
-fn sin_cos_turn(bits: u32) -> (f32, f32) {
+pub(crate) fn sin_cos_turn(bits: u32) -> (f32, f32) {
     // Round to the nearest quarter turn; what is left is an exact 24-bit fraction.
     let bits = bits >> 8;
     let quadrant = (bits.wrapping_add(1 << 21) >> 22) & 3;

@@ -3,7 +3,7 @@
 //! Every set fits in [-3, 3]². Points come from the counter-based noise, so point `i` of a seed is
 //! the same wherever it is drawn, and a held-out set is a later range of indices.
 
-use crate::noise::{Noise, normals, uniform};
+use crate::noise::{Noise, normals, sin_cos_turn, uniform};
 use std::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
@@ -156,13 +156,13 @@ impl PointSet {
         match self {
             PointSet::Spiral => {
                 // The root makes the points nearly even along the arm.
-                let angle = SPIRAL_TURN * t.sqrt();
+                let (sin, cos) = sin_cos(SPIRAL_TURN / TAU * t.sqrt());
                 let radius = sign * SPIRAL_RADIUS * t.sqrt();
-                [radius * angle.cos(), radius * angle.sin()]
+                [radius * cos, radius * sin]
             }
             // The second moon is the first turned by half a turn about the origin.
             _ => {
-                let (sin, cos) = (PI * t).sin_cos();
+                let (sin, cos) = sin_cos(0.5 * t);
                 let moon = [MOON_RADIUS * (cos - 0.5), MOON_RADIUS * (sin - 0.25)];
                 [sign * moon[0], sign * moon[1]]
             }
@@ -170,8 +170,15 @@ impl PointSet {
     }
 }
 
+/// Sine and cosine of an angle in turns, to the accuracy of f32: the polynomials of the noise, since
+/// those of the standard library would cost the page some kilobytes.
+fn sin_cos(turns: f64) -> (f64, f64) {
+    let (sin, cos) = sin_cos_turn((turns.fract() * 4_294_967_296.0) as u32);
+    (f64::from(sin), f64::from(cos))
+}
+
 fn ring_mode(mode: usize) -> [f64; 2] {
-    let (sin, cos) = (TAU * mode as f64 / 8.0).sin_cos();
+    let (sin, cos) = sin_cos(mode as f64 / 8.0);
     [RING_RADIUS * cos, RING_RADIUS * sin]
 }
 

@@ -58,11 +58,12 @@ fn metadata_that_is_missing_or_of_another_version() {
 fn unknown_keys() {
     rejects(&Draft::valid().edit("networks", |n| n["energy"]["referense"] = json!(1.0)), "referense");
     rejects(&layer_edit(|l| l[0]["in_feature"] = json!(2)), "in_feature");
-    rejects(&layer_edit(|l| l[1]["slope"] = json!(0.2)), "unknown key `energy.layers.1.slope`");
+    rejects(&layer_edit(|l| l[1]["slope"] = json!(0.2)), "layer `silu` has no key `slope`");
     rejects(&layer_edit(|l| l[1]["type"] = json!("swish")), "swish");
     rejects(&layer_edit(|l| l[1] = json!({})), "type");
     rejects(&Draft::valid().edit("chains", |c| c["w"] = json!(1)), "unknown field `w`");
-    rejects(&Draft::valid().edit("chains", |c| c["x"]["stepsize"] = json!(1)), "unknown key `x.stepsize`");
+    rejects(&Draft::valid().edit("chains", |c| c["x"]["stepsize"] = json!(1)), "unknown field `stepsize`");
+    rejects(&Draft::valid().edit("chains", |c| c["x"]["sigma"] = json!(1)), "an x-chain has no key `sigma`");
     rejects(&Draft::valid().edit("networks", |n| n["critic"] = n["energy"].clone()), "`critic`");
     let mut draft = Draft::valid();
     draft.set_json("energy_quantiles", &json!({"probabilities": [], "energies": [], "mean": 1}));

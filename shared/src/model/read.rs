@@ -5,9 +5,7 @@ use super::{FORMAT_VERSION, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, W
 use crate::network::Network;
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -29,10 +27,10 @@ impl Model {
             return Err(ModelError::Version(version.clone()));
         }
         let networks: Networks =
-            parse_strictly(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
-        let chains = parse_strictly(metadata, "chains")?.unwrap_or_default();
+            parse(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
+        let chains = parse(metadata, "chains")?.unwrap_or_default();
         check_chains(&chains)?;
-        let energy_quantiles = parse_strictly(metadata, "energy_quantiles")?;
+        let energy_quantiles = parse(metadata, "energy_quantiles")?;
         if let Some(q) = &energy_quantiles {
             check_quantiles(q)?;
         }
@@ -88,42 +86,6 @@ fn parse<T: DeserializeOwned>(
 ) -> Result<Option<T>, ModelError> {
     let Some(text) = metadata.get(key) else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
-}
-
-/// As [`parse`], and every key that was given must have been understood: a misspelt option is an
-/// error, not a default. (serde's own check knows neither flattened structs nor variants without
-/// fields.)
-fn parse_strictly<T: DeserializeOwned + Serialize>(
-    metadata: &HashMap<String, String>,
-    key: &'static str,
-) -> Result<Option<T>, ModelError> {
-    let Some(value) = parse::<T>(metadata, key)? else { return Ok(None) };
-    let error = |e: serde_json::Error| ModelError::Metadata { key, reason: e.to_string() };
-    let understood = serde_json::to_value(&value).map_err(error)?;
-    match parse::<Value>(metadata, key)?.and_then(|given| unknown_key(&given, &understood)) {
-        Some(unknown) => Err(ModelError::Metadata { key, reason: format!("unknown key `{unknown}`") }),
-        None => Ok(Some(value)),
-    }
-}
-
-/// The path of the first key of `given` that `understood` lacks. A null stands for a missing key.
-fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
-    let at =
-        |key: &str, rest: String| if rest.is_empty() { key.to_string() } else { format!("{key}.{rest}") };
-    match (given, understood) {
-        (Value::Object(given), Value::Object(understood)) => {
-            given.iter().find_map(|(key, value)| match understood.get(key) {
-                Some(known) => unknown_key(value, known).map(|rest| at(key, rest)),
-                None => (!value.is_null()).then(|| key.clone()),
-            })
-        }
-        (Value::Array(given), Value::Array(understood)) => {
-            given.iter().zip(understood).enumerate().find_map(|(index, (value, known))| {
-                unknown_key(value, known).map(|rest| at(&index.to_string(), rest))
-            })
-        }
-        _ => None,
-    }
 }
 
 fn read_weights(file: &SafeTensors, role: &str, network: &Network) -> Result<Vec<f32>, ModelError> {
