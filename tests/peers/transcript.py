@@ -1,5 +1,5 @@
-"""Write tests/fixtures/transcript_{smooth,image}.safetensors: one iteration of dual-MCMC teaching, number by
-number, from fixed weights, batch and noise.
+"""Write tests/fixtures/transcript_{smooth,image,cifar10_paper,celeba64_paper}.safetensors: one iteration of
+dual-MCMC teaching, number by number, from fixed weights, batch and noise.
 
     python tests/peers/transcript.py
     python tests/peers/transcript.py --float32    (writes nothing: how far float32 is from the committed files)
@@ -52,6 +52,11 @@ WHAT THE IMAGE TRANSCRIPT ADDS
     before.generator.I.weight (gamma) and .bias (beta), eps 1e-5, biased variance. Batch statistics, each forward its
     own, in x^, in both terms of the loss, and in the negatives' g(z). In the z-chain the statistics of the forward of
     z0, constant during the chain: folded.I.scale and folded.I.shift, which is the generator the z-chain runs.
+
+THE PAPER'S TRANSCRIPTS are of the authors' settings for CIFAR-10 and CelebA-64 with every width divided by 32, fewer
+steps and a batch of 2, with variant `fresh` alone. They differ from the image transcript in what the authors do:
+  Spectral norm: u and v are iterated before each step of both x-chains, and once before the energy's losses.
+  Batch norm: in the z-chain, too, the statistics of each step's own batch, and the gradient goes through them.
 """
 
 import json
@@ -130,6 +135,70 @@ IMAGE = {
 }
 
 
+def paper(size, energy, generator, first, x_chain, lambda_ebm):
+    """The authors' networks (their released code), every width divided by 32."""
+    xavier = {"initialisation": "xavier_normal"}
+
+    def narrow(width):
+        return width if width <= 3 else width // 32
+
+    def convolution(i, o, kernel=3, stride=1, padding=1, bias=True):
+        return conv(narrow(i), narrow(o), kernel, stride, padding, bias)
+
+    def residual(main, shortcut):
+        return {"type": "residual", "main": main, "shortcut": shortcut}
+
+    relu, bilinear, flat = {"type": "relu"}, {"type": "upsample_bilinear"}, {"bias": False}
+
+    def norm(channels):
+        return batch_norm(narrow(channels)) | {"weight": "normal"}
+
+    def energy_block(i, o, down, is_first):
+        main = [] if is_first else [relu]
+        main += [convolution(i, o, **flat), relu, convolution(o, o, **flat)] + [POOL] * down
+        skip = convolution(i, o, 1, 1, 0, False)
+        if i == o and not down:
+            return residual(main, [])
+        return residual(main, [POOL, skip] if is_first else [skip] + [POOL] * down)
+
+    def generator_block(i, o):
+        main = [norm(i), relu, bilinear, convolution(i, o), norm(o), relu, convolution(o, o)]
+        return residual(main, [bilinear, convolution(i, o, 1, 1, 0)])
+
+    blocks = [energy_block(*block, is_first=k == 0) for k, block in enumerate(energy)]
+    width = narrow(energy[-1][1])
+    energy = blocks + [relu, {"type": "global_average_pool"}, linear(width, 1, False)]
+    start, last = narrow(generator[0]), generator[-1]
+    generator = [linear(4, 16 * start), {"type": "reshape", "shape": [start, 4, 4]}] + [
+        generator_block(*pair) for pair in zip(generator, generator[1:])
+    ] + [norm(last), relu, convolution(last, 3), {"type": "tanh"}]
+    encoder = [convolution(3, 128, *first, False), LEAKY]
+    for i in (128, 256, 512):
+        encoder += [convolution(i, 2 * i, 4, 2, 1, False), LEAKY]
+    encoder += [conv(1024 // 32, 8, 4, 1, 0), FLATTEN]
+    return {
+        "networks": {
+            "energy": {"input": [3, size, size], "spectral_norm": True, "layers": energy} | xavier,
+            "generator": {"input": [4], "layers": generator} | xavier,
+            "encoder": {"input": [3, size, size], "layers": encoder} | xavier,
+        },
+        "batch": 2, "seed": SEED + 2, "iteration": 5,
+        "x_chain": {"steps": 3, "noise": 0.001, "spectral_iteration": "each_step"} | x_chain,
+        "z_chain": {"steps": 3, "step_size": 0.1, "noise": 0.1, "sigma": 0.3, "batch_norm": "batch"},
+        "lambda_data": 1.0, "lambda_ebm": lambda_ebm, "lambda_inf": 0.1, "energy_l2": 0.0,
+        "learning_rate": {"energy": 1e-4, "generator": 3e-4, "encoder": 1e-4},
+        "weight_decay": {"energy": 0.0, "generator": 5e-4, "encoder": 5e-4},
+    }
+
+
+CIFAR10 = paper(
+    32, [(3, 512, True), (512, 512, True), (512, 512, False), (512, 512, False)], [512] * 4, (3, 1, 1),
+    {"step_size": 0.5}, 50.0)
+CELEBA64 = paper(
+    64, [(3, 64, True), (64, 128, True), (128, 256, True), (256, 512, True), (512, 1024, True)],
+    [1024, 512, 256, 128, 64], (4, 2, 1), {"step_size": 0.3}, 70.0)
+
+
 class BatchNorm(nn.Module):
     """Batch statistics of each forward. `start` remembers those of one forward as a scale and shift."""
 
@@ -155,13 +224,13 @@ class Spectral(nn.Module):
 
     def __init__(self, network, us):
         super().__init__()
-        self.network, self.vectors = network, {}
-        for name, weight in network.named_parameters():
-            if name.endswith("weight"):
-                w = weight.detach().flatten(1)
-                u = us[name]
-                v = F.normalize(w.T @ u, dim=0, eps=1e-12)
-                self.vectors[name] = F.normalize(w @ v, dim=0, eps=1e-12), v
+        self.network, self.vectors = network, {name: (u, None) for name, u in us.items()}
+
+    def iterate(self):
+        for name, (u, _) in self.vectors.items():
+            w = self.network.get_parameter(name).detach().flatten(1)
+            v = F.normalize(w.T @ u, dim=0, eps=1e-12)
+            self.vectors[name] = F.normalize(w @ v, dim=0, eps=1e-12), v
 
     def sigma(self, name):
         u, v = self.vectors[name]
@@ -222,6 +291,8 @@ class Teaching:
         self.networks = networks
         self.generator, self.encoder, self.energy = networks["generator"], networks["encoder"], energy
         self.adam = {role: self.optimiser(role) for role in networks}
+        each_step = settings["x_chain"].get("spectral_iteration") == "each_step"
+        self.iterate_norms = energy.iterate if each_step else lambda: None
 
     def optimiser(self, role):
         return torch.optim.Adam(
@@ -232,10 +303,11 @@ class Teaching:
         rows = noise.normals(self.s["seed"], stream, len(like), like[0].numel(), step)
         return exact(rows).reshape(like.shape)
 
-    def chain(self, state, settings, stream, iteration, potential, values):
+    def chain(self, state, settings, stream, iteration, potential, values, before_step=lambda: None):
         """Langevin steps on the sum of `potential`; also `values` before each step and at the end."""
         trace = []
         for step in range(settings["steps"]):
+            before_step()
             leaf = state.detach().requires_grad_()
             trace.append(values(leaf).detach())
             gradient = torch.autograd.grad(potential(leaf).sum(), leaf)[0]
@@ -248,7 +320,7 @@ class Teaching:
         def energies(x):
             return self.energy(x).squeeze(1)
 
-        return self.chain(start.detach(), self.s["x_chain"], stream, iteration, energies, energies)
+        return self.chain(start.detach(), self.s["x_chain"], stream, iteration, energies, energies, self.iterate_norms)
 
     def z_chain(self, start, x, generator, iteration):
         settings = self.s["z_chain"]
@@ -295,7 +367,8 @@ class Teaching:
         with torch.no_grad():
             mean, log_variance = mean_and_log_variance(self.encoder, x)
             z_0 = mean + (log_variance / 2).exp() * self.normals(noise.ENCODER, mean, t)
-            folded = self.folded_generator(z_0)
+            each_step = s["z_chain"].get("batch_norm") == "batch"
+            folded = self.generator if each_step else self.folded_generator(z_0)
         z_tilde, errors = self.z_chain(z_0, x, folded, t)
         self.keep(**{"batch": x, "z": z, "x_hat": x_hat, "x_tilde": x_tilde, "z_0": z_0, "z_tilde": z_tilde,
                      "x_chain.energies": energies, "z_chain.errors": errors})
@@ -329,6 +402,7 @@ class Teaching:
             self.keep(**{f"{prefix}.start": start})
         else:
             negatives = start if variant == "generator" else x_tilde
+        self.iterate_norms()
         energy_data, energy_negative = self.energy(x).squeeze(1), self.energy(negatives).squeeze(1)
         gap = energy_data.mean() - energy_negative.mean()
         l2 = (energy_data.square() + energy_negative.square()).mean()
@@ -387,6 +461,7 @@ def image():
           for n, p in networks["energy"].named_parameters() if n.endswith("weight")}
     us = {n: exact(u) for n, u in us.items()}
     energy = Spectral(networks["energy"], us)
+    energy.iterate()
     teaching = Teaching(IMAGE, networks, energy)
     for name, (u, v) in energy.vectors.items():
         at = "spectral." + name.removesuffix(".weight")
@@ -395,6 +470,23 @@ def image():
     write("image", IMAGE, teaching.record)
 
 
+def authors(name, settings, seed):
+    rng = np.random.default_rng(seed)
+    networks = built(settings, rng)
+    weights = [n for n, _ in networks["energy"].named_parameters() if n.endswith("weight")]
+    shapes = {n: networks["energy"].get_parameter(n).shape[0] for n in weights}
+    us = {n: exact(F.normalize(exact(rng.standard_normal(shapes[n])), dim=0)) for n in weights}
+    teaching = Teaching(settings, networks, Spectral(networks["energy"], us))
+    teaching.keep(**{"spectral." + n.removesuffix(".weight") + ".u": u for n, u in us.items()})
+    size = settings["networks"]["energy"]["input"][1]
+    coarse = rng.uniform(-1, 1, [settings["batch"], 3, 4, 4])
+    batch = exact(F.interpolate(torch.from_numpy(coarse), size=size, mode="bilinear").numpy())
+    teaching.iteration(settings["iteration"], batch, ["fresh"])
+    write(name, settings, teaching.record)
+
+
 if __name__ == "__main__":
     smooth()
     image()
+    authors("cifar10_paper", CIFAR10, 3)
+    authors("celeba64_paper", CELEBA64, 4)
