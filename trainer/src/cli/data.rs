@@ -2,6 +2,7 @@
 
 use crate::data::fetch::{self, Fetched};
 use crate::data::image_sets::ImageSet;
+use crate::data::import::Folder;
 use crate::data::{self, atomic, import};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -36,7 +37,7 @@ struct FetchSet {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// Folder of .png and .jpg images
+    /// Folder of .png, .jpg and .webp images
     folder: PathBuf,
     /// Side of the square images, in pixels
     #[arg(long, value_name = "S")]
@@ -47,6 +48,9 @@ struct Import {
     /// 3 for colour, 1 for grey
     #[arg(long, default_value_t = 3, value_name = "C")]
     channels: usize,
+    /// A file that cannot be used is an error; otherwise it is named and skipped
+    #[arg(long)]
+    strict: bool,
 }
 
 fn image_set(name: &str) -> Result<ImageSet, String> {
@@ -98,7 +102,20 @@ impl Import {
             bail!("{} must end in .npy", self.out.display());
         }
         atomic::check_writable(&self.out)?;
-        let count = import::to_file(&self.folder, self.size, self.channels, &self.out)?;
+        let pixels = if self.strict {
+            import::folder(&self.folder, self.size, self.channels)?
+        } else {
+            let Folder { pixels, skipped } =
+                import::folder_leniently(&self.folder, self.size, self.channels)?;
+            for (path, error) in &skipped {
+                eprintln!("skipped {}: {error}", path.display());
+            }
+            if !skipped.is_empty() {
+                eprintln!("{} files were skipped", skipped.len());
+            }
+            pixels
+        };
+        let count = import::to_file(pixels, self.size, self.channels, &self.out)?;
         println!(
             "{count} images, [{count}, {}, {2}, {2}]: {1}",
             self.channels,

@@ -2,39 +2,78 @@
 
 use super::{npy, pixel};
 use anyhow::{Context, Result, bail, ensure};
-use image::DynamicImage;
 use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::path::{Path, PathBuf};
 
 /// Sides that networks of this kind are made for.
 pub const SIDES: std::ops::RangeInclusive<usize> = 4..=512;
 
-/// Read all PNG and JPEG files of `folder`, in the order of their names, as bytes
-/// `[N, channels, side, side]`.
-///
-/// # Errors
-/// If there are none, one cannot be read, or the sizes are impossible.
-pub fn folder(folder: &Path, side: usize, channels: usize) -> Result<Vec<u8>> {
-    check(side, channels)?;
-    let paths = images(folder)?;
-    let mut pixels = Vec::with_capacity(paths.len() * channels * side * side);
-    for path in &paths {
-        let image = image::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        pixels.extend(square(image, side, channels));
-    }
-    Ok(pixels)
+/// Images of a folder.
+pub struct Folder {
+    /// `[N, channels, side, side]`.
+    pub pixels: Vec<u8>,
+    /// Files that are not among them, and why.
+    pub skipped: Vec<(PathBuf, String)>,
 }
 
-/// Import `folder` into the `.npy` file `out`, `[N, C, S, S]` in [-1, 1]; the number of images.
+/// Read the PNG, JPEG and WebP files of `folder`, in the order of their names: turned as their cameras
+/// say, cropped to the middle square, resized. Files that cannot be read, or are smaller than `side`,
+/// are skipped.
 ///
 /// # Errors
-/// As [`folder`], or if `out` cannot be written.
-pub fn to_file(images: &Path, side: usize, channels: usize, out: &Path) -> Result<usize> {
-    let pixels = folder(images, side, channels)?;
+/// If there are none, none can be read, or the sizes are impossible.
+pub fn folder_leniently(folder: &Path, side: usize, channels: usize) -> Result<Folder> {
+    check(side, channels)?;
+    let paths = images(folder)?;
+    let mut read = Folder { pixels: Vec::new(), skipped: Vec::new() };
+    for path in paths {
+        match upright(&path, side) {
+            Ok(image) => read.pixels.extend(square(image, side, channels)),
+            Err(error) => read.skipped.push((path, format!("{error:#}"))),
+        }
+    }
+    if let (true, Some((path, error))) = (read.pixels.is_empty(), read.skipped.first()) {
+        bail!("{} holds no image that can be used; {}: {error}", folder.display(), path.display());
+    }
+    Ok(read)
+}
+
+/// As [`folder_leniently`], but a file that would be skipped is an error.
+///
+/// # Errors
+/// As [`folder_leniently`], and the first file that would be skipped.
+pub fn folder(folder: &Path, side: usize, channels: usize) -> Result<Vec<u8>> {
+    let Folder { pixels, skipped } = folder_leniently(folder, side, channels)?;
+    match skipped.first() {
+        Some((path, error)) => bail!("cannot use {}: {error}", path.display()),
+        None => Ok(pixels),
+    }
+}
+
+/// Write pixels `[N, C, S, S]` to the `.npy` file `out`, in [-1, 1]; the number of images.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn to_file(pixels: Vec<u8>, side: usize, channels: usize, out: &Path) -> Result<usize> {
     let count = pixels.len() / (channels * side * side);
     let values: Vec<f32> = pixels.into_iter().map(pixel).collect();
     npy::write(out, &[count, channels, side, side], &values)?;
     Ok(count)
+}
+
+/// An image file, turned as its camera says, of at least `side` pixels each way.
+fn upright(path: &Path, side: usize) -> Result<DynamicImage> {
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width(), image.height());
+    ensure!(
+        width.min(height) as usize >= side,
+        "it is {width} by {height} pixels, smaller than {side} by {side}"
+    );
+    Ok(image)
 }
 
 fn check(side: usize, channels: usize) -> Result<()> {
@@ -55,13 +94,13 @@ fn images(folder: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg")) {
+        if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "webp")) {
             paths.push(path);
         }
     }
     paths.sort();
     if paths.is_empty() {
-        bail!("{} holds no .png or .jpg images", folder.display());
+        bail!("{} holds no .png, .jpg or .webp images", folder.display());
     }
     Ok(paths)
 }
@@ -104,7 +143,7 @@ mod tests {
         assert_eq!(pixels[64..192], [0; 128]);
 
         let out = folder.path().join("out.npy");
-        assert_eq!(to_file(folder.path(), 8, 3, &out).unwrap(), 2);
+        assert_eq!(to_file(pixels, 8, 3, &out).unwrap(), 2);
         let array = npy::read(&out).unwrap();
         assert_eq!(array.shape, [2, 3, 8, 8]);
         assert_eq!((array.values[0], array.values[64]), (1.0, -1.0));
@@ -118,5 +157,43 @@ mod tests {
         assert!(error(0).contains("not 0"));
         std::fs::write(folder.path().join("broken.png"), "no image").unwrap();
         assert!(error(8).contains("broken.png"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_skipped_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.png"), "no image").unwrap();
+        RgbImage::new(7, 30).save(folder.path().join("b.png")).unwrap();
+        RgbImage::from_pixel(9, 9, Rgb([255, 0, 0])).save(folder.path().join("c.webp")).unwrap();
+        let Folder { pixels, skipped } = folder_leniently(folder.path(), 8, 3).unwrap();
+        assert_eq!((pixels.len(), pixels[0], pixels[64]), (192, 255, 0));
+        let names: Vec<_> = skipped.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["a.png", "b.png"]);
+        assert!(skipped[1].1.contains("7 by 30"), "{}", skipped[1].1);
+        let error = format!("{:#}", super::folder(folder.path(), 8, 3).unwrap_err());
+        assert!(error.contains("a.png"), "{error}");
+        std::fs::remove_file(folder.path().join("c.webp")).unwrap();
+        assert!(folder_leniently(folder.path(), 8, 3).is_err());
+    }
+
+    /// A JPEG whose camera was held on its side: the Exif block says orientation 6, a quarter turn
+    /// clockwise.
+    #[test]
+    fn images_stand_upright() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = RgbImage::from_fn(16, 16, |_, y| if y < 8 { Rgb([250, 5, 5]) } else { Rgb([5, 5, 250]) });
+        let mut jpeg = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100);
+        image.write_with_encoder(encoder).unwrap();
+        let tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let mut block = vec![0xFF, 0xE1, 0, (2 + 6 + tiff.len()) as u8];
+        block.extend(b"Exif\0\0");
+        block.extend(tiff);
+        jpeg.splice(2..2, block);
+        std::fs::write(folder.path().join("turned.jpg"), jpeg).unwrap();
+        let pixels = super::folder(folder.path(), 8, 3).unwrap();
+        // What was above is right, what was below is left.
+        assert!(pixels[0] < 60 && pixels[7] > 200, "{} {}", pixels[0], pixels[7]);
+        assert!(pixels[128] > 200 && pixels[135] < 60, "{} {}", pixels[128], pixels[135]);
     }
 }
