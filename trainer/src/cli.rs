@@ -6,6 +6,7 @@ mod energy;
 mod evaluate;
 mod export;
 mod reconstruct;
+mod report;
 mod sample;
 mod train;
 
@@ -36,6 +37,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Write the model of a run
     Export(export::Export),
+    /// Show a run, or several side by side, as one HTML page
+    Report(report::Report),
     /// List, fetch and import data sets
     Data(data::Data),
 }
@@ -69,6 +72,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Energy(energy) => energy.run()?,
         Command::Evaluate(evaluate) => evaluate.run()?,
         Command::Export(export) => export.run()?,
+        Command::Report(report) => report.run()?,
         Command::Data(data) => data.run()?,
     }
     Ok(Outcome::Done)
@@ -94,6 +98,7 @@ mod tests {
             "energy m --input f.npy --out e.npy --gradient g.npy",
             "evaluate m --data mnist --count 100 --json e.json --seed 4",
             "export run --out m --f16",
+            "report a b --out r.html",
             "data list",
             "data fetch mnist",
             "data import d --size 32 --out f.npy",
@@ -116,6 +121,7 @@ mod tests {
             "sample m --out f.npy --noise -0.1",
             "sample m --out f.npy --init data",
             "sample m",
+            "report",
             "data fetch imagenet",
             "data import d --size -8 --out f.npy",
             "frobnicate",

@@ -12,6 +12,8 @@ pub mod landscape;
 pub mod measure;
 pub mod metrics;
 pub mod model_file;
+pub mod phases;
 pub mod pictures;
 pub mod progress;
+pub mod report;
 pub mod train;

@@ -16,7 +16,7 @@ mod order;
 mod persistent;
 mod record;
 
-pub use iteration::{Batch, Gradients, Iteration, Passed, Rates, Report};
+pub use iteration::{Batch, Gradients, Iteration, Passed, Phase, Rates, Report};
 
 use crate::networks::{BurnNetwork, DeviceError, Normalise, Role, Statistics, batch_norm, rows};
 use crate::optimiser::NetworkOptimiser;
@@ -99,6 +99,7 @@ pub struct Teacher {
     chains: Chains,
     persistent: Option<PersistentChains>,
     kept: KeptLatents,
+    observer: Option<Box<dyn FnMut(Phase)>>,
 }
 
 impl Teacher {
@@ -155,7 +156,14 @@ impl Teacher {
             chains,
             persistent,
             kept: KeptLatents::new(recipe.latent()),
+            observer: None,
         })
+    }
+
+    /// Call `observer` where each phase of an iteration begins: to time them, for example. (On a GPU
+    /// work goes on after a phase has ended, and is waited for where numbers are next read.)
+    pub fn observe(&mut self, observer: impl FnMut(Phase) + 'static) {
+        self.observer = Some(Box::new(observer));
     }
 
     /// Iterations done.

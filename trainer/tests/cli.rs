@@ -224,6 +224,91 @@ fn a_resumed_run_is_the_run_that_was_never_interrupted() {
     );
 }
 
+/// Kill a run `times` times at random moments, resume it each time, and in the end find the run that was
+/// never killed.
+#[cfg(unix)]
+fn kill_and_resume(times: u32) {
+    use dual_mcmc::noise::{Noise, Stream};
+    let lab = Lab::new();
+    let recipe = recipes().join("ring.toml");
+    let total = 20 + 8 * times;
+    let line = format!(
+        "train {} --device cpu --set x_chain.steps=5 --steps {total} --checkpoint-every 2",
+        recipe.display()
+    );
+    lab.run(&format!("{line} --out whole"));
+    let last = lab.path("killed/checkpoints/last.tar");
+    let mut kills = 0;
+    let mut furthest = 0;
+    while kills < times {
+        let resume = if lab.path("killed/recipe.toml").exists() { "--resume" } else { "" };
+        let mut child = lab
+            .command(&format!("{line} --out killed {resume}"))
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let moment = Noise::new(7, Stream::Data).below(0, kills, 700);
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(moment)));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        kills += 1;
+        if let Some(code) = status.code() {
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+            assert_eq!(code, 0, "it ended by itself: {said}");
+        }
+        if lab.path("killed/recipe.toml").exists() {
+            let (summary, _) = dual_mcmc_trainer::run::checkpoint::read(&last).unwrap();
+            assert!(summary.iteration >= furthest, "kill {kills} lost a checkpoint");
+            furthest = summary.iteration;
+        }
+    }
+    lab.run(&format!("{line} --out killed --resume"));
+    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("killed/metrics.jsonl")));
+    let networks = |run: &str| {
+        let bytes = std::fs::read(lab.path(run).join("model.safetensors")).unwrap();
+        let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
+        (model.energy, model.generator, model.encoder)
+    };
+    assert_eq!(networks("whole"), networks("killed"));
+    let left: Vec<_> = lab.files().into_iter().filter(|f| f.to_string_lossy().contains("partial")).collect();
+    eprintln!("{kills} kills, at last at iteration {furthest} of {total}; left behind: {left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_survives_being_killed() {
+    kill_and_resume(5);
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "long: xtask test --long"]
+fn a_run_survives_being_killed_fifty_times() {
+    kill_and_resume(50);
+}
+
+#[test]
+fn a_run_has_a_report_and_several_have_one_together() {
+    let lab = Lab::new();
+    lab.train("--out one --steps 3");
+    let vae = recipes().join("ring-vae.toml");
+    lab.run(&format!("train {} --device cpu --out two --steps 3", vae.display()));
+    let page = std::fs::read_to_string(lab.path("one/report.html")).unwrap();
+    for part in
+        ["<svg", "data:image/png;base64,", "Energy gap", "Mean energy along", "log likelihood", "x-chain "]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("src=\"http") && !page.contains("href="), "it stands alone");
+    lab.run("report one two --out both.html");
+    let both = std::fs::read_to_string(lab.path("both.html")).unwrap();
+    assert!(both.contains("<td>one</td><td>two</td>") && both.contains("two ‖g(z̃) - x‖²"), "{both}");
+    lab.fails("report nowhere", "nowhere holds no run");
+    lab.fails("report one nowhere --out x.html", "nowhere holds no run");
+    lab.fails("report one --out missing/x.html", "missing");
+}
+
 #[test]
 fn time_and_interrupts_end_a_run_with_a_checkpoint() {
     let lab = Lab::new();

@@ -132,6 +132,11 @@ impl RunDirectory {
         self.root.join("checkpoints").join("best.tar")
     }
 
+    /// The run as a page.
+    pub fn report(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
     /// The model of a finished run.
     pub fn model(&self) -> PathBuf {
         self.root.join("model.safetensors")

@@ -1,7 +1,9 @@
 //! `evaluate`: how good a model is, as figures.
 
 mod images;
+mod outliers;
 mod points;
+mod similarity;
 
 use crate::data::Dataset;
 use anyhow::Result;
@@ -73,7 +75,10 @@ fn line(name: &str, value: &Value, depth: usize, text: &mut String) {
 
 fn plain(value: &Value) -> String {
     match value {
-        Value::Number(n) if n.is_f64() => format!("{:.4}", n.as_f64().unwrap_or(f64::NAN)),
+        Value::Number(n) if n.is_f64() => {
+            let v = n.as_f64().unwrap_or(f64::NAN);
+            if v != 0.0 && v.abs() < 1e-3 { format!("{v:.3e}") } else { format!("{v:.4}") }
+        }
         Value::Array(values) if values.len() > 4 => match (values.first(), values.last()) {
             (Some(first), Some(last)) => format!("{} … {}", plain(first), plain(last)),
             _ => String::new(),

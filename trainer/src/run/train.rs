@@ -8,8 +8,10 @@ use super::interrupt;
 use super::measure::Measure;
 use super::metrics::{self, Lines};
 use super::model_file;
+use super::phases::Phases;
 use super::pictures::{self, Panel};
 use super::progress::{Progress, clock};
+use super::report;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
 use crate::teaching::{Batch, Report, Teacher};
@@ -109,6 +111,7 @@ struct Session {
     summary: Summary,
     /// State to go back to after a divergence.
     good: Record,
+    phases: Phases,
     measure: Measure,
     metrics: Lines,
     measurements: Lines,
@@ -132,6 +135,9 @@ impl Session {
             teacher.restore(&record).with_context(|| directory.last().display().to_string())?;
             summary = found;
         } else {
+            // First the checkpoint: from the moment that a run is there, it can be resumed.
+            directory.make()?;
+            checkpoint::write(&directory.last(), &summary, &teacher.record()?)?;
             directory.create(&run.recipe, &run.origin())?;
         }
         let iteration = teacher.iteration();
@@ -140,6 +146,7 @@ impl Session {
         let measure = Measure::new(&run.data, run.recipe.energy.is_some());
         let progress = Progress::new(iteration, run.total);
         let good = teacher.record()?;
+        let phases = Phases::of(&mut teacher);
         let now = Instant::now();
         let seconds_before = summary.seconds;
         Ok(Session {
@@ -147,6 +154,7 @@ impl Session {
             teacher,
             summary,
             good,
+            phases,
             measure,
             metrics,
             measurements,
@@ -167,6 +175,7 @@ impl Session {
             let values = self.run.data.train_batch(indices.iter().copied());
             let batch = Batch { samples: indices, values };
             let report = self.teacher.step(&batch)?;
+            self.phases.end();
             if !metrics::healthy(&report) {
                 self.recover(&report)?;
                 continue;
@@ -213,43 +222,76 @@ impl Session {
         let model = self.teacher.model()?;
         let value = self.measure.of(&model, self.run.executor(), self.run.seed)?;
         self.summary.measure = Some(value);
+        let [energies, errors] = self.draw(&model)?;
         self.measurements.write(&json!({
-            "iteration": iteration, self.measure.name(): value, "seconds": self.seconds(),
+            "iteration": iteration,
+            self.measure.name(): value,
+            "seconds": self.seconds(),
+            "device": self.run.executor().name(),
+            "divergences": self.summary.recoveries,
+            "phase_milliseconds": self.phases.look(),
+            "energy_along_the_x_chain": energies,
+            "error_along_the_z_chain": errors,
         }))?;
         self.progress.say(&format!(
             "iteration {iteration}: {} {value:.3} after {}",
             self.measure.name().replace('_', " "),
             clock(self.seconds()),
         ));
-        self.draw(&model)?;
+        report::write(&[self.run.directory.root().into()], &self.run.directory.report())?;
         self.measured = Instant::now();
         Ok(model)
     }
 
-    fn draw(&self, model: &Model) -> Result<()> {
+    /// Draw samples and reconstructions, as far as the model and its data allow. Returns what was
+    /// measured along the chains: mean energies, and mean squared errors.
+    fn draw(&self, model: &Model) -> Result<[Vec<f32>; 2]> {
         let shape = &self.run.data.shape;
-        if !Panel::can_draw(shape) {
-            return Ok(());
-        }
+        let means = |trace: &[Vec<f32>]| -> Vec<f32> {
+            trace.iter().map(|row| row.iter().sum::<f32>() / row.len() as f32).collect()
+        };
         let name = format!("{:07}.png", self.teacher.iteration());
         let executor = self.run.executor();
-        let panel = |values| Panel { values, shape };
         let count = if shape.len() == 1 { SHOWN_POINTS } else { SHOWN_IMAGES };
-        let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, false)?;
+        let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, true)?;
+        let energies = means(&sampled.trace);
         let path = self.run.directory.samples().join(&name);
         if shape.len() == 1 {
             let data = self.run.data.held_out_batch(count);
-            let panels = [panel(&data), panel(&sampled.start), panel(&sampled.end)];
-            return pictures::write(&path, &pictures::side_by_side(&panels));
+            if Panel::can_draw(shape) {
+                let panels = [
+                    Panel { values: &data, shape },
+                    Panel { values: &sampled.start, shape },
+                    Panel { values: &sampled.end, shape },
+                ];
+                pictures::write(&path, &pictures::side_by_side(&panels))?;
+            }
+        } else if Panel::can_draw(shape) {
+            pictures::write(
+                &path,
+                &pictures::side_by_side(&[
+                    Panel { values: &sampled.start, shape },
+                    Panel { values: &sampled.end, shape },
+                ]),
+            )?;
         }
-        pictures::write(&path, &pictures::side_by_side(&[panel(&sampled.start), panel(&sampled.end)]))?;
         if model.encoder.is_none() || model.chains.z.is_none() {
-            return Ok(());
+            return Ok([energies, Vec::new()]);
         }
         let x = self.run.data.held_out_batch(16);
         let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
-        let path = self.run.directory.reconstructions().join(&name);
-        pictures::write(&path, &pictures::rows(&[panel(&x), panel(&back.guess), panel(&back.end)]))
+        if shape.len() == 3 && Panel::can_draw(shape) {
+            let path = self.run.directory.reconstructions().join(&name);
+            pictures::write(
+                &path,
+                &pictures::rows(&[
+                    Panel { values: &x, shape },
+                    Panel { values: &back.guess, shape },
+                    Panel { values: &back.end, shape },
+                ]),
+            )?;
+        }
+        Ok([energies, means(&back.trace)])
     }
 
     /// Write a checkpoint, and a second one if it is the best so far.

@@ -10,6 +10,41 @@ use burn::tensor::Tensor;
 use dual_mcmc::chain::Trace;
 use dual_mcmc::noise::{Noise, Stream};
 
+/// The parts of an iteration, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// x̂ = g(z), and the x-chain from it.
+    XChain,
+    /// z₀, and the z-chain from it.
+    ZChain,
+    /// The generator's update.
+    Generator,
+    /// The encoder's update.
+    Encoder,
+    /// The energy's update, with its fresh chain where there is one.
+    Energy,
+    /// Reading the figures; the iteration ends with it.
+    Figures,
+}
+
+impl Phase {
+    /// All phases, in their order.
+    pub const ALL: [Phase; 6] =
+        [Phase::XChain, Phase::ZChain, Phase::Generator, Phase::Encoder, Phase::Energy, Phase::Figures];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::XChain => "x-chain",
+            Phase::ZChain => "z-chain",
+            Phase::Generator => "generator",
+            Phase::Encoder => "encoder",
+            Phase::Energy => "energy",
+            Phase::Figures => "figures",
+        }
+    }
+}
+
 /// A batch of data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -148,8 +183,25 @@ impl Teacher {
         let rates = self.rates();
         let data = self.augmented(&batch.values, len);
 
-        let Self { recipe, device, seed, networks, optimisers, averages, chains, persistent, kept, .. } =
-            self;
+        let Self {
+            recipe,
+            device,
+            seed,
+            networks,
+            optimisers,
+            averages,
+            chains,
+            persistent,
+            kept,
+            observer,
+            ..
+        } = self;
+        let mut begin = |phase| {
+            if let Some(observer) = observer {
+                observer(phase);
+            }
+        };
+        begin(Phase::XChain);
         let Networks { energy, generator, encoder } = networks;
         let teaching = &recipe.teaching;
         let vectors = |values: &[f32], len| rows(values, len, device);
@@ -215,6 +267,7 @@ impl Teacher {
             passed.x_tilde = passed.x_hat.clone();
         }
 
+        begin(Phase::ZChain);
         // z₀, by default ~ q(z|x), and the z-chain from it.
         let encoder_tape = encoder.as_ref().map(|encoder| encoder.taped());
         let posterior = encoder_tape.as_ref().map(|tape| tape.forward(x.clone(), Normalise::Batch));
@@ -237,7 +290,7 @@ impl Teacher {
         }
         let inferred = recipe.z_chain.is_some();
 
-        // Generator.
+        begin(Phase::Generator);
         let mut generator_losses = None;
         if let (Some(tape), Some(generated)) = (generator_tape, &generated) {
             let data_term = inferred.then(|| {
@@ -265,7 +318,7 @@ impl Teacher {
             _ => None,
         };
 
-        // Encoder.
+        begin(Phase::Encoder);
         let mut encoder_losses = None;
         if let (Some(tape), Some(posterior)) = (encoder_tape, &posterior) {
             let data_term = inferred.then(|| (vectors(&passed.z_tilde, latent), posterior.value.clone()));
@@ -283,7 +336,8 @@ impl Teacher {
             _ => None,
         };
 
-        // Energy. The last rows of the negatives are the persistent chains'.
+        begin(Phase::Energy);
+        // The last rows of the negatives are the persistent chains'.
         let mut energy_losses = None;
         if let Some(energy) = energy {
             let rest = (count - slots.len()) * len;
@@ -323,6 +377,7 @@ impl Teacher {
             energy_losses = Some(loss);
         }
 
+        begin(Phase::Figures);
         self.iteration += 1;
         let mut figures = Figures::read(energy_losses, generator_losses, encoder_losses)?;
         let report = Report {

@@ -2,12 +2,16 @@
 
 use super::super::chains::{Reconstructing, Sampling, Start, energies};
 use super::super::frechet::Components;
-use super::{Figures, Job, mean};
+use super::similarity::{psnr, ssim};
+use super::{Figures, Job, mean, outliers};
 use anyhow::Result;
 use serde_json::{Value, json};
 
 /// Samples where no count is given.
 const COUNT: usize = 5_000;
+
+/// Chains that are run on beyond their recommended length.
+const DRIFTING: usize = 128;
 
 /// Held-out samples that are reconstructed.
 const RECONSTRUCTED: usize = 512;
@@ -58,6 +62,8 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
         "mean_along_the_x_chain": trace,
     });
     figures.insert("energy", energy);
+    figures.insert("auroc_of_the_energy", outliers::evaluate(job)?);
+    figures.insert("long_run_drift", drift(job, &sampling, len)?);
     Ok(figures)
 }
 
@@ -68,12 +74,41 @@ fn reconstruction(job: &Job, len: usize) -> Result<Value> {
     let back = chain.run(job.model, job.executor, &x, None)?;
     let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let per_value = |error: Option<&f64>| error.map(|e| e / len as f64);
-    Ok(json!({
+    let mut figures = json!({
         "samples": x.len() / len,
         "steps": chain.steps,
         "mean_squared_error_of_the_encoder": per_value(errors.first()),
         "mean_squared_error_after_the_z_chain": per_value(errors.last()),
         "squared_error_along_the_z_chain": errors,
+    });
+    if let [channels, height, width] = job.data.shape[..] {
+        for (name, images) in [("of_the_encoder", &back.guess), ("after_the_z_chain", &back.end)] {
+            let pairs = || x.chunks(len).zip(images.chunks(len));
+            figures[format!("psnr_{name}")] = json!(mean(pairs().map(|(a, b)| psnr(a, b) as f32)));
+            let similar: Option<Vec<f64>> =
+                pairs().map(|(a, b)| ssim(a, b, [channels, height, width])).collect();
+            if let Some(similar) = similar {
+                figures[format!("ssim_{name}")] = json!(mean(similar.into_iter().map(|s| s as f32)));
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// What becomes of the x-chain beyond its recommended length: its energies, and how far it has gone,
+/// after 1, 2, 5 and 10 times as many steps. A long-run diagnostic, no measure of quality: short-run
+/// chains have not converged.
+fn drift(job: &Job, sampling: &Sampling, len: usize) -> Result<Value> {
+    let long = Sampling { count: DRIFTING.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
+    let sampled = long.run(job.model, job.executor, true)?;
+    let at = |times: u32| {
+        let row = sampled.trace.get((times * sampling.steps) as usize);
+        row.map(|row| mean(row.iter().copied()))
+    };
+    Ok(json!({
+        "samples": long.count,
+        "mean_energy_after_1_2_5_10_times_the_steps": [at(1), at(2), at(5), at(10)],
+        "displacement_after_10_times_the_steps": displacement(&sampled.start, &sampled.end, len),
     }))
 }
 

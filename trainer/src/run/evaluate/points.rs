@@ -2,7 +2,7 @@
 
 use super::super::chains::{Sampling, Start};
 use super::super::landscape;
-use super::{Figures, Job};
+use super::{Figures, Job, outliers};
 use anyhow::Result;
 use dual_mcmc::points::PointSet;
 use serde_json::{Value, json};
@@ -45,6 +45,7 @@ pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     figures.insert("log_likelihood", json!(likelihood));
     let count = held_out.len() as f64 / 2.0;
     figures.insert("log_likelihood_of_the_truth", json!(truth.sum::<f64>() / count));
+    figures.insert("auroc_of_the_energy", outliers::evaluate(job)?);
     Ok(figures)
 }
 
