@@ -1,0 +1,54 @@
+//! A longer run takes no more memory. In a file of its own: nothing else runs in the process.
+
+#![cfg(all(feature = "cli", target_os = "linux"))]
+#![allow(clippy::unwrap_used)]
+
+mod small;
+
+use burn::tensor::Device;
+use dual_mcmc::executor::Executor;
+use dual_mcmc_trainer::run::device::{DeviceChoice, training};
+use dual_mcmc_trainer::teaching::Teacher;
+
+/// Resident memory in bytes. A software GPU's memory is resident, too.
+fn resident() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
+}
+
+fn check(what: &str, device: &Device, executor: Executor, overrides: &[(&str, &str)], most: f64) {
+    let recipe = small::recipe(small::IMAGES, overrides);
+    let mut teacher = Teacher::new(&recipe, device, executor, 3).unwrap();
+    let mut early = 0.0;
+    for t in 1..=2000 {
+        teacher.step(&small::batch(&recipe, t)).unwrap();
+        if t == 200 {
+            early = resident();
+        }
+    }
+    let late = resident();
+    eprintln!(
+        "{what}: {:.1} MiB after 200 iterations, {:.1} after 2,000",
+        early / 1048576.0,
+        late / 1048576.0
+    );
+    assert!(late <= most * early, "{what}: {early} bytes have become {late}");
+}
+
+/// With the chains on the executor, and in burn, whose Langevin loops could leak graphs.
+#[test]
+#[ignore = "long: xtask test --long"]
+fn two_thousand_iterations_take_the_memory_of_two_hundred() {
+    let in_burn = [("z_chain.batch_norm", "batch"), ("x_chain.spectral_iteration", "each_step")];
+    for overrides in [&[][..], &in_burn] {
+        check("CPU", &Device::flex(), Executor::Cpu { threads: 2 }, overrides, 1.02);
+    }
+    match training(DeviceChoice::Gpu) {
+        // 2% is the goal here, too. On lavapipe 5% were seen, 8 kB an iteration, and not explained yet.
+        Ok(gpu) => check("GPU", &gpu.parameters, gpu.executor, &[], 1.08),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "no GPU: {error:#}");
+            eprintln!("not on a GPU, there is none: {error:#}");
+        }
+    }
+}
