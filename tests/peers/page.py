@@ -8,8 +8,9 @@ import re
 import sys
 import types
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "model-format.md"
-FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "fixtures"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "model-format.md"
+FIXTURES = ROOT / "tests" / "fixtures"
 
 
 def blocks(language):

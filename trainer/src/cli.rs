@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arguments;
+mod bench;
 mod data;
 mod energy;
 mod evaluate;
@@ -39,6 +40,8 @@ enum Command {
     Export(export::Export),
     /// Show a run, or several side by side, as one HTML page
     Report(report::Report),
+    /// Time a training iteration and the x-chain on this machine
+    Bench(bench::Bench),
     /// List, fetch and import data sets
     Data(data::Data),
 }
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Evaluate(evaluate) => evaluate.run()?,
         Command::Export(export) => export.run()?,
         Command::Report(report) => report.run()?,
+        Command::Bench(bench) => bench.run()?,
         Command::Data(data) => data.run()?,
     }
     Ok(Outcome::Done)
@@ -99,6 +103,7 @@ mod tests {
             "evaluate m --data mnist --count 100 --json e.json --seed 4",
             "export run --out m --f16",
             "report a b --out r.html",
+            "bench --device cpu --json b.json --seconds 1",
             "data list",
             "data fetch mnist",
             "data import d --size 32 --out f.npy",
@@ -122,6 +127,7 @@ mod tests {
             "sample m --out f.npy --init data",
             "sample m",
             "report",
+            "bench --seconds 0",
             "data fetch imagenet",
             "data import d --size -8 --out f.npy",
             "frobnicate",

@@ -32,6 +32,11 @@ pub struct Job<'a> {
 pub struct Figures(Vec<(String, Value)>);
 
 impl Figures {
+    /// The entries of an object.
+    pub fn of(value: &Value) -> Figures {
+        Figures(value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
     fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.0.push((name.into(), value.into()));
     }
