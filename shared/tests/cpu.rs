@@ -305,3 +305,40 @@ fn a_mask_hides_elements_from_the_z_chain() {
     seen[0] += 0.5;
     assert_ne!(end(&seen), end(&other));
 }
+
+/// An upsampling and the convolution after it are one operation of the fast kernels, wherever they stand
+/// and unless someone else reads the upsampled image.
+#[test]
+fn upsampled_convolutions_agree_with_the_plain_ones_everywhere() {
+    let conv = |input, output, kernel: usize| Layer::Conv2d {
+        in_channels: input,
+        out_channels: output,
+        kernel,
+        stride: 1,
+        padding: kernel / 2,
+        bias: output % 2 == 0,
+    };
+    let up = || Layer::UpsampleNearest;
+    let residual = |main, shortcut| Layer::Residual { main, shortcut };
+    for (seed, shape, layers) in [
+        (1, [1, 1, 1], vec![up(), conv(1, 1, 3)]),
+        (2, [2, 1, 5], vec![up(), conv(2, 4, 3), up(), conv(4, 3, 3)]),
+        (3, [3, 4, 3], vec![Layer::Silu, residual(vec![up(), conv(3, 2, 3)], vec![up(), conv(3, 2, 1)])]),
+        (4, [3, 2, 3], vec![residual(vec![up(), conv(3, 3, 3)], vec![up(), conv(3, 3, 3)]), Layer::Tanh]),
+        (5, [2, 3, 2], vec![up(), residual(vec![conv(2, 2, 3)], vec![])]),
+        (6, [2, 3, 2], vec![up(), conv(2, 3, 1), up(), up(), conv(3, 2, 3)]),
+    ] {
+        let network = Network { input: shape.to_vec(), layers, reference: None };
+        let w = random_network::weigh(network, &mut Choices::new(seed));
+        let x = inputs(&w, seed);
+        let fast = Executor::<f64>::new(&w.network, &w.weights).unwrap();
+        let twin = Executor::<f64>::twin(&w.network, &w.weights).unwrap();
+        let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        let (a, b) = (fast.forward(&x), twin.forward(&x));
+        let cotangent: Vec<f64> = (0..b.len()).map(|i| (i as f64 * 0.37).sin()).collect();
+        let (ga, gb) = (fast.input_gradient(&x, &cotangent), twin.input_gradient(&x, &cotangent));
+        for (a, b) in a.iter().zip(&b).chain(ga.iter().zip(&gb)) {
+            assert!((a - b).abs() <= 1e-12 * b.abs().max(1.0), "{seed}: {a} and {b}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! whose loops the compiler vectorises as they are.
 
 #[cfg(target_arch = "wasm32")]
-use super::product::multiply_add;
+pub(super) use super::product::multiply_add;
 use super::{Real, twin};
 use crate::network::{Activation, Conv2d, Kernel};
 
@@ -249,7 +249,7 @@ impl<'a, T> Matrix<'a, T> {
 /// `c += a · b`, with `c` row-major.
 #[cfg(not(target_arch = "wasm32"))]
 #[allow(unsafe_code)]
-fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, c: &mut [T]) {
+pub(super) fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, c: &mut [T]) {
     assert_eq!(a.columns, b.rows);
     assert_eq!(c.len(), a.rows * b.columns);
     let one = T::from_f32(1.0);

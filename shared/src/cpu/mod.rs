@@ -10,11 +10,12 @@ pub mod fast;
 mod product;
 mod real;
 pub mod twin;
+mod upsampled;
 
 pub use chains::{XChain, ZChain};
 pub use real::Real;
 
-use crate::network::{Network, NetworkError, Op, Plan};
+use crate::network::{Conv2d, Kernel, Network, NetworkError, Op, Plan};
 
 /// Which kernels an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub struct Executor<T = f32> {
     plan: Plan,
     weights: Vec<T>,
     kernels: Kernels,
+    /// Beside each operation, for a convolution that is computed from the image before the upsampling
+    /// in front of it: its summed kernels.
+    upsampled: Vec<Option<Vec<T>>>,
 }
 
 /// The activations and gradients of one batch. Reused between calls, so that a chain allocates
@@ -66,7 +70,7 @@ impl<T: Real> Executor<T> {
         kernels: Kernels,
     ) -> Result<Executor<T>, NetworkError> {
         let plan = Plan::new(network)?;
-        let mut executor = Executor { plan, weights: Vec::new(), kernels };
+        let mut executor = Executor { plan, weights: Vec::new(), kernels, upsampled: Vec::new() };
         executor.set_weights(weights)?;
         Ok(executor)
     }
@@ -79,6 +83,13 @@ impl<T: Real> Executor<T> {
         self.plan.check_weights(weights)?;
         self.weights.clear();
         self.weights.extend(weights.iter().map(|&w| T::from_f32(w)));
+        self.upsampled = match self.kernels {
+            Kernels::Twin => vec![None; self.plan.ops.len()],
+            Kernels::Fast => (0..self.plan.ops.len())
+                .map(|i| upsampled::conv_after_upsampling(&self.plan, i))
+                .map(|c| c.map(|c| upsampled::kernels(c, &self.weights)))
+                .collect(),
+        };
         Ok(())
     }
 
@@ -160,6 +171,23 @@ impl<T: Real> Executor<T> {
         })
     }
 
+    /// Whether the operation is an upsampling that the convolution after it does without.
+    fn is_skipped(&self, index: usize) -> bool {
+        self.upsampled.get(index + 1).is_some_and(Option::is_some)
+    }
+
+    /// The convolution at `index` if it is computed from the image before the upsampling in front of it:
+    /// with its summed kernels, that image's value, and whether that value's gradient already has a part.
+    fn small_image(&self, index: usize) -> Option<(&Conv2d, &[T], usize, bool)> {
+        let kernels = self.upsampled[index].as_ref()?;
+        match (&self.plan.ops[index - 1], &self.plan.ops[index]) {
+            (Op::Apply { input, accumulate, .. }, Op::Apply { kernel: Kernel::Conv2d(c), .. }) => {
+                Some((c, kernels, *input, *accumulate))
+            }
+            _ => None,
+        }
+    }
+
     /// Forward pass into `workspace`, which then holds what the backward pass needs.
     pub(crate) fn run_forward<'w>(&self, x: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
         let batch = x.len() / self.input_len();
@@ -168,16 +196,27 @@ impl<T: Real> Executor<T> {
         values.resize(self.plan.values.len(), Vec::new());
         values[0].clear();
         values[0].extend_from_slice(x);
-        for op in &self.plan.ops {
+        for (index, op) in self.plan.ops.iter().enumerate() {
+            if self.is_skipped(index) {
+                continue;
+            }
             let (Op::Apply { output: place, .. } | Op::Add { output: place, .. }) = *op;
             let mut output = std::mem::take(&mut values[place]);
             output.resize(batch * self.plan.values[place], T::from_f32(0.0));
             match op {
                 Op::Apply { kernel, input, .. } => {
-                    let (weights, x) = (&self.weights, &values[*input]);
-                    match self.kernels {
-                        Kernels::Twin => twin::forward(kernel, weights, x, &mut output, batch),
-                        Kernels::Fast => fast::forward(kernel, weights, x, &mut output, batch, columns),
+                    let weights = &self.weights;
+                    match (self.kernels, self.small_image(index)) {
+                        (_, Some((c, kernels, small, _))) => {
+                            let bias = c.bias.map(|bias| &weights[bias..]);
+                            upsampled::forward(c, kernels, bias, &values[small], &mut output, columns);
+                        }
+                        (Kernels::Twin, None) => {
+                            twin::forward(kernel, weights, &values[*input], &mut output, batch);
+                        }
+                        (Kernels::Fast, None) => {
+                            fast::forward(kernel, weights, &values[*input], &mut output, batch, columns);
+                        }
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -205,29 +244,40 @@ impl<T: Real> Executor<T> {
         gradients[self.plan.output].clear();
         gradients[self.plan.output].extend_from_slice(grad_output);
         let zero = T::from_f32(0.0);
-        for op in self.plan.ops.iter().rev() {
+        for (index, op) in self.plan.ops.iter().enumerate().rev() {
+            if self.is_skipped(index) {
+                continue;
+            }
             match op {
                 Op::Apply { kernel, input, output, accumulate } => {
-                    let len = batch * self.plan.values[*input];
-                    let mut gradient = std::mem::take(&mut gradients[*input]);
+                    let small = self.small_image(index);
+                    let (input, accumulate) =
+                        small.map_or((*input, *accumulate), |(_, _, small, accumulate)| (small, accumulate));
+                    let len = batch * self.plan.values[input];
+                    let mut gradient = std::mem::take(&mut gradients[input]);
                     gradient.resize(len, zero);
-                    let target = if *accumulate {
+                    let target = if accumulate {
                         part.resize(len, zero);
                         &mut *part
                     } else {
                         &mut gradient
                     };
-                    let (weights, x, grad_y) = (&self.weights, &values[*input], &gradients[*output]);
-                    match self.kernels {
-                        Kernels::Twin => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
-                        Kernels::Fast => {
+                    let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[*output]);
+                    match (self.kernels, small) {
+                        (_, Some((c, kernels, ..))) => {
+                            upsampled::input_gradient(c, kernels, grad_y, target, columns);
+                        }
+                        (Kernels::Twin, None) => {
+                            twin::input_gradient(kernel, weights, x, grad_y, target, batch);
+                        }
+                        (Kernels::Fast, None) => {
                             fast::input_gradient(kernel, weights, x, grad_y, target, batch, columns);
                         }
                     }
-                    if *accumulate {
+                    if accumulate {
                         twin::add(part, &mut gradient, true);
                     }
-                    gradients[*input] = gradient;
+                    gradients[input] = gradient;
                 }
                 Op::Add { inputs, output, accumulate } => {
                     for (&input, &accumulate) in inputs.iter().zip(accumulate) {
