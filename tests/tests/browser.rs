@@ -35,3 +35,33 @@ fn errors_and_pixels_are_seen() {
     assert_eq!(square.get_pixel(4, 4).0, [255, 0, 0]);
     assert_eq!(colours(&browser.screenshot()), 2, "a red square on white");
 }
+
+/// The browser's own compiler accepts every kernel, also those that no shipped model needs. (naga has
+/// compiled them for the native tests; the two do not accept the same WGSL.)
+#[test]
+fn the_browser_compiles_every_kernel() {
+    let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
+    let browser = Browser::start(WebGpu::Software, &[]);
+    browser.open(&server.url());
+    let kernels: Vec<(&str, &str)> = dual_mcmc::gpu::kernels().collect();
+    assert!(kernels.len() >= 20);
+    let script = format!(
+        "const kernels = {};
+        const adapter = await navigator.gpu.requestAdapter();
+        const device = await adapter.requestDevice();
+        const problems = [];
+        for (const [name, code] of kernels) {{
+            device.pushErrorScope('validation');
+            const module = device.createShaderModule({{ code }});
+            const compute = {{ module, entryPoint: 'main' }};
+            device.createComputePipeline({{ layout: 'auto', compute }});
+            const error = await device.popErrorScope();
+            const said = (await module.getCompilationInfo()).messages.map((m) => m.message);
+            if (error) said.push(error.message);
+            if (said.length) problems.push(name + ': ' + said.join('; '));
+        }}
+        return [kernels.length, problems];",
+        json!(kernels)
+    );
+    assert_eq!(browser.run(&script), json!([kernels.len(), []]));
+}
