@@ -211,6 +211,22 @@ impl ChainNoise {
     }
 }
 
+/// Where x-chains start that no generator starts, `[chains, data]`: standard normal for vectors, uniform
+/// in [-1, 1] for images. `first_chain` and `step` say which random numbers.
+pub fn noise_start(seed: u64, shape: &[usize], first_chain: u32, chains: usize, step: u32) -> Vec<f32> {
+    let noise = Noise::new(seed, Stream::Start);
+    let len = shape.iter().product();
+    if shape.len() == 1 {
+        return noise.normal_rows(first_chain, chains, len, step);
+    }
+    let mut x = vec![0.0; chains * len];
+    for (chain, row) in x.chunks_mut(len.max(1)).enumerate() {
+        noise.uniforms(first_chain + chain as u32, step, row);
+    }
+    x.iter_mut().for_each(|v| *v = 2.0 * *v - 1.0);
+    x
+}
+
 /// Most rows a [`Trace`] keeps.
 pub const TRACE_LEN: usize = 512;
 

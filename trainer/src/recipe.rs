@@ -8,13 +8,15 @@
 //! the encoder it is cooperative learning, without the energy a generator learned by its posterior
 //! chain, without the generator an energy learned from chains that start at noise.
 
+mod chains;
 mod check;
 mod network;
 mod overrides;
 
+pub use chains::{ChainStatistics, SpectralIteration, XChain, XStart, ZChain, ZStart};
 pub use network::{BatchNormWeight, Initialisation, TrainLayer, TrainNetwork};
 
-use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
+use dual_mcmc::chain::{XChainSettings, ZChainSettings};
 use dual_mcmc::model::ChainDefaults;
 use serde::{Deserialize, Serialize};
 
@@ -52,10 +54,12 @@ pub struct Recipe {
     pub ema: Ema,
     /// The x-chain that the exported model recommends; the training one where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sample_chain: Option<SampleChain>,
-    /// The z-chain that the exported model recommends; the training one where absent.
+    pub sample_chain: Option<XChainSettings>,
+    /// The z-chain that the exported model recommends; the training one where absent. Its generator is
+    /// not the one that the training chain runs on: batch norms are folded with other statistics, and
+    /// the largest stable step differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reconstruct_chain: Option<ReconstructChain>,
+    pub reconstruct_chain: Option<ZChainSettings>,
     /// How the model is folded for export.
     #[serde(default)]
     pub export: Export,
@@ -77,188 +81,6 @@ pub struct Data {
     /// How many points are drawn of a synthetic set; the program's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
-}
-
-/// A Langevin chain on the energy: x ← x - (s²/2) ∇ₓE(x) + n ε.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct XChain {
-    /// Number of steps K_x.
-    pub steps: u32,
-    /// Step size s_x.
-    pub step_size: f32,
-    /// Noise n_x.
-    pub noise: f32,
-    /// Clamp every element of the gradient to [-c, c].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gradient_clamp: Option<f32>,
-    /// Clamp every element of the state to this range after each step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range_clamp: Option<[f32; 2]>,
-    /// Accept or reject each step so that the chain is exact (MALA).
-    #[serde(default)]
-    pub mala: bool,
-    /// Where the chain starts.
-    #[serde(default)]
-    pub start: XStart,
-    /// When the energy's spectral norms make their power iteration.
-    #[serde(default)]
-    pub spectral_iteration: SpectralIteration,
-}
-
-impl XChain {
-    /// The chain as the executors take it.
-    pub fn settings(&self) -> XChainSettings {
-        let Self { steps, step_size, noise, gradient_clamp, range_clamp, mala, .. } = *self;
-        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp, mala } }
-    }
-
-    /// The temperature T = (n_x/s_x)² of the energy's law exp(-E/T).
-    pub fn temperature(&self) -> f32 {
-        self.settings().langevin.temperature()
-    }
-}
-
-/// Where the x-chain of the training iteration starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum XStart {
-    /// At the generator's samples, as in the paper.
-    #[default]
-    Generator,
-    /// At noise: standard normal for vectors, uniform in [-1, 1] for images.
-    Noise,
-    /// At the batch of data (contrastive divergence).
-    Data,
-}
-
-/// When the energy's spectral norms make their power iteration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SpectralIteration {
-    /// Once an iteration: in both chains and in the losses E is one fixed function.
-    #[default]
-    Once,
-    /// Before each step of the x-chain and before the losses, as in the authors' code. Such chains
-    /// run in burn, and are slower.
-    EachStep,
-}
-
-/// The x-chain that the exported model recommends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SampleChain {
-    /// Number of steps K_x.
-    pub steps: u32,
-    /// Step size s_x.
-    pub step_size: f32,
-    /// Noise n_x.
-    pub noise: f32,
-    /// Clamp every element of the gradient to [-c, c].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gradient_clamp: Option<f32>,
-    /// Clamp every element of the state to this range after each step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range_clamp: Option<[f32; 2]>,
-    /// Accept or reject each step so that the chain is exact (MALA).
-    #[serde(default)]
-    pub mala: bool,
-}
-
-impl SampleChain {
-    /// The chain as the executors take it.
-    pub fn settings(&self) -> XChainSettings {
-        let Self { steps, step_size, noise, gradient_clamp, range_clamp, mala } = *self;
-        XChainSettings { steps, langevin: Langevin { step_size, noise, gradient_clamp, range_clamp, mala } }
-    }
-}
-
-/// The z-chain that the exported model recommends. Its generator is not the one that the training
-/// chain ran on: batch norms are folded with other statistics, and the largest stable step differs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReconstructChain {
-    /// Number of steps K_z.
-    pub steps: u32,
-    /// Step size s_z.
-    pub step_size: f32,
-    /// Noise n_z.
-    pub noise: f32,
-    /// Standard deviation σ of the generator's observation noise.
-    pub sigma: f32,
-}
-
-impl ReconstructChain {
-    /// The chain as the executors take it.
-    pub fn settings(&self) -> ZChainSettings {
-        let Self { steps, step_size, noise, sigma } = *self;
-        ZChainSettings { steps, sigma, langevin: Langevin::new(step_size, noise) }
-    }
-}
-
-/// A Langevin chain on the generator's posterior:
-/// z ← z - (s²/2) ∇_z[ ‖g(z) - x‖²/σ² + ‖z‖²/2 ] + n ε.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ZChain {
-    /// Number of steps K_z.
-    pub steps: u32,
-    /// Step size s_z.
-    pub step_size: f32,
-    /// Noise n_z.
-    pub noise: f32,
-    /// Standard deviation σ of the generator's observation noise.
-    pub sigma: f32,
-    /// Clamp every element of the gradient to [-c, c].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gradient_clamp: Option<f32>,
-    /// Clamp every element of the state to this range after each step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range_clamp: Option<[f32; 2]>,
-    /// Where the chain starts.
-    #[serde(default)]
-    pub start: ZStart,
-    /// Which statistics the generator's batch norms use inside the chain.
-    #[serde(default)]
-    pub batch_norm: ChainStatistics,
-}
-
-impl ZChain {
-    /// The chain as the executors take it.
-    pub fn settings(&self) -> ZChainSettings {
-        let Self { steps, step_size, noise, sigma, gradient_clamp, range_clamp, .. } = *self;
-        let langevin = Langevin { step_size, noise, gradient_clamp, range_clamp, mala: false };
-        ZChainSettings { steps, sigma, langevin }
-    }
-}
-
-/// Where the z-chain of the training iteration starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ZStart {
-    /// A sample of q_ψ(z|x), as in the paper.
-    #[default]
-    Encoder,
-    /// The encoder's mean.
-    Mean,
-    /// Prior noise: what Table 4 of the paper compares with.
-    Prior,
-    /// Where the chain of the same sample of data ended when it was last in a batch, and prior
-    /// noise the first time.
-    Kept,
-}
-
-/// Which statistics the generator's batch norms use inside the z-chain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChainStatistics {
-    /// Those of the batch at the chain's start, folded into a scale and shift for the whole chain.
-    #[default]
-    Start,
-    /// Those of the batch at each step, as in the authors' code; differentiated through, in burn.
-    Batch,
-    /// Running ones over the iterations' x̂ = g(z).
-    Running,
 }
 
 /// What the EBM's loss sets against the data.
@@ -559,8 +381,8 @@ impl Recipe {
 
     /// The chains that the exported model recommends.
     pub fn chain_defaults(&self) -> ChainDefaults {
-        let x = self.sample_chain.map(|c| c.settings()).or(self.x_chain.map(|c| c.settings()));
-        let z = self.reconstruct_chain.map(|c| c.settings()).or(self.z_chain.map(|c| c.settings()));
+        let x = self.sample_chain.or(self.x_chain.map(|c| c.settings()));
+        let z = self.reconstruct_chain.or(self.z_chain.map(|c| c.settings()));
         ChainDefaults { x: x.filter(|_| self.energy.is_some()), z: z.filter(|_| self.generator.is_some()) }
     }
 }

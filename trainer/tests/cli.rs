@@ -283,7 +283,7 @@ fn a_run_survives_being_killed() {
 
 #[cfg(unix)]
 #[test]
-#[ignore = "long: xtask test --long"]
+#[ignore = "fifty restarts take 40 s; five are in every run. cargo xtask test --long"]
 fn a_run_survives_being_killed_fifty_times() {
     kill_and_resume(50);
 }

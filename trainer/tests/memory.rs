@@ -37,7 +37,7 @@ fn check(what: &str, device: &Device, executor: Executor, overrides: &[(&str, &s
 
 /// With the chains on the executor, and in burn, whose Langevin loops could leak graphs.
 #[test]
-#[ignore = "long: xtask test --long"]
+#[ignore = "6,000 iterations take eight minutes. cargo xtask test --long"]
 fn two_thousand_iterations_take_the_memory_of_two_hundred() {
     let in_burn = [("z_chain.batch_norm", "batch"), ("x_chain.spectral_iteration", "each_step")];
     for overrides in [&[][..], &in_burn] {

@@ -36,6 +36,8 @@ pub fn temperature(langevin: &Langevin) -> &'static str {
     let t = langevin.temperature();
     if langevin.noise == 0.0 {
         "No noise: plain gradient descent on the energy. It finds minima and samples nothing."
+    } else if langevin.mala {
+        "Each step is a proposal, accepted or rejected (MALA): the chain samples exp(−E/T) itself."
     } else if (0.98..=1.02).contains(&t) {
         "Noise equals step size: textbook Langevin, which samples exp(−E)."
     } else if t < 0.01 {
@@ -99,5 +101,7 @@ mod tests {
         assert!(words(0.5, 0.001).starts_with("Far colder"));
         assert!(words(0.1, 0.2).starts_with("Hotter"));
         assert!(words(0.1, 0.0).starts_with("No noise"));
+        let mala = Langevin { mala: true, ..Langevin::new(0.1, 0.1) };
+        assert!(temperature(&mala).contains("accepted or rejected"));
     }
 }

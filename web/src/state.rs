@@ -295,6 +295,8 @@ impl Settings {
         let mut langevin = facts.langevin();
         langevin.step_size = state.step_size.unwrap_or(langevin.step_size);
         langevin.noise = state.noise.unwrap_or(langevin.noise);
+        // Without noise there is nothing to accept or reject.
+        langevin.mala &= langevin.noise > 0.0;
         let settings = Settings {
             view,
             chains: chains.min(most),

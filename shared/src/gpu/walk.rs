@@ -224,11 +224,12 @@ impl Walk {
     /// Share of MALA's proposals accepted since the start; `None` without any.
     pub(super) fn acceptance(&self) -> impl Future<Output = Result<Option<f32>, GpuError>> + use<> {
         let proposed = self.proposed * self.chains as u64;
-        let reading = self.gpu.read(&self.counter, 2 + self.chains);
+        let reading = (proposed > 0).then(|| self.gpu.read(&self.counter, 2 + self.chains));
         async move {
+            let Some(reading) = reading else { return Ok(None) };
             let counts = reading.await?;
             let accepted: u64 = counts[2..].iter().map(|count| u64::from(count.to_bits())).sum();
-            Ok((proposed > 0).then(|| (accepted as f64 / proposed as f64) as f32))
+            Ok(Some((accepted as f64 / proposed as f64) as f32))
         }
     }
 

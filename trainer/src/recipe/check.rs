@@ -146,10 +146,10 @@ impl Recipe {
             require("z_chain", !(kept && self.data.flip), reason)?;
         }
         if let Some(chain) = &self.sample_chain {
-            chain.settings().langevin.check().map_err(wrong("sample_chain"))?;
+            chain.langevin.check().map_err(wrong("sample_chain"))?;
         }
         if let Some(chain) = &self.reconstruct_chain {
-            chain.settings().langevin.check().map_err(wrong("reconstruct_chain"))?;
+            chain.langevin.check_z().map_err(wrong("reconstruct_chain"))?;
             sigma("reconstruct_chain", chain.sigma)?;
         }
         Ok(())

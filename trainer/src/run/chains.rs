@@ -2,7 +2,7 @@
 
 use super::model_file;
 use anyhow::{Context, Result, ensure};
-use dual_mcmc::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
+use dual_mcmc::chain::{ChainNoise, Langevin, TRACE_LEN, Trace, noise_start};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
 use dual_mcmc::noise::{Noise, Stream};
@@ -121,7 +121,6 @@ impl Sampling {
     /// Starts of chains `first` to `first + n`.
     fn starts(&self, model: &Model, executor: &Executor, first: u32, n: usize) -> Result<Vec<f32>> {
         let shape = model.data_shape();
-        let len = shape.iter().product();
         match self.start {
             Start::Generator => {
                 let generator = model_file::generator(model)?;
@@ -129,18 +128,7 @@ impl Sampling {
                 let z = Noise::new(self.seed, Stream::Prior).normal_rows(first, n, latent, 0);
                 Ok(block_on(executor.forward(generator, &z))?)
             }
-            Start::Noise if shape.len() == 1 => {
-                Ok(Noise::new(self.seed, Stream::Start).normal_rows(first, n, len, 0))
-            }
-            Start::Noise => {
-                let noise = Noise::new(self.seed, Stream::Start);
-                let mut x = vec![0.0; n * len];
-                for (i, row) in x.chunks_mut(len).enumerate() {
-                    noise.uniforms(first + i as u32, 0, row);
-                }
-                x.iter_mut().for_each(|v| *v = 2.0 * *v - 1.0);
-                Ok(x)
-            }
+            Start::Noise => Ok(noise_start(self.seed, &shape, first, n, 0)),
         }
     }
 }

@@ -129,23 +129,25 @@ impl Session {
         let mut teacher =
             Teacher::new(&run.recipe, &run.devices.parameters, run.executor().clone(), run.seed)?;
         let mut summary = Summary::default();
-        if run.resume {
+        let good = if run.resume {
             directory.make()?;
             let (found, record) = checkpoint::read(&directory.last())?;
             teacher.restore(&record).with_context(|| directory.last().display().to_string())?;
             summary = found;
+            record
         } else {
             // First the checkpoint: from the moment that a run is there, it can be resumed.
+            let record = teacher.record()?;
             directory.make()?;
-            checkpoint::write(&directory.last(), &summary, &teacher.record()?)?;
+            checkpoint::write(&directory.last(), &summary, &record)?;
             directory.create(&run.recipe, &run.origin())?;
-        }
+            record
+        };
         let iteration = teacher.iteration();
         let metrics = Lines::open(&directory.metrics(), iteration)?;
         let measurements = Lines::open(&directory.measurements(), iteration)?;
         let measure = Measure::new(&run.data, run.recipe.energy.is_some());
         let progress = Progress::new(iteration, run.total);
-        let good = teacher.record()?;
         let phases = Phases::of(&mut teacher);
         let now = Instant::now();
         let seconds_before = summary.seconds;

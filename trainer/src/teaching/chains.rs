@@ -186,21 +186,6 @@ async fn walk_x(
     Ok(Walked { state, trace, acceptance })
 }
 
-/// Where x-chains start that no generator starts: one row of `shape` a chain.
-pub fn noise_start(shape: &[usize], chains: usize, seed: u64, iteration: u64) -> Vec<f32> {
-    let noise = Noise::new(seed, Stream::Start);
-    let (len, step) = (shape.iter().product(), iteration as u32);
-    if shape.len() == 1 {
-        return noise.normal_rows(0, chains, len, step);
-    }
-    let mut x = vec![0.0; chains * len];
-    for (chain, row) in x.chunks_mut(len).enumerate() {
-        noise.uniforms(chain as u32, step, row);
-    }
-    x.iter_mut().for_each(|v| *v = 2.0 * *v - 1.0);
-    x
-}
-
 /// Statistics of the generator's batch norms over the latents where the z-chain starts.
 pub fn start_statistics(generator: &BurnNetwork, start: &[f32]) -> Vec<crate::networks::Statistics> {
     if !generator.has_batch_norm() {

@@ -1,13 +1,13 @@
 //! One iteration: chains, losses, updates.
 
-use super::chains::{Walked, encoded_start, noise_start, own_chains, prior_start};
+use super::chains::{Walked, encoded_start, own_chains, prior_start};
 use super::losses::{EnergyLoss, TwoSided, encoder_loss, energy_loss, generator_loss};
 use super::{Networks, Teacher, TeachingError};
 use crate::networks::{DeviceError, Normalise, read, rows};
 use crate::optimiser::NetworkOptimiser;
 use crate::recipe::{Negatives, SpectralIteration, XStart, ZStart};
 use burn::tensor::Tensor;
-use dual_mcmc::chain::Trace;
+use dual_mcmc::chain::{Trace, noise_start};
 use dual_mcmc::noise::{Noise, Stream};
 
 /// The parts of an iteration, in its order.
@@ -245,7 +245,7 @@ impl Teacher {
         if let (Some(energy), Some(chain)) = (energy.as_mut(), &recipe.x_chain) {
             match chain.start {
                 XStart::Generator => {}
-                XStart::Noise => passed.x_hat = noise_start(&recipe.data_shape(), own, *seed, t),
+                XStart::Noise => passed.x_hat = noise_start(*seed, &recipe.data_shape(), 0, own, t as u32),
                 XStart::Data => passed.x_hat = data[..own * len].to_vec(),
             }
             let mut starts = passed.x_hat.clone();

@@ -192,7 +192,7 @@ mod tests {
         // Wide enough that a block holds a part of the chains only.
         let energy = energy(100_000);
         let (chains, langevin) = (37, Langevin::new(0.1, 0.1));
-        let start = super::super::start::noise(5, chains, 2, false);
+        let start = dual_mcmc::chain::noise_start(5, &[2], 0, chains, 0);
         let mut sampler = Sampler::new(Some(&energy), chains, 2).unwrap();
         assert!(sampler.blocks.len() > 2, "{}", sampler.blocks.len());
         sampler.start(start.clone(), 5);

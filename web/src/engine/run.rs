@@ -4,7 +4,7 @@ use super::{Clock, cpu, gpu, start};
 use crate::dom;
 use crate::problem::Problem;
 use crate::state::{DeviceChoice, Facts, Settings, Start};
-use dual_mcmc::chain::{Langevin, Trace};
+use dual_mcmc::chain::{Langevin, Trace, noise_start};
 use dual_mcmc::gpu::{Gpu, GpuChoice, GpuError};
 use dual_mcmc::model::{Model, Weighted};
 use dual_mcmc::network::NetworkError;
@@ -190,7 +190,7 @@ impl Engine {
         let latent = self.facts.latent;
         let latents = (settings.start == Start::Generator && self.facts.generator)
             .then(|| start::latents(seed, self.chains, latent));
-        let noise = || start::noise(seed, self.chains, self.facts.len(), self.facts.image());
+        let noise = || noise_start(seed, &self.facts.shape, 0, self.chains, 0);
         match (&mut self.sampler, latents) {
             (Sampler::Gpu(sampler), Some(latents)) => sampler.start_generated(&latents, seed, langevin)?,
             (Sampler::Gpu(sampler), None) => sampler.start_at(&noise(), seed, langevin)?,

@@ -48,7 +48,7 @@ fn main(
     }
     let difference = workgroup_sum(lane, squares);
     if (lane == 0u) {
-        // The step that made the proposals has moved the counter on.
+        // `record` has left the number of this step there.
         let step = params.first_step + steps[1];
         let counter = vec4<u32>(0u, params.first_chain + chain, step, params.stream);
         let uniform_bits = philox(counter, vec2<u32>(params.seed_low, params.seed_high)).x;
