@@ -1,99 +1,185 @@
-//! Fast kernels: linear layers and convolutions as matrix products (im2col and the `gemm` crate),
-//! smooth activations with an exponential that vectorises. Everything else is the plain twin,
-//! whose loops the compiler vectorises as they are.
+//! Fast kernels: linear layers and convolutions as sums of products ([`super::product`]), smooth
+//! activations with an exponential that vectorises. Everything else is the plain twin, whose loops
+//! the compiler vectorises as they are.
 
-#[cfg(target_arch = "wasm32")]
-pub(super) use super::product::multiply_add;
-use super::{Real, twin};
-use crate::network::{Activation, Conv2d, Kernel};
+use super::convolution::Convolution;
+use super::product::{Panels, rounded};
+use super::{Real, twin, upsampled};
+use crate::network::{Activation, Kernel, Op, Plan};
 
-/// As [`twin::forward`]. `columns` is scratch memory.
-pub fn forward<T: Real>(
+/// The weights of an operation as its fast kernel wants them.
+#[derive(Clone, Debug)]
+pub(super) enum Packed<T> {
+    /// The operation has none.
+    Nothing,
+    /// `Wx`, and the gradient's `Wᵀ`.
+    Linear(Box<[Panels<T>; 2]>),
+    /// The convolution, and its gradient's.
+    Convolution(Box<[Convolution<T>; 2]>),
+    /// The same of the image before the upsampling in front of it.
+    Upsampled(Box<[Convolution<T>; 2]>),
+}
+
+impl<T: Real> Packed<T> {
+    /// Of operation `index` of `plan`.
+    pub fn new(plan: &Plan, index: usize, weights: &[T]) -> Packed<T> {
+        let Op::Apply { kernel, .. } = &plan.ops[index] else { return Packed::Nothing };
+        let both = |c, w: &[T]| [Convolution::forward(c, w), Convolution::transpose(c, w)];
+        let swapped = |[a, b]: [Convolution<T>; 2]| [b, a];
+        match kernel {
+            &Kernel::Linear { inputs, outputs, weight, .. } => {
+                let w = &weights[weight..];
+                let there = Panels::new(outputs, inputs, |m, k| w[m * inputs + k]);
+                let back = Panels::new(inputs, outputs, |m, k| w[k * inputs + m]);
+                Packed::Linear(Box::new([there, back]))
+            }
+            Kernel::Conv2d(_) if let Some(c) = upsampled::conv_after_upsampling(plan, index) => {
+                let (wide, kernels) = upsampled::transposed(c, weights);
+                Packed::Upsampled(Box::new(swapped(both(&wide, &kernels))))
+            }
+            Kernel::Conv2d(c) => Packed::Convolution(Box::new(both(c, &weights[c.weight..]))),
+            Kernel::ConvTranspose2d(c) => {
+                Packed::Convolution(Box::new(swapped(both(c, &weights[c.weight..]))))
+            }
+            _ => Packed::Nothing,
+        }
+    }
+
+    /// Whether this is computed from the image before the upsampling in front of it.
+    pub fn skips_upsampling(&self) -> bool {
+        matches!(self, Packed::Upsampled(_))
+    }
+}
+
+/// As [`twin::forward`]. `scratch` is memory for it.
+pub(super) fn forward<T: Real>(
     kernel: &Kernel,
+    packed: &Packed<T>,
     weights: &[T],
     x: &[T],
     y: &mut [T],
     batch: usize,
-    columns: &mut Vec<T>,
+    scratch: &mut Vec<T>,
 ) {
-    match *kernel {
-        Kernel::Linear { inputs, outputs, weight, bias } => {
-            match bias {
-                Some(bias) => {
-                    for row in y.chunks_mut(outputs) {
-                        row.copy_from_slice(&weights[bias..bias + outputs]);
-                    }
-                }
-                None => y.fill(T::from_f32(0.0)),
-            }
-            let w = Matrix::rows(&weights[weight..], outputs, inputs).transposed();
-            multiply_add(Matrix::rows(x, batch, inputs), w, y);
+    match (kernel, packed) {
+        (Kernel::Linear { bias, .. }, Packed::Linear(w)) => {
+            linear(&w[0], bias.map(|bias| &weights[bias..]), x, y, batch, scratch);
         }
-        Kernel::Conv2d(ref c) => conv2d(c, weights, x, y, columns),
-        Kernel::ConvTranspose2d(ref c) => {
-            conv2d_input_gradient(c, weights, x, y, columns);
-            twin::add_bias(c, weights, y);
+        (Kernel::Conv2d(c) | Kernel::ConvTranspose2d(c), Packed::Convolution(w) | Packed::Upsampled(w)) => {
+            w[0].apply(c.bias.map(|bias| &weights[bias..]), x, y, scratch)
         }
-        Kernel::Activation(Activation::Silu) => {
+        (Kernel::Activation(Activation::Silu), _) => {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = x * sigmoid(x);
             }
         }
-        Kernel::Activation(Activation::Tanh) => {
+        (Kernel::Activation(Activation::Tanh), _) => {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = tanh(x);
             }
         }
-        Kernel::Activation(Activation::LeakyRelu(slope)) => {
+        (&Kernel::Activation(Activation::LeakyRelu(slope)), _) => {
             let slope = T::from_f32(slope);
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = if x < T::from_f32(0.0) { x * slope } else { x };
             }
         }
+        (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
         _ => twin::forward(kernel, weights, x, y, batch),
     }
 }
 
-/// As [`twin::input_gradient`]. `columns` is scratch memory.
-pub fn input_gradient<T: Real>(
+/// As [`twin::input_gradient`]. `scratch` is memory for it.
+#[expect(clippy::too_many_arguments, reason = "the twin's, the packed weights and the scratch memory")]
+pub(super) fn input_gradient<T: Real>(
     kernel: &Kernel,
+    packed: &Packed<T>,
     weights: &[T],
     x: &[T],
     grad_y: &[T],
     grad_x: &mut [T],
     batch: usize,
-    columns: &mut Vec<T>,
+    scratch: &mut Vec<T>,
 ) {
     let (zero, one) = (T::from_f32(0.0), T::from_f32(1.0));
-    match *kernel {
-        Kernel::Linear { inputs, outputs, weight, .. } => {
-            grad_x.fill(zero);
-            let w = Matrix::rows(&weights[weight..], outputs, inputs);
-            multiply_add(Matrix::rows(grad_y, batch, outputs), w, grad_x);
-        }
-        Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x, columns),
-        Kernel::ConvTranspose2d(ref c) => {
-            conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x, columns);
-        }
-        Kernel::Activation(Activation::Silu) => {
+    match (kernel, packed) {
+        (_, Packed::Linear(w)) => linear(&w[1], None, grad_y, grad_x, batch, scratch),
+        (_, Packed::Convolution(w) | Packed::Upsampled(w)) => w[1].apply(None, grad_y, grad_x, scratch),
+        (Kernel::Activation(Activation::Silu), _) => {
             for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
                 let s = sigmoid(x);
                 *gx = gy * s * (one + x * (one - s));
             }
         }
-        Kernel::Activation(Activation::Tanh) => {
+        (Kernel::Activation(Activation::Tanh), _) => {
             for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
                 let t = tanh(x);
                 *gx = gy * (one - t * t);
             }
         }
-        Kernel::Activation(Activation::LeakyRelu(slope)) => {
+        (&Kernel::Activation(Activation::LeakyRelu(slope)), _) => {
             let slope = T::from_f32(slope);
             for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
                 *gx = if x > zero { gy } else { gy * slope };
             }
         }
+        (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => {
+            halved_input_gradient(width, grad_y, grad_x);
+        }
         _ => twin::input_gradient(kernel, weights, x, grad_y, grad_x, batch),
+    }
+}
+
+/// Rows of `x` to rows of `y`. The positions of the product are the samples.
+fn linear<T: Real>(
+    w: &Panels<T>,
+    bias: Option<&[T]>,
+    x: &[T],
+    y: &mut [T],
+    batch: usize,
+    scratch: &mut Vec<T>,
+) {
+    let (inputs, outputs, positions) = (x.len() / batch, y.len() / batch, rounded(batch));
+    scratch.clear();
+    scratch.resize((inputs + w.rows()) * positions, T::from_f32(0.0));
+    let (source, product) = scratch.split_at_mut(inputs * positions);
+    for (sample, row) in x.chunks_exact(inputs).enumerate() {
+        for (column, &value) in source.chunks_exact_mut(positions).zip(row) {
+            column[sample] = value;
+        }
+    }
+    let places: Vec<usize> = (0..inputs).map(|k| k * positions).collect();
+    w.multiply(&places, source, positions, product);
+    for (sample, row) in y.chunks_exact_mut(outputs).enumerate() {
+        for (value, column) in row.iter_mut().zip(product.chunks_exact(positions)) {
+            *value = column[sample];
+        }
+        if let Some(bias) = bias {
+            row.iter_mut().zip(bias).for_each(|(value, &bias)| *value += bias);
+        }
+    }
+}
+
+/// Means of 2×2 pixels, over the rows of all planes at once.
+fn halved<T: Real>(width: usize, x: &[T], y: &mut [T]) {
+    let quarter = T::from_f32(0.25);
+    for (rows, y) in x.chunks_exact(2 * width).zip(y.chunks_exact_mut(width / 2)) {
+        let (upper, lower) = rows.split_at(width);
+        let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        for (y, (a, b)) in y.iter_mut().zip(pairs) {
+            *y = (a[0] + a[1] + b[0] + b[1]) * quarter;
+        }
+    }
+}
+
+fn halved_input_gradient<T: Real>(width: usize, grad_y: &[T], grad_x: &mut [T]) {
+    let quarter = T::from_f32(0.25);
+    for (rows, grad_y) in grad_x.chunks_exact_mut(2 * width).zip(grad_y.chunks_exact(width / 2)) {
+        let (upper, lower) = rows.split_at_mut(width);
+        for (pair, &gradient) in upper.chunks_exact_mut(2).zip(grad_y) {
+            pair.fill(gradient * quarter);
+        }
+        lower.copy_from_slice(upper);
     }
 }
 
@@ -115,167 +201,4 @@ fn tanh<T: Real>(x: T) -> T {
     let near = x * (one - z / three + two / fifteen * z * z);
     let far = two * sigmoid(two * x) - one;
     if z < T::from_f32(1.0 / 256.0) { near } else { far }
-}
-
-/// One convolution a sample: weight `[out, window]` times the input's windows `[window, positions]`.
-fn conv2d<T: Real>(c: &Conv2d, weights: &[T], x: &[T], y: &mut [T], columns: &mut Vec<T>) {
-    let (window, positions) = (c.in_channels * c.kernel * c.kernel, c.out_height * c.out_width);
-    columns.resize(window * positions, T::from_f32(0.0));
-    let weight = Matrix::rows(&weights[c.weight..], c.out_channels, window);
-    let samples = x.chunks(c.in_channels * c.height * c.width).zip(y.chunks_mut(c.out_channels * positions));
-    for (x, y) in samples {
-        im2col(c, x, columns);
-        match c.bias {
-            Some(bias) => {
-                for (row, &b) in y.chunks_mut(positions).zip(&weights[bias..]) {
-                    row.fill(b);
-                }
-            }
-            None => y.fill(T::from_f32(0.0)),
-        }
-        multiply_add(weight, Matrix::rows(columns, window, positions), y);
-    }
-}
-
-fn conv2d_input_gradient<T: Real>(
-    c: &Conv2d,
-    weights: &[T],
-    grad_y: &[T],
-    grad_x: &mut [T],
-    columns: &mut Vec<T>,
-) {
-    let (window, positions) = (c.in_channels * c.kernel * c.kernel, c.out_height * c.out_width);
-    let weight = Matrix::rows(&weights[c.weight..], c.out_channels, window).transposed();
-    let samples =
-        grad_y.chunks(c.out_channels * positions).zip(grad_x.chunks_mut(c.in_channels * c.height * c.width));
-    for (grad_y, grad_x) in samples {
-        columns.clear();
-        columns.resize(window * positions, T::from_f32(0.0));
-        multiply_add(weight, Matrix::rows(grad_y, c.out_channels, positions), columns);
-        col2im(c, columns, grad_x);
-    }
-}
-
-/// The output columns whose tap `kx` lies inside the input's `width`.
-fn inside(c: &Conv2d, k: usize, input: usize, outputs: usize) -> std::ops::Range<usize> {
-    let first = c.padding.saturating_sub(k).div_ceil(c.stride);
-    let end = (input + c.padding).saturating_sub(k).div_ceil(c.stride).min(outputs);
-    first..end.max(first)
-}
-
-/// Rows of `columns` are window elements `(channel, ky, kx)`, its columns output positions.
-fn im2col<T: Real>(c: &Conv2d, x: &[T], columns: &mut [T]) {
-    let mut rows = columns.chunks_mut(c.out_height * c.out_width);
-    for plane in x.chunks(c.height * c.width) {
-        for ky in 0..c.kernel {
-            for (kx, row) in (0..c.kernel).zip(&mut rows) {
-                let valid = inside(c, kx, c.width, c.out_width);
-                for (oy, line) in row.chunks_mut(c.out_width).enumerate() {
-                    let iy = (oy * c.stride + ky).checked_sub(c.padding).filter(|iy| *iy < c.height);
-                    let Some(iy) = iy.filter(|_| !valid.is_empty()) else {
-                        line.fill(T::from_f32(0.0));
-                        continue;
-                    };
-                    line[..valid.start].fill(T::from_f32(0.0));
-                    line[valid.end..].fill(T::from_f32(0.0));
-                    let from = &plane[iy * c.width + valid.start * c.stride + kx - c.padding..];
-                    if c.stride == 1 {
-                        line[valid.clone()].copy_from_slice(&from[..valid.len()]);
-                    } else {
-                        for (to, from) in line[valid.clone()].iter_mut().zip(from.iter().step_by(c.stride)) {
-                            *to = *from;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The transpose of [`im2col`]: add every window element to the input it came from.
-fn col2im<T: Real>(c: &Conv2d, columns: &[T], x: &mut [T]) {
-    x.fill(T::from_f32(0.0));
-    let mut rows = columns.chunks(c.out_height * c.out_width);
-    for plane in x.chunks_mut(c.height * c.width) {
-        for ky in 0..c.kernel {
-            for (kx, row) in (0..c.kernel).zip(&mut rows) {
-                let valid = inside(c, kx, c.width, c.out_width);
-                for (oy, line) in row.chunks(c.out_width).enumerate() {
-                    let iy = (oy * c.stride + ky).checked_sub(c.padding).filter(|iy| *iy < c.height);
-                    let Some(iy) = iy.filter(|_| !valid.is_empty()) else { continue };
-                    let to = &mut plane[iy * c.width + valid.start * c.stride + kx - c.padding..];
-                    if c.stride == 1 {
-                        for (to, from) in to.iter_mut().zip(&line[valid.clone()]) {
-                            *to += *from;
-                        }
-                    } else {
-                        for (to, from) in to.iter_mut().step_by(c.stride).zip(&line[valid.clone()]) {
-                            *to += *from;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A matrix view: `rows` × `columns` with a stride for each.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) row_stride: usize,
-    pub(super) column_stride: usize,
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// The first `rows` × `columns` elements of `data`, row-major.
-    pub(super) fn rows(data: &'a [T], rows: usize, columns: usize) -> Self {
-        Matrix { data: &data[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    pub(super) fn transposed(self) -> Self {
-        Matrix {
-            data: self.data,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-}
-
-/// `c += a · b`, with `c` row-major.
-#[cfg(not(target_arch = "wasm32"))]
-#[allow(unsafe_code)]
-pub(super) fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, c: &mut [T]) {
-    assert_eq!(a.columns, b.rows);
-    assert_eq!(c.len(), a.rows * b.columns);
-    let one = T::from_f32(1.0);
-    // SAFETY: `Matrix::rows` bounds both views by their slices, transposing keeps the bound, and
-    // `c` holds exactly the product; `c` is a unique borrow, so nothing aliases.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            c.as_mut_ptr(),
-            1,
-            b.columns as isize,
-            true,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            one,
-            one,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
 }

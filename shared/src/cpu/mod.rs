@@ -5,8 +5,8 @@
 //! products and is what chains run on. Both are generic over f32 and f64.
 
 mod chains;
-pub mod fast;
-#[cfg(any(target_arch = "wasm32", test))]
+mod convolution;
+mod fast;
 mod product;
 mod real;
 pub mod twin;
@@ -15,7 +15,8 @@ mod upsampled;
 pub use chains::{XChain, ZChain};
 pub use real::Real;
 
-use crate::network::{Conv2d, Kernel, Network, NetworkError, Op, Plan};
+use crate::network::{Network, NetworkError, Op, Plan};
+use fast::Packed;
 
 /// Which kernels an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,8 @@ pub struct Executor<T = f32> {
     plan: Plan,
     weights: Vec<T>,
     kernels: Kernels,
-    /// Beside each operation, for a convolution that is computed from the image before the upsampling
-    /// in front of it: its summed kernels.
-    upsampled: Vec<Option<Vec<T>>>,
+    /// Beside each operation, for the fast kernels.
+    packed: Vec<Packed<T>>,
 }
 
 /// The activations and gradients of one batch. Reused between calls, so that a chain allocates
@@ -41,7 +41,7 @@ pub struct Executor<T = f32> {
 pub(crate) struct Workspace<T> {
     values: Vec<Vec<T>>,
     gradients: Vec<Vec<T>>,
-    columns: Vec<T>,
+    scratch: Vec<T>,
     /// A part of a gradient on its way to the others.
     part: Vec<T>,
     energies: Vec<T>,
@@ -70,7 +70,7 @@ impl<T: Real> Executor<T> {
         kernels: Kernels,
     ) -> Result<Executor<T>, NetworkError> {
         let plan = Plan::new(network)?;
-        let mut executor = Executor { plan, weights: Vec::new(), kernels, upsampled: Vec::new() };
+        let mut executor = Executor { plan, weights: Vec::new(), kernels, packed: Vec::new() };
         executor.set_weights(weights)?;
         Ok(executor)
     }
@@ -83,13 +83,10 @@ impl<T: Real> Executor<T> {
         self.plan.check_weights(weights)?;
         self.weights.clear();
         self.weights.extend(weights.iter().map(|&w| T::from_f32(w)));
-        self.upsampled = match self.kernels {
-            Kernels::Twin => vec![None; self.plan.ops.len()],
-            Kernels::Fast => (0..self.plan.ops.len())
-                .map(|i| upsampled::conv_after_upsampling(&self.plan, i))
-                .map(|c| c.map(|c| upsampled::kernels(c, &self.weights)))
-                .collect(),
-        };
+        if self.kernels == Kernels::Fast {
+            self.packed =
+                (0..self.plan.ops.len()).map(|i| Packed::new(&self.plan, i, &self.weights)).collect();
+        }
         Ok(())
     }
 
@@ -173,18 +170,16 @@ impl<T: Real> Executor<T> {
 
     /// Whether the operation is an upsampling that the convolution after it does without.
     fn is_skipped(&self, index: usize) -> bool {
-        self.upsampled.get(index + 1).is_some_and(Option::is_some)
+        self.packed.get(index + 1).is_some_and(Packed::skips_upsampling)
     }
 
-    /// The convolution at `index` if it is computed from the image before the upsampling in front of it:
-    /// with its summed kernels, that image's value, and whether that value's gradient already has a part.
-    fn small_image(&self, index: usize) -> Option<(&Conv2d, &[T], usize, bool)> {
-        let kernels = self.upsampled[index].as_ref()?;
-        match (&self.plan.ops[index - 1], &self.plan.ops[index]) {
-            (Op::Apply { input, accumulate, .. }, Op::Apply { kernel: Kernel::Conv2d(c), .. }) => {
-                Some((c, kernels, *input, *accumulate))
-            }
-            _ => None,
+    /// What the operation at `index` reads instead of `input` where the upsampling before it is skipped:
+    /// the value that is not upsampled, and whether that one's gradient already has a part.
+    fn reads(&self, index: usize, input: usize, accumulate: bool) -> (usize, bool) {
+        let skips = self.packed.get(index).is_some_and(Packed::skips_upsampling);
+        match index.checked_sub(1).map(|before| &self.plan.ops[before]) {
+            Some(&Op::Apply { input, accumulate, .. }) if skips => (input, accumulate),
+            _ => (input, accumulate),
         }
     }
 
@@ -192,7 +187,7 @@ impl<T: Real> Executor<T> {
     pub(crate) fn run_forward<'w>(&self, x: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
         let batch = x.len() / self.input_len();
         assert_eq!(x.len(), batch * self.input_len(), "input is not a whole number of rows");
-        let Workspace { values, columns, energies, .. } = workspace;
+        let Workspace { values, scratch, energies, .. } = workspace;
         values.resize(self.plan.values.len(), Vec::new());
         values[0].clear();
         values[0].extend_from_slice(x);
@@ -205,18 +200,13 @@ impl<T: Real> Executor<T> {
             output.resize(batch * self.plan.values[place], T::from_f32(0.0));
             match op {
                 Op::Apply { kernel, input, .. } => {
-                    let weights = &self.weights;
-                    match (self.kernels, self.small_image(index)) {
-                        (_, Some((c, kernels, small, _))) => {
-                            let bias = c.bias.map(|bias| &weights[bias..]);
-                            upsampled::forward(c, kernels, bias, &values[small], &mut output, columns);
+                    let (input, _) = self.reads(index, *input, false);
+                    let (weights, x) = (&self.weights, &values[input]);
+                    match self.packed.get(index) {
+                        Some(packed) => {
+                            fast::forward(kernel, packed, weights, x, &mut output, batch, scratch)
                         }
-                        (Kernels::Twin, None) => {
-                            twin::forward(kernel, weights, &values[*input], &mut output, batch);
-                        }
-                        (Kernels::Fast, None) => {
-                            fast::forward(kernel, weights, &values[*input], &mut output, batch, columns);
-                        }
+                        None => twin::forward(kernel, weights, x, &mut output, batch),
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -239,7 +229,7 @@ impl<T: Real> Executor<T> {
     /// input.
     pub(crate) fn run_backward<'w>(&self, grad_output: &[T], workspace: &'w mut Workspace<T>) -> &'w mut [T] {
         let batch = grad_output.len() / self.output_len();
-        let Workspace { values, gradients, columns, part, .. } = workspace;
+        let Workspace { values, gradients, scratch, part, .. } = workspace;
         gradients.resize(self.plan.values.len(), Vec::new());
         gradients[self.plan.output].clear();
         gradients[self.plan.output].extend_from_slice(grad_output);
@@ -250,9 +240,7 @@ impl<T: Real> Executor<T> {
             }
             match op {
                 Op::Apply { kernel, input, output, accumulate } => {
-                    let small = self.small_image(index);
-                    let (input, accumulate) =
-                        small.map_or((*input, *accumulate), |(_, _, small, accumulate)| (small, accumulate));
+                    let (input, accumulate) = self.reads(index, *input, *accumulate);
                     let len = batch * self.plan.values[input];
                     let mut gradient = std::mem::take(&mut gradients[input]);
                     gradient.resize(len, zero);
@@ -263,16 +251,11 @@ impl<T: Real> Executor<T> {
                         &mut gradient
                     };
                     let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[*output]);
-                    match (self.kernels, small) {
-                        (_, Some((c, kernels, ..))) => {
-                            upsampled::input_gradient(c, kernels, grad_y, target, columns);
+                    match self.packed.get(index) {
+                        Some(packed) => {
+                            fast::input_gradient(kernel, packed, weights, x, grad_y, target, batch, scratch);
                         }
-                        (Kernels::Twin, None) => {
-                            twin::input_gradient(kernel, weights, x, grad_y, target, batch);
-                        }
-                        (Kernels::Fast, None) => {
-                            fast::input_gradient(kernel, weights, x, grad_y, target, batch, columns);
-                        }
+                        None => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
                     }
                     if accumulate {
                         twin::add(part, &mut gradient, true);

@@ -1,143 +1,232 @@
-//! Matrix products in WebAssembly, in f32. The `gemm` crate has kernels for every shape and for
-//! processors without vectors; all of them would be a tenth of the page, where one will do.
+//! Sums of products, which linear layers and convolutions come down to:
+//!
+//! `out[m][p] = Σ_k weight[k][m] · source[place_k + p]`
+//!
+//! For a linear layer the places are the rows of the transposed batch. For a convolution they are
+//! where a tap of the kernel falls in the padded image, so that no matrix of windows is ever written
+//! out. Positions p are consecutive, so they fill vectors whatever the layer's shape.
 
 use super::Real;
-use super::fast::Matrix;
+use pulp::{Arch, Simd, WithSimd};
 
-#[cfg(target_arch = "wasm32")]
-mod lanes {
-    use std::arch::wasm32::{f32x4, f32x4_add, f32x4_extract_lane, f32x4_mul, f32x4_splat, v128};
+/// Outputs m that are computed together. Their sums, three vectors each, stay in registers.
+pub const ROWS: usize = 4;
 
-    pub type Lanes = v128;
-    pub fn new(x: [f32; 4]) -> Lanes {
-        f32x4(x[0], x[1], x[2], x[3])
+/// Positions are a multiple of this: of the lanes of every vector unit.
+const LANES: usize = 8;
+
+/// `positions` rounded up to what a product computes.
+pub fn rounded(positions: usize) -> usize {
+    positions.next_multiple_of(LANES)
+}
+
+/// Weights of this many bytes stay in the processor's cache while positions move on; with more, the
+/// weights are gone through once.
+const CACHED: usize = 1 << 18;
+
+/// Weights `[out, terms]` in the order in which they are used: panels of [`ROWS`] outputs, term by
+/// term. Missing outputs of the last panel are zero.
+#[derive(Clone, Debug)]
+pub struct Panels<T> {
+    rows: usize,
+    terms: usize,
+    weights: Vec<[T; ROWS]>,
+}
+
+impl<T: Real> Panels<T> {
+    /// `weight(output, term)` for all `outputs` and `terms`.
+    pub fn new(outputs: usize, terms: usize, weight: impl Fn(usize, usize) -> T) -> Panels<T> {
+        let mut weights = Vec::with_capacity(outputs.div_ceil(ROWS) * terms);
+        for first in (0..outputs).step_by(ROWS) {
+            for term in 0..terms {
+                let mut four = [T::from_f32(0.0); ROWS];
+                for (slot, output) in four.iter_mut().zip(first..outputs) {
+                    *slot = weight(output, term);
+                }
+                weights.push(four);
+            }
+        }
+        Panels { rows: outputs.next_multiple_of(ROWS), terms, weights }
     }
-    pub fn splat(x: f32) -> Lanes {
-        f32x4_splat(x)
+
+    /// Rows that [`Panels::multiply`] writes: the outputs, rounded up.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
-    pub fn multiply_add(sum: Lanes, a: Lanes, b: Lanes) -> Lanes {
-        f32x4_add(sum, f32x4_mul(a, b))
-    }
-    pub fn get(x: Lanes) -> [f32; 4] {
-        [
-            f32x4_extract_lane::<0>(x),
-            f32x4_extract_lane::<1>(x),
-            f32x4_extract_lane::<2>(x),
-            f32x4_extract_lane::<3>(x),
-        ]
+
+    /// Write `out`, [`Panels::rows`] rows of `positions`, a number that [`rounded`] gave. `places`
+    /// holds where in `source` each term begins.
+    ///
+    /// # Panics
+    /// If a term does not lie within `source`, or `out` is too short.
+    pub fn multiply(&self, places: &[usize], source: &[T], positions: usize, out: &mut [T]) {
+        assert_eq!(places.len(), self.terms);
+        assert!(positions.is_multiple_of(LANES));
+        if places.is_empty() {
+            out.fill(T::from_f32(0.0));
+            return;
+        }
+        T::multiply(Product { panels: self, places, source, positions, out });
     }
 }
 
-/// The same without vectors, for the tests of everything else here.
-#[cfg(not(target_arch = "wasm32"))]
-mod lanes {
-    pub type Lanes = [f32; 4];
-    pub fn new(x: [f32; 4]) -> Lanes {
-        x
-    }
-    pub fn splat(x: f32) -> Lanes {
-        [x; 4]
-    }
-    pub fn multiply_add(sum: Lanes, a: Lanes, b: Lanes) -> Lanes {
-        [0, 1, 2, 3].map(|i| sum[i] + a[i] * b[i])
-    }
-    pub fn get(x: Lanes) -> [f32; 4] {
-        x
-    }
+/// One call of [`Panels::multiply`].
+pub struct Product<'a, T> {
+    panels: &'a Panels<T>,
+    places: &'a [usize],
+    source: &'a [T],
+    positions: usize,
+    out: &'a mut [T],
 }
 
-use lanes::{Lanes, get, multiply_add as add, new, splat};
-
-/// Rows and columns of one block of the product: eight vectors of sums, which stay in registers.
-const ROWS: usize = 4;
-const COLUMNS: usize = 8;
-/// Terms of the sums taken at a time, so that a panel stays in the processor's cache.
-const DEPTH: usize = 256;
-
-/// `c += a · b`, with `c` row-major.
-///
-/// # Panics
-/// If the shapes do not fit.
-pub fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, c: &mut [T]) {
-    assert_eq!(a.columns, b.rows);
-    assert_eq!(c.len(), a.rows * b.columns);
-    let mut left = Vec::new();
-    let mut right = Vec::new();
-    for first in (0..a.columns).step_by(DEPTH) {
-        let terms = first..a.columns.min(first + DEPTH);
-        pack::<T, COLUMNS>(&b.transposed(), terms.clone(), &mut right);
-        pack::<T, ROWS>(&a, terms.clone(), &mut left);
-        let depth = terms.len();
-        for (i, left) in left.chunks_exact(depth * ROWS).enumerate() {
-            for (j, right) in right.chunks_exact(depth * COLUMNS).enumerate() {
-                let sums = block(left.as_chunks().0, right.as_chunks().0);
-                let rows = c.chunks_mut(b.columns).skip(i * ROWS);
-                for (row, sums) in rows.zip(&sums) {
-                    for (c, &sum) in row[j * COLUMNS..].iter_mut().zip(sums) {
-                        *c += T::from_f32(sum);
-                    }
+impl<T: Real> Product<'_, T> {
+    /// Position by position: for f64, and for processors without vectors.
+    pub fn plain(self) {
+        let Product { panels, places, source, positions, out } = self;
+        let four = out.chunks_exact_mut(ROWS * positions).zip(panels.weights.chunks_exact(places.len()));
+        for (out, weights) in four {
+            out.fill(T::from_f32(0.0));
+            for (four, &place) in weights.iter().zip(places) {
+                let source = &source[place..place + positions];
+                for (row, &weight) in out.chunks_exact_mut(positions).zip(four) {
+                    row.iter_mut().zip(source).for_each(|(sum, &x)| *sum += weight * x);
                 }
             }
         }
     }
 }
 
-/// The columns `terms` of `m`, `N` rows at a time, column by column; missing rows are zero.
-fn pack<T: Real, const N: usize>(m: &Matrix<T>, terms: std::ops::Range<usize>, packed: &mut Vec<f32>) {
-    packed.clear();
-    packed.resize(m.rows.div_ceil(N) * N * terms.len(), 0.0);
-    for (panel, first) in packed.chunks_exact_mut(N * terms.len()).zip((0..).step_by(N)) {
-        for (column, term) in panel.chunks_exact_mut(N).zip(terms.clone()) {
-            for (slot, row) in column.iter_mut().zip(first..m.rows) {
-                *slot = m.data[row * m.row_stride + term * m.column_stride].to_f32();
+impl Product<'_, f32> {
+    /// With the vectors of the processor that this runs on.
+    pub fn in_vectors(self) {
+        match Arch::new() {
+            Arch::Scalar => self.plain(),
+            arch => arch.dispatch(self),
+        }
+    }
+
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, panel: usize, first: usize, vectors: usize) {
+        let terms = self.places.len();
+        let weights = &self.panels.weights[panel * terms..(panel + 1) * terms];
+        let rows = &mut self.out[panel * ROWS * self.positions..(panel + 1) * ROWS * self.positions];
+        let at = first * S::F32_LANES;
+        match vectors {
+            1 => one_vector(simd, weights, self.places, self.source, at, rows),
+            2 => two_vectors(simd, weights, self.places, self.source, at, rows),
+            _ => three_vectors(simd, weights, self.places, self.source, at, rows),
+        }
+    }
+}
+
+impl WithSimd for Product<'_, f32> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let vectors = self.positions / S::F32_LANES;
+        let panels = self.panels.rows() / ROWS;
+        // Three vectors at a time, but no single one where two pairs will do.
+        let width = |first: usize| if vectors - first == 4 { 2 } else { (vectors - first).min(3) };
+        if self.panels.weights.len() * size_of::<[f32; ROWS]>() <= CACHED {
+            let mut first = 0;
+            while first < vectors {
+                for panel in 0..panels {
+                    self.block(simd, panel, first, width(first));
+                }
+                first += width(first);
+            }
+        } else {
+            for panel in 0..panels {
+                let mut first = 0;
+                while first < vectors {
+                    self.block(simd, panel, first, width(first));
+                    first += width(first);
+                }
             }
         }
     }
 }
 
-fn block(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> [[f32; COLUMNS]; ROWS] {
-    let zero = splat(0.0);
-    let (mut a0, mut a1, mut b0, mut b1) = (zero, zero, zero, zero);
-    let (mut c0, mut c1, mut d0, mut d1) = (zero, zero, zero, zero);
-    for (l, r) in left.iter().zip(right) {
-        let (r0, r1) = (new([r[0], r[1], r[2], r[3]]), new([r[4], r[5], r[6], r[7]]));
-        let [a, b, c, d] = l.map(splat);
-        (a0, a1) = (add(a0, a, r0), add(a1, a, r1));
-        (b0, b1) = (add(b0, b, r0), add(b1, b, r1));
-        (c0, c1) = (add(c0, c, r0), add(c1, c, r1));
-        (d0, d1) = (add(d0, d, r0), add(d1, d, r1));
-    }
-    [row(a0, a1), row(b0, b1), row(c0, c1), row(d0, d1)]
+/// The sums of four outputs over so many vectors of positions, written out so that they stay in
+/// registers also where the compiler is told to unroll nothing.
+macro_rules! block {
+    ($name:ident, $($vector:literal)*) => {
+        #[inline(always)]
+        fn $name<S: Simd>(
+            simd: S,
+            weights: &[[f32; ROWS]],
+            places: &[usize],
+            source: &[f32],
+            at: usize,
+            rows: &mut [f32],
+        ) {
+            const VECTORS: usize = [$($vector),*].len();
+            let zero = simd.splat_f32s(0.0);
+            let mut a = [$({ let _ = $vector; zero }),*];
+            let (mut b, mut c, mut d) = (a, a, a);
+            for (w, &place) in weights.iter().zip(places) {
+                let x = S::as_simd_f32s(&source[place + at..][..VECTORS * S::F32_LANES]).0;
+                let x = [$(x[$vector]),*];
+                // One weight at a time: with all four in registers, sums would be in memory.
+                let weight = simd.splat_f32s(w[0]);
+                a = [$(simd.mul_add_e_f32s(weight, x[$vector], a[$vector])),*];
+                let weight = simd.splat_f32s(w[1]);
+                b = [$(simd.mul_add_e_f32s(weight, x[$vector], b[$vector])),*];
+                let weight = simd.splat_f32s(w[2]);
+                c = [$(simd.mul_add_e_f32s(weight, x[$vector], c[$vector])),*];
+                let weight = simd.splat_f32s(w[3]);
+                d = [$(simd.mul_add_e_f32s(weight, x[$vector], d[$vector])),*];
+            }
+            let positions = rows.len() / ROWS;
+            for (row, sums) in rows.chunks_exact_mut(positions).zip([a, b, c, d]) {
+                let out = S::as_mut_simd_f32s(&mut row[at..][..VECTORS * S::F32_LANES]).0;
+                $(out[$vector] = sums[$vector];)*
+            }
+        }
+    };
 }
 
-fn row(low: Lanes, high: Lanes) -> [f32; COLUMNS] {
-    let ([a, b, c, d], [e, f, g, h]) = (get(low), get(high));
-    [a, b, c, d, e, f, g, h]
-}
+block!(one_vector, 0);
+block!(two_vectors, 0 1);
+block!(three_vectors, 0 1 2);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::{Noise, Stream};
 
     #[test]
-    fn products_of_all_shapes_are_sums_of_products() {
-        let number = |i: usize| ((i * 37 + 11) % 23) as f32 / 8.0 - 1.4;
-        for (m, n, k) in [(1, 1, 1), (4, 8, 3), (5, 9, 7), (13, 3, 300), (3, 17, 256), (64, 20, 513)] {
-            let a: Vec<f32> = (0..m * k).map(number).collect();
-            let b: Vec<f32> = (0..k * n).map(|i| number(i + 5)).collect();
-            let mut exact = vec![0.0f64; m * n];
-            for (i, exact) in exact.iter_mut().enumerate() {
-                let (row, column) = (i / n, i % n);
-                *exact = (0..k).map(|t| f64::from(a[row * k + t]) * f64::from(b[t * n + column])).sum();
-            }
-            let transposed: Vec<f32> = (0..n * k).map(|i| b[i % k * n + i / k]).collect();
-            let plain = Matrix::rows(&b, k, n);
-            let turned = Matrix::rows(&transposed, n, k).transposed();
-            for b in [plain, turned] {
-                let mut c = vec![1.0f32; m * n];
-                multiply_add(Matrix::rows(&a, m, k), b, &mut c);
-                for (c, exact) in c.iter().zip(&exact) {
-                    assert!((f64::from(*c) - 1.0 - exact).abs() < 1e-3, "{m}×{k}·{k}×{n}: {c} {exact}");
+    fn vectors_give_what_plain_sums_give() {
+        let noise = Noise::new(3, Stream::Data);
+        for (case, &(outputs, terms, positions)) in [
+            (1, 1, 1),
+            (4, 7, 8),
+            (5, 1, 9),
+            (3, 20, 17),
+            (9, 3, 33),
+            (6, 50, 24),
+            (2, 4, 64),
+            (300, 300, 41),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let mut values = vec![0.0; outputs * terms + 3 * terms + rounded(positions)];
+            noise.normals(case as u32, 0, &mut values);
+            let (weights, source) = values.split_at(outputs * terms);
+            let panels = Panels::new(outputs, terms, |m, k| weights[m * terms + k]);
+            // Terms that overlap, as the taps of a convolution do.
+            let places: Vec<usize> = (0..terms).map(|k| (3 * k) % (3 * terms)).collect();
+            let mut out = vec![f32::NAN; panels.rows() * rounded(positions)];
+            panels.multiply(&places, source, rounded(positions), &mut out);
+            for (m, row) in out.chunks(rounded(positions)).take(outputs).enumerate() {
+                for (p, &sum) in row.iter().take(positions).enumerate() {
+                    let term =
+                        |k: usize| f64::from(weights[m * terms + k]) * f64::from(source[places[k] + p]);
+                    let expected: f64 = (0..terms).map(term).sum();
+                    let scale: f64 = (0..terms).map(|k| term(k).abs()).sum();
+                    assert!((f64::from(sum) - expected).abs() <= 1e-6 * scale, "{sum} {expected}");
                 }
             }
         }

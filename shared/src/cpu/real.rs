@@ -1,3 +1,4 @@
+use super::product::Product;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -27,6 +28,8 @@ pub trait Real:
     fn tanh(self) -> Self;
     /// eˣ by arithmetic alone, so that loops over it vectorise; relative error a few ulp.
     fn exp_in_loops(self) -> Self;
+    /// A sum of products, as fast as it gets.
+    fn multiply(product: Product<Self>);
 }
 
 impl Real for f64 {
@@ -44,6 +47,9 @@ impl Real for f64 {
     }
     fn exp_in_loops(self) -> f64 {
         f64::exp(self)
+    }
+    fn multiply(product: Product<f64>) {
+        product.plain();
     }
 }
 
@@ -79,6 +85,9 @@ impl Real for f32 {
         let e = p * r * r + r + 1.0;
         let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
         e * f32::from_bits(power)
+    }
+    fn multiply(product: Product<f32>) {
+        product.in_vectors();
     }
 }
 
