@@ -2,7 +2,6 @@
 
 use crate::data::fetch::{self, Fetched};
 use crate::data::image_sets::ImageSet;
-use crate::data::import::Folder;
 use crate::data::{self, atomic, import};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -27,7 +26,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct FetchSet {
-    /// mnist, fashion-mnist or cifar10
+    /// mnist, fashion-mnist, cifar10 or noto-emoji
     #[arg(value_parser = image_set)]
     name: ImageSet,
     /// Folder for its files [default: NAME in $DUAL_MCMC_DATA, or in dual-mcmc in the platform's data folder]
@@ -54,7 +53,8 @@ struct Import {
 }
 
 fn image_set(name: &str) -> Result<ImageSet, String> {
-    ImageSet::from_name(name).ok_or_else(|| "known sets are mnist, fashion-mnist and cifar10".into())
+    ImageSet::from_name(name)
+        .ok_or_else(|| "known sets are mnist, fashion-mnist, cifar10 and noto-emoji".into())
 }
 
 impl Data {
@@ -102,20 +102,15 @@ impl Import {
             bail!("{} must end in .npy", self.out.display());
         }
         atomic::check_writable(&self.out)?;
-        let pixels = if self.strict {
-            import::folder(&self.folder, self.size, self.channels)?
-        } else {
-            let Folder { pixels, skipped } =
-                import::folder_leniently(&self.folder, self.size, self.channels)?;
-            for (path, error) in &skipped {
-                eprintln!("skipped {}: {error}", path.display());
-            }
-            if !skipped.is_empty() {
-                eprintln!("{} files were skipped", skipped.len());
-            }
-            pixels
-        };
-        let count = import::to_file(pixels, self.size, self.channels, &self.out)?;
+        let mut skipped = 0;
+        let size = [self.channels, self.size];
+        let count = import::to_file(&self.folder, size, self.strict, &self.out, |path, error| {
+            eprintln!("skipped {}: {error:#}", path.display());
+            skipped += 1;
+        })?;
+        if skipped > 0 {
+            eprintln!("{skipped} files were skipped");
+        }
         println!(
             "{count} images, [{count}, {}, {2}, {2}]: {1}",
             self.channels,
