@@ -2,7 +2,7 @@
 
 pub mod atomic;
 mod cifar;
-mod csv;
+pub mod csv;
 pub mod download;
 mod emoji;
 pub mod fetch;
@@ -274,7 +274,8 @@ fn points(set: PointSet, count: usize) -> Dataset {
     }
 }
 
-fn is_csv(path: &Path) -> bool {
+/// Whether a file says of itself that it is a `.csv` file.
+pub fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
 }
 

@@ -364,6 +364,11 @@ impl Recipe {
                 overrides::set(&mut table, key, value)?;
             }
             Recipe::deserialize(table).map_err(|e: toml::de::Error| {
+                // What the file itself has wrong has a line.
+                let own = toml::from_str::<Recipe>(text).err().filter(|own| own.message() == e.message());
+                if let Some(own) = own {
+                    return line(own);
+                }
                 RecipeError::Overridden(suggest::explain(e.to_string().trim()).replace('\n', " "))
             })?
         };

@@ -435,9 +435,12 @@ fn vectors_of_any_length_are_learned_and_sampled() {
     lab.fails(&train, "--data");
     lab.fails(&format!("{train} --data mnist"), "vectors");
     lab.write("broken.csv", "1,2\n3,x\n");
+    lab.fails("data import broken.csv --out b.npy", "line 2, column 2");
+    lab.run("data import one.csv --out one.npy");
+    assert_eq!(array(&lab.path("one.npy")).0, [200, 1]);
     lab.fails(&format!("{train} --data broken.csv"), "broken.csv line 2, column 2: `x` is not a number");
     let large: Vec<f32> =
-        Noise::new(1, Stream::Data).normal_rows(0, 40, 3, 0).iter().map(|v| 500.0 * v).collect();
+        Noise::new(1, Stream::Data).normal_rows(0, 40, 3, 0).iter().map(|v| 20.0 * v).collect();
     write_array(&lab.path("large.npy"), &[40, 3], &large);
     let said = lab.run(&format!("{train} --data large.npy --out large --steps 1"));
     assert!(said.contains("warning: the standard deviation of large is"), "{said}");
@@ -536,7 +539,8 @@ fn wrong_recipes_are_refused_before_anything_starts() {
     let ring = format!("train {}", recipe.display());
     lab.fails(&format!("{ring} --set teaching.batch=0"), "[teaching] batch");
     lab.fails(&format!("{ring} --set nonsense.key=1"), "nonsense");
-    lab.fails(&format!("{ring} --set x_chain.step=1"), "`step`; did you mean `steps`?");
+    lab.fails(&format!("{ring} --set x_chain.step=1"), "`step` in `x_chain`; did you mean `steps`?");
+    lab.fails("train unknown.toml --set x_chain.steps=1", "not valid at line");
     lab.fails(&format!("{ring} --set x_chain.noise=-1"), "[x_chain] noise");
     lab.fails(&format!("{ring} --data spirals"), "spirals");
     lab.fails(&format!("{ring} --data mnist"), "data fetch mnist");
@@ -588,6 +592,7 @@ fn missing_and_damaged_data_are_refused() {
     std::fs::create_dir(lab.path("damaged")).unwrap();
     lab.write("damaged/a.png", "no image");
     lab.fails(&format!("{images} damaged"), "a.png");
+    lab.fails("data import empty --out i.npy", "--size");
     lab.fails("data import empty --size 0 --out i.npy", "not 0");
 }
 

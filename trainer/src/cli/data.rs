@@ -3,7 +3,7 @@
 use crate::data::fetch::{self, Fetched};
 use crate::data::image_sets::ImageSet;
 use crate::data::{self, atomic, import};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use dual_mcmc::points::PointSet;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ enum Command {
     List,
     /// Fetch a public image set and check its sums
     Fetch(FetchSet),
-    /// Crop and resize a folder of images into one .npy file for `train --data`
+    /// Crop and resize a folder of images, or convert a .csv file, into one .npy file for `train --data`
     Import(Import),
 }
 
@@ -36,11 +36,12 @@ struct FetchSet {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// Folder of .png, .jpg and .webp images
-    folder: PathBuf,
+    /// Folder of .png, .jpg and .webp images, or a .csv file of points
+    #[arg(value_name = "DIR|FILE.csv")]
+    from: PathBuf,
     /// Side of the square images, in pixels
     #[arg(long, value_name = "S")]
-    size: usize,
+    size: Option<usize>,
     /// The .npy file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -102,21 +103,22 @@ impl Import {
             bail!("{} must end in .npy", self.out.display());
         }
         atomic::check_writable(&self.out)?;
+        if data::is_csv(&self.from) {
+            let [count, columns] = data::csv::to_npy(&self.from, &self.out)?;
+            println!("{count} points, [{count}, {columns}]: {}", self.out.display());
+            return Ok(());
+        }
+        let size = self.size.context("images need --size, the side in pixels")?;
         let mut skipped = 0;
-        let size = [self.channels, self.size];
-        let count = import::to_file(&self.folder, size, self.strict, &self.out, |path, error| {
-            eprintln!("skipped {}: {error:#}", path.display());
-            skipped += 1;
-        })?;
+        let count =
+            import::to_file(&self.from, [self.channels, size], self.strict, &self.out, |path, error| {
+                eprintln!("skipped {}: {error:#}", path.display());
+                skipped += 1;
+            })?;
         if skipped > 0 {
             eprintln!("{skipped} files were skipped");
         }
-        println!(
-            "{count} images, [{count}, {}, {2}, {2}]: {1}",
-            self.channels,
-            self.out.display(),
-            self.size
-        );
+        println!("{count} images, [{count}, {}, {2}, {2}]: {1}", self.channels, self.out.display(), size);
         Ok(())
     }
 }

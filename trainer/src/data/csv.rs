@@ -1,10 +1,11 @@
 //! Points in a `.csv` file: a line for each, numbers separated by commas, after an optional line of
 //! names.
 
-use super::npy::Array;
+use super::npy::{self, Array};
 use ::csv::{ReaderBuilder, StringRecord, Trim};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Read all points: `[N, D]`.
@@ -29,6 +30,17 @@ pub fn columns(path: &Path) -> Result<usize> {
     each_row(path, |_| Ok(false))
 }
 
+/// Write all points to the `.npy` file `out`, `[N, D]`, without ever holding all of them. Returns N and D.
+///
+/// # Errors
+/// As [`read`]; and if `out` cannot be written.
+pub fn to_npy(path: &Path, out: &Path) -> Result<[usize; 2]> {
+    let columns = columns(path)?;
+    let count =
+        npy::write_rows(out, &[columns], |rows| each_row(path, |row| rows(row).map(|()| true)).map(|_| ()))?;
+    Ok([count, columns])
+}
+
 /// Hand every point to `take`, until it has enough and says false. Returns the number of columns.
 ///
 /// # Errors
@@ -44,22 +56,17 @@ pub fn each_row(path: &Path, mut take: impl FnMut(&[f32]) -> Result<bool>) -> Re
         if names {
             continue;
         }
-        let line = record.position().map_or(0, |position| position.line());
-        ensure!(
-            row.is_empty() || row.len() == record.len(),
-            "{} line {line} has {} columns, but those before it have {}",
-            path.display(),
-            record.len(),
-            row.len()
-        );
+        if !row.is_empty() && row.len() != record.len() {
+            let (place, columns) = (place(path, &record)?, row.len());
+            bail!("{place} has {} columns, but those before it have {columns}", record.len());
+        }
         row.clear();
         for (column, field) in record.iter().enumerate() {
             match field.parse::<f32>() {
                 Ok(value) if value.is_finite() => row.push(value),
                 parsed => {
                     let what = if parsed.is_ok() { "finite" } else { "a number" };
-                    let (path, column) = (path.display(), column + 1);
-                    bail!("{path} line {line}, column {column}: `{field}` is not {what}")
+                    bail!("{}, column {}: `{field}` is not {what}", place(path, &record)?, column + 1)
                 }
             }
         }
@@ -69,6 +76,20 @@ pub fn each_row(path: &Path, mut take: impl FnMut(&[f32]) -> Result<bool>) -> Re
     }
     ensure!(!row.is_empty(), "{} holds no points", path.display());
     Ok(row.len())
+}
+
+/// File and line of a record. The reader's own count does not know of the empty lines before it.
+fn place(path: &Path, record: &StringRecord) -> Result<String> {
+    let start = record.position().map_or(0, |position| position.byte());
+    let mut line = 1;
+    for (i, byte) in BufReader::new(File::open(path)?).bytes().enumerate() {
+        let byte = byte?;
+        if i as u64 >= start && !byte.is_ascii_whitespace() {
+            break;
+        }
+        line += u64::from(byte == b'\n');
+    }
+    Ok(format!("{} line {line}", path.display()))
 }
 
 #[cfg(test)]
@@ -81,7 +102,9 @@ mod tests {
         let path = folder.path().join("points.csv");
         std::fs::write(&path, text).unwrap();
         let array = read(&path)?;
-        assert_eq!(columns(&path).unwrap(), array.shape[1]);
+        let out = folder.path().join("points.npy");
+        assert_eq!(to_npy(&path, &out).unwrap()[..], array.shape);
+        assert_eq!(npy::read(&out).unwrap(), array);
         Ok(array)
     }
 
@@ -108,6 +131,7 @@ mod tests {
             ("1,2\nnan,4\n", "line 2, column 1: `nan` is not finite"),
             ("1,2\n3,1e99\n", "line 2, column 2: `1e99` is not finite"),
             ("1,2\n3,4,5\n", "line 2 has 3 columns, but those before it have 2"),
+            ("1,2\r\n\r\n\r\n3,4\r\n\r\n5,b\r\n", "line 6, column 2: `b` is not a number"),
             ("1;2\n3;4\n", "line 2, column 1: `3;4` is not a number"),
             ("x,y\n", "holds no points"),
             ("", "holds no points"),

@@ -21,6 +21,7 @@ pub(super) fn explain(message: &str) -> String {
         let Some((before, rest)) = message.split_once(theirs) else { continue };
         // What follows in further lines is the place.
         let (rest, place) = rest.split_once('\n').unwrap_or((rest, ""));
+        let place = if place.is_empty() { String::new() } else { format!(" {}", place.trim()) };
         let mut quoted = rest.split('`');
         let word = quoted.next().unwrap_or_default();
         // Between the quoted words are commas and the like.
@@ -30,7 +31,7 @@ pub(super) fn explain(message: &str) -> String {
             None if known.is_empty() => "there are none here".into(),
             None => format!("known are {}", known.join(", ")),
         };
-        return format!("{before}{ours} `{word}`; {advice} {place}").trim_end().to_string();
+        return format!("{before}{ours} `{word}`{place}; {advice}");
     }
     message.to_string()
 }
@@ -46,7 +47,7 @@ mod tests {
             (format!("unknown field `chanels`, {fields}"), "unknown key `chanels`; did you mean `channels`?"),
             (
                 format!("layer `batch_norm`: unknown field `momentum`, {fields}\nin `layers`"),
-                "layer `batch_norm`: unknown key `momentum`; known are type, channels, weight in `layers`",
+                "layer `batch_norm`: unknown key `momentum` in `layers`; known are type, channels, weight",
             ),
             ("unknown field `a`, expected `bee` or `sea`".into(), "unknown key `a`; known are bee, sea"),
             ("unknown field `a`, there are no fields".into(), "unknown key `a`; there are none here"),

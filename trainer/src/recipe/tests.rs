@@ -95,18 +95,17 @@ fn unknown_keys_are_errors_everywhere() {
 fn unknown_words_come_with_what_may_have_been_meant() {
     for (key, value, expected) in [
         ("x_chian.steps", "4", "`x_chian`; did you mean `x_chain`?"),
-        ("x_chain.step", "4", "`step`; did you mean `steps`?"),
-        ("data.sett", "1", "`sett`; did you mean `set`?"),
-        ("energy.spectral", "true", "`spectral`; did you mean `spectral_norm`?"),
-        ("energy.layers.0.in_feature", "2", "`in_feature`; did you mean `in_features`?"),
+        ("x_chain.step", "4", "`step` in `x_chain`; did you mean `steps`?"),
+        ("data.sett", "1", "`sett` in `data`; did you mean `set`?"),
+        ("energy.spectral", "true", "`spectral` in `energy`; did you mean `spectral_norm`?"),
+        ("energy.layers.0.in_feature", "2", "did you mean `in_features`?"),
         ("energy.layers.1.type", "sliu", "there is no layer `sliu`; did you mean `silu`?"),
         ("energy.layers.1.type", "dropout", "there is no layer `dropout`; there are linear"),
-        ("generator.layers.1.wieght", "normal", "`wieght`; did you mean `weight`?"),
-        ("teaching.lambda_enc", "1", "did you mean `lambda_e"),
-        ("teaching.negatives", "freshh", "`freshh`; did you mean `fresh`?"),
-        ("optimiser.energy.beta_1", "0", "`beta_1`; did you mean `beta1`?"),
-        ("optimiser.energy.lr", "1", "`lr`; known are rate"),
-        ("export.batches", "3", "`batches`; did you mean `statistics_batches`?"),
+        ("generator.layers.1.wieght", "normal", "did you mean `weight`?"),
+        ("teaching.negatives", "freshh", "did you mean `fresh`?"),
+        ("optimiser.energy.beta_1", "0", "did you mean `beta1`?"),
+        ("optimiser.energy.lr", "1", "`lr` in `optimiser.energy`; known are rate"),
+        ("export.batches", "3", "did you mean `statistics_batches`?"),
     ] {
         let error = set(key, value).unwrap_err().to_string();
         assert!(error.contains(expected), "{key}={value}: {error}");
