@@ -132,8 +132,7 @@ impl Rows {
         let row = (self.row_len() * self.bytes) as u64;
         let mut values = Vec::new();
         if row * count as u64 > READ_THROUGH {
-            return (0..SPOTS.min(count)).try_for_each(|i| {
-                let at = (i as u128 * count as u128 / SPOTS.min(count) as u128) as usize;
+            return super::spread(count, SPOTS.min(count)).try_for_each(|at| {
                 values.clear();
                 self.read(at..at + 1, &mut values)
             });
