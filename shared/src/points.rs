@@ -40,6 +40,15 @@ const MOON_RADIUS: f64 = 1.5;
 const SPIRAL_TURN: f64 = 3.0 * PI;
 const SPIRAL_RADIUS: f64 = 2.5;
 
+/// Share of each set's probability in its highest-density region: that of a Gaussian within 3σ in two
+/// dimensions, 1 - exp(-9/2).
+pub const GOOD_SHARE: f64 = 0.988_891;
+
+/// The logarithms of the densities at the edge of that region. Found by summing the density over cells of
+/// side 0.01, highest first, up to the share; cells of 0.02 differ by 0.004.
+const MOONS_EDGE: f64 = -4.641;
+const SPIRAL_EDGE: f64 = -5.059;
+
 /// Nodes of one curve. Their spacing stays below σ/2, where the midpoint rule's error on a
 /// Gaussian is far below f64's rounding of the sum.
 const NODES: usize = 512;
@@ -125,6 +134,25 @@ impl PointSet {
             PointSet::Spiral => log_mixture(point, 0.1, SPIRAL.iter().map(|node| (node.at, node.weight))),
             PointSet::Checkerboard if on_board(point) => -(8f64.ln()),
             PointSet::Checkerboard => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Whether `point` is a good sample: whether it lies in the set's 98.9% highest-density region.
+    ///
+    /// For moons and spiral that is where the density is above a threshold. The Gaussians of the ring
+    /// barely overlap, so it is taken as what is within 3σ of one. The checkerboard is uniform, so that any
+    /// part of it with that share is such a region; it is taken in the middle of each square, which leaves
+    /// out a margin of 0.0028.
+    pub fn is_good(&self, point: [f64; 2]) -> bool {
+        match self {
+            PointSet::Ring => self.nearest(point).distance <= 3.0 * 0.2,
+            PointSet::Moons => self.log_density(point) >= MOONS_EDGE,
+            PointSet::Spiral => self.log_density(point) >= SPIRAL_EDGE,
+            PointSet::Checkerboard => {
+                let margin = 0.5 - 0.5 * GOOD_SHARE.sqrt();
+                let inside = |v: f64| (margin..=1.0 - margin).contains(&(v - v.floor()));
+                on_board(point) && point.into_iter().all(inside)
+            }
         }
     }
 
@@ -273,8 +301,25 @@ mod tests {
         let mean = |f: &dyn Fn(&[f64; 2]) -> f64| ring.iter().map(f).sum::<f64>() / 40_000.0;
         let likelihood = mean(&|&p| PointSet::Ring.log_density(p));
         assert!((likelihood + 1.70).abs() < 0.02, "{likelihood}");
-        let good = mean(&|&p| f64::from(PointSet::Ring.nearest(p).distance <= 0.6));
-        assert!((good - 0.989).abs() < 0.003, "{good}");
+    }
+
+    #[test]
+    fn the_good_are_the_same_share_of_every_set_and_those_of_highest_density() {
+        for set in PointSet::ALL {
+            let n = 40_000;
+            let all = points(set, n);
+            let (good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(|&p| set.is_good(p));
+            let share = good.len() as f64 / n as f64;
+            let error = (GOOD_SHARE * (1.0 - GOOD_SHARE) / n as f64).sqrt();
+            assert!((share - GOOD_SHARE).abs() < 4.0 * error, "{set:?}: {share}");
+            let log = |points: &[[f64; 2]]| points.iter().map(|&p| set.log_density(p)).collect::<Vec<_>>();
+            let lowest = log(&good).into_iter().fold(f64::INFINITY, f64::min);
+            let highest = log(&bad).into_iter().fold(f64::NEG_INFINITY, f64::max);
+            // Between the ring's Gaussians their tails add.
+            let slack = if set == PointSet::Ring { 0.1 } else { 1e-9 };
+            assert!(lowest >= highest - slack, "{set:?}: {lowest} {highest}");
+            assert!(!set.is_good([9.0, 9.0]));
+        }
     }
 
     #[test]

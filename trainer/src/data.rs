@@ -2,18 +2,23 @@
 
 pub mod atomic;
 mod cifar;
+pub mod csv;
 pub mod download;
+mod emoji;
 pub mod fetch;
 mod idx;
 pub mod image_sets;
 pub mod import;
 pub mod npy;
+mod samples;
 
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use image_sets::ImageSet;
+pub use samples::{Samples, pixel};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Points drawn of a synthetic set where the recipe does not say how many.
 pub const POINTS: usize = 60_000;
@@ -24,17 +29,11 @@ pub const HELD_OUT_POINTS: usize = 10_000;
 /// Every use of a synthetic set sees the same points, whatever the seed of the run.
 const POINTS_SEED: u64 = 0;
 
-/// Samples in memory: pixels as bytes where they were bytes, which takes a quarter of the space.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Samples {
-    /// Pixels 0 to 255, for -1 to 1.
-    Bytes(Vec<u8>),
-    /// Values as they are.
-    Floats(Vec<f32>),
-}
+/// Rows that [`Dataset::deviation`] looks at.
+const LOOKED_AT: usize = 10_000;
 
 /// A data set: training samples and held-out samples of one shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Dataset {
     /// Its name, for provenance.
     pub name: String,
@@ -44,35 +43,6 @@ pub struct Dataset {
     pub train: Samples,
     /// What is never learned from.
     pub held_out: Samples,
-}
-
-impl Samples {
-    /// Number of values of all samples.
-    pub fn len(&self) -> usize {
-        match self {
-            Samples::Bytes(bytes) => bytes.len(),
-            Samples::Floats(floats) => floats.len(),
-        }
-    }
-
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The samples of `indices`, each `len` values long, one after another.
-    pub fn gather(&self, indices: impl IntoIterator<Item = usize>, len: usize) -> Vec<f32> {
-        let mut out = Vec::new();
-        for i in indices {
-            match self {
-                Samples::Bytes(bytes) => {
-                    out.extend(bytes[i * len..(i + 1) * len].iter().map(|&b| pixel(b)));
-                }
-                Samples::Floats(floats) => out.extend_from_slice(&floats[i * len..(i + 1) * len]),
-            }
-        }
-        out
-    }
 }
 
 impl Dataset {
@@ -92,18 +62,37 @@ impl Dataset {
     }
 
     /// Training samples of `indices`, flat.
-    pub fn train_batch(&self, indices: impl IntoIterator<Item = usize>) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// As [`Samples::gather`].
+    pub fn train_batch(&self, indices: impl IntoIterator<Item = usize>) -> Result<Vec<f32>> {
         self.train.gather(indices, self.sample_len())
     }
 
     /// The first `count` held-out samples, flat, or as many as there are.
-    pub fn held_out_batch(&self, count: usize) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// As [`Samples::gather`].
+    pub fn held_out_batch(&self, count: usize) -> Result<Vec<f32>> {
         self.held_out.gather(0..count.min(self.held_out_count()), self.sample_len())
     }
 
-    /// Load the data set that `source` names: a synthetic set, a fetched set, an `.npy` file, a
-    /// folder with the files of a known set, or a folder of images. `shape` is what the networks
-    /// take; `count` limits a synthetic set.
+    /// Standard deviation of all values together, of some thousand training samples from all over the set.
+    ///
+    /// # Errors
+    /// As [`Samples::gather`].
+    pub fn deviation(&self) -> Result<f64> {
+        let (count, len) = (self.train_count(), self.sample_len());
+        let values = self.train.gather(spread(count, count.min(LOOKED_AT)), len)?;
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        Ok((values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt())
+    }
+
+    /// Load the data set that `source` names: a synthetic set, a fetched set, an `.npy` or `.csv` file, a
+    /// folder with the files of a known set, or a folder of images. An `.npy` file stays on disk; its
+    /// samples are read when they are asked for. `shape` is what the networks take; `count` limits a
+    /// synthetic set.
     ///
     /// # Errors
     /// If there is no such data set, if its files are missing or damaged, or if its samples have
@@ -119,16 +108,16 @@ impl Dataset {
                 "{source} is not in {}; fetch it with `dual-mcmc data fetch {source}`",
                 folder.display()
             );
-            set.load(&folder, true)?
+            set.load(&folder, true, shape)?
         } else if path.is_dir() {
             match ImageSet::ALL.into_iter().find(|set| set.recognises(path)) {
-                Some(set) => Dataset { name: stem(path), ..set.load(path, false)? },
+                Some(set) => Dataset { name: stem(path), ..set.load(path, false, shape)? },
                 None => folder_of_images(path, shape)?,
             }
         } else if path.is_file() {
-            array_file(path)?
+            file(path)?
         } else {
-            bail!("there is no data set, file or folder `{source}`; known sets are {}", known().join(", "));
+            return Err(unknown(source));
         };
         ensure!(
             data.shape == shape,
@@ -137,6 +126,46 @@ impl Dataset {
         );
         Ok(data)
     }
+}
+
+/// Number of values of one sample of the vectors that `source` names: a synthetic set, an `.npy` or a
+/// `.csv` file.
+///
+/// # Errors
+/// If there is no such file, it cannot be read, or the data are images.
+pub fn vector_len(source: &str) -> Result<usize> {
+    let path = Path::new(source);
+    if PointSet::from_name(source).is_some() {
+        return Ok(2);
+    }
+    if is_csv(path) {
+        return csv::columns(path);
+    }
+    if path.is_file() {
+        let rows = npy::Rows::open(path)?;
+        ensure!(
+            rows.shape().len() == 2,
+            "{source} has shape {:?}; this recipe takes vectors, [N, D]",
+            rows.shape()
+        );
+        return Ok(rows.row_len());
+    }
+    if path.is_dir() || ImageSet::from_name(source).is_some() {
+        bail!("{source} holds images, but this recipe takes vectors: an .npy or a .csv file of [N, D]");
+    }
+    Err(unknown(source))
+}
+
+fn unknown(source: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "there is no data set, file or folder `{source}`; name yours with --data, or one of {}",
+        known().join(", ")
+    )
+}
+
+/// `wanted` of the numbers below `count`, evenly spread; `wanted` is at most `count`.
+pub fn spread(count: usize, wanted: usize) -> impl Iterator<Item = usize> {
+    (0..wanted).map(move |i| (i as u128 * count as u128 / wanted as u128) as usize)
 }
 
 /// The names that `load` knows.
@@ -158,11 +187,6 @@ pub fn directory() -> Result<PathBuf> {
     }
 }
 
-/// The value of a pixel in [-1, 1].
-pub fn pixel(byte: u8) -> f32 {
-    f32::from(byte) / 127.5 - 1.0
-}
-
 fn points(set: PointSet, count: usize) -> Dataset {
     let noise = Noise::new(POINTS_SEED, Stream::Data);
     Dataset {
@@ -173,21 +197,32 @@ fn points(set: PointSet, count: usize) -> Dataset {
     }
 }
 
-/// An `.npy` array of samples. Its last tenth is held out.
-fn array_file(path: &Path) -> Result<Dataset> {
-    let array = npy::read(path)?;
-    let shape = array.shape[1..].to_vec();
-    let named = || path.display();
+/// Whether a file says of itself that it is a `.csv` file.
+pub fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
+}
+
+/// A `.csv` file, or an `.npy` array of samples. Its last tenth is held out.
+fn file(path: &Path) -> Result<Dataset> {
+    let cannot = || format!("cannot use {}", path.display());
+    if is_csv(path) {
+        let npy::Array { shape, values } = csv::read(path)?;
+        return split(stem(path), shape[1..].to_vec(), Samples::Floats(values)).with_context(cannot);
+    }
+    let mut rows = npy::Rows::open(path)?;
+    let shape = rows.shape()[1..].to_vec();
     ensure!(
         shape.len() == 1 || shape.len() == 3,
         "{} has shape {:?}; data must be [N, D] or [N, C, H, W]",
-        named(),
-        array.shape
+        path.display(),
+        rows.shape()
     );
     if shape.len() == 3 {
-        npy::check_range(&array.values, path)?;
+        rows = rows.of_images();
     }
-    split(stem(path), shape, Samples::Floats(array.values)).with_context(|| format!("cannot use {}", named()))
+    rows.check()?;
+    let all = 0..rows.count();
+    split(stem(path), shape, Samples::Rows(Arc::new(rows), all)).with_context(cannot)
 }
 
 fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
@@ -205,17 +240,7 @@ fn split(name: String, shape: Vec<usize>, samples: Samples) -> Result<Dataset> {
     let len: usize = shape.iter().product();
     let count = samples.len() / len;
     ensure!(count >= 10, "{count} samples are too few; at least 10 are needed");
-    let cut = (count - (count / 10).clamp(1, 10_000)) * len;
-    let (train, held_out) = match samples {
-        Samples::Bytes(mut bytes) => {
-            let rest = bytes.split_off(cut);
-            (Samples::Bytes(bytes), Samples::Bytes(rest))
-        }
-        Samples::Floats(mut floats) => {
-            let rest = floats.split_off(cut);
-            (Samples::Floats(floats), Samples::Floats(rest))
-        }
-    };
+    let (train, held_out) = samples.split(count - (count / 10).clamp(1, 10_000), len);
     Ok(Dataset { name, shape, train, held_out })
 }
 
@@ -229,21 +254,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_floats_give_the_same_samples() {
-        let bytes = Samples::Bytes(vec![0, 255, 51, 204]);
-        let floats = Samples::Floats(vec![-1.0, 1.0, -0.6, 0.6]);
-        let a = bytes.gather([1, 0, 1], 2);
-        let b = floats.gather([1, 0, 1], 2);
-        assert_eq!(a.len(), 6);
-        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
-    }
-
-    #[test]
     fn held_out_points_are_no_training_points() {
         let data = Dataset::load("ring", &[2], Some(1000)).unwrap();
         assert_eq!((data.train_count(), data.held_out_count()), (1000, HELD_OUT_POINTS));
         let next = PointSet::Ring.sample(Noise::new(POINTS_SEED, Stream::Data), 1000, 1);
-        assert_eq!(data.held_out_batch(1), next);
+        assert_eq!(data.held_out_batch(1).unwrap(), next);
     }
 
     #[test]
@@ -255,9 +270,17 @@ mod tests {
         let source = path.to_str().unwrap();
         let data = Dataset::load(source, &[3], None).unwrap();
         assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine", 18, 2));
-        assert_eq!(data.held_out_batch(10), values[54..]);
+        assert_eq!(data.held_out_batch(10).unwrap(), values[54..]);
         let error = Dataset::load(source, &[2], None).unwrap_err().to_string();
         assert!(error.contains("[3]") && error.contains("[2]"), "{error}");
+
+        // Rows on disk are those of the array, in any order.
+        let batch = data.train_batch([17, 3, 4, 5, 0, 0]).unwrap();
+        let expected =
+            [17, 3, 4, 5, 0, 0].map(|i| [3.0 * i as f32, 3.0 * i as f32 + 1.0, 3.0 * i as f32 + 2.0]);
+        assert_eq!(batch, expected.as_flattened());
+        // Of 0 to 53: the root of (54² - 1)/12.
+        assert!((data.deviation().unwrap() - 15.5857).abs() < 1e-3);
 
         npy::write(&path, &[10, 1, 2, 3], &values).unwrap();
         let error = Dataset::load(source, &[1, 2, 3], None).unwrap_err().to_string();
@@ -274,9 +297,33 @@ mod tests {
         let source = folder.path().to_str().unwrap();
         let data = Dataset::load(source, &[3, 8, 8], None).unwrap();
         assert_eq!((data.train_count(), data.held_out_count()), (18, 2));
-        let first = data.train_batch([1]);
+        let first = data.train_batch([1]).unwrap();
         assert_eq!((first[0], first[64], first[128]), (pixel(10), -1.0, 1.0));
         assert!(Dataset::load(source, &[2], None).is_err());
+    }
+
+    #[test]
+    fn points_come_from_csv_too_and_their_length_is_known_without_loading_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+        let lines: String = (0..20).map(|i| format!("{i},{},-1\n", 2 * i)).collect();
+        std::fs::write(path("mine.csv"), format!("a,b,c\n{lines}")).unwrap();
+        let data = Dataset::load(&path("mine.csv"), &[3], None).unwrap();
+        assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine", 18, 2));
+        assert_eq!(data.held_out_batch(1).unwrap(), [18.0, 36.0, -1.0]);
+        npy::write(Path::new(&path("five.npy")), &[2, 5], &[0.0; 10]).unwrap();
+        npy::write(Path::new(&path("images.npy")), &[2, 1, 5, 1], &[0.0; 10]).unwrap();
+        let lens = [path("mine.csv"), path("five.npy"), "moons".into()].map(|s| vector_len(&s).unwrap());
+        assert_eq!(lens, [3, 5, 2]);
+        for (source, expected) in [
+            (path("images.npy"), "vectors"),
+            (path(""), "images"),
+            ("mnist".into(), "images"),
+            (path("no.npy"), "--data"),
+        ] {
+            let error = vector_len(&source).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -10,8 +10,11 @@
 
 mod chains;
 mod check;
+mod compare;
 mod network;
 mod overrides;
+mod sizes;
+mod suggest;
 
 pub use chains::{ChainStatistics, SpectralIteration, XChain, XStart, ZChain, ZStart};
 pub use network::{BatchNormWeight, Initialisation, TrainLayer, TrainNetwork};
@@ -70,7 +73,7 @@ pub struct Recipe {
 #[serde(deny_unknown_fields)]
 pub struct Data {
     /// Name of the data set: `ring`, `moons`, `spiral`, `checkerboard`, `mnist`, `fashion-mnist`,
-    /// `cifar10`, or what `--data` names.
+    /// `cifar10`, `noto-emoji`, or what `--data` names.
     pub set: String,
     /// Standard deviation of Gaussian noise added to every batch.
     #[serde(default)]
@@ -330,10 +333,28 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError`] names the line, the override or the section, and what is expected there.
     pub fn parse_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, RecipeError> {
+        Self::parse_for(text, overrides, None)
+    }
+
+    /// Whether sizes of the networks come from the data: they are written as `"data"`.
+    pub fn takes_sizes_from_data(text: &str) -> bool {
+        !sizes::places(text).is_empty()
+    }
+
+    /// As [`Recipe::parse_with`], for data of so many `values` a sample, which stand where a network's
+    /// size is written as `"data"`.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse_with`]; and if there is such a size, but no number of values.
+    pub fn parse_for(
+        text: &str,
+        overrides: &[(String, String)],
+        values: Option<usize>,
+    ) -> Result<Recipe, RecipeError> {
+        let text = &sizes::fill(text, values)?;
         let line = |error: toml::de::Error| {
-            let start = error.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count() + 1;
-            RecipeError::Text { line, message: error.message().replace('\n', " ") }
+            let line = sizes::line(text, error.span().map_or(0, |span| span.start));
+            RecipeError::Text { line, message: suggest::explain(error.message()).replace('\n', " ") }
         };
         let recipe: Recipe = if overrides.is_empty() {
             toml::from_str(text).map_err(line)?
@@ -343,7 +364,12 @@ impl Recipe {
                 overrides::set(&mut table, key, value)?;
             }
             Recipe::deserialize(table).map_err(|e: toml::de::Error| {
-                RecipeError::Overridden(e.to_string().trim().replace('\n', " "))
+                // What the file itself has wrong has a line.
+                let own = toml::from_str::<Recipe>(text).err().filter(|own| own.message() == e.message());
+                if let Some(own) = own {
+                    return line(own);
+                }
+                RecipeError::Overridden(suggest::explain(e.to_string().trim()).replace('\n', " "))
             })?
         };
         recipe.check()?;

@@ -2,9 +2,8 @@
 
 use crate::data::fetch::{self, Fetched};
 use crate::data::image_sets::ImageSet;
-use crate::data::import::Folder;
 use crate::data::{self, atomic, import};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use dual_mcmc::points::PointSet;
 use std::path::PathBuf;
@@ -21,13 +20,13 @@ enum Command {
     List,
     /// Fetch a public image set and check its sums
     Fetch(FetchSet),
-    /// Crop and resize a folder of images into one .npy file for `train --data`
+    /// Crop and resize a folder of images, or convert a .csv file, into one .npy file for `train --data`
     Import(Import),
 }
 
 #[derive(Debug, Args)]
 struct FetchSet {
-    /// mnist, fashion-mnist or cifar10
+    /// mnist, fashion-mnist, cifar10 or noto-emoji
     #[arg(value_parser = image_set)]
     name: ImageSet,
     /// Folder for its files [default: NAME in $DUAL_MCMC_DATA, or in dual-mcmc in the platform's data folder]
@@ -37,11 +36,12 @@ struct FetchSet {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// Folder of .png, .jpg and .webp images
-    folder: PathBuf,
+    /// Folder of .png, .jpg and .webp images, or a .csv file of points
+    #[arg(value_name = "DIR|FILE.csv")]
+    from: PathBuf,
     /// Side of the square images, in pixels
     #[arg(long, value_name = "S")]
-    size: usize,
+    size: Option<usize>,
     /// The .npy file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -54,7 +54,8 @@ struct Import {
 }
 
 fn image_set(name: &str) -> Result<ImageSet, String> {
-    ImageSet::from_name(name).ok_or_else(|| "known sets are mnist, fashion-mnist and cifar10".into())
+    ImageSet::from_name(name)
+        .ok_or_else(|| "known sets are mnist, fashion-mnist, cifar10 and noto-emoji".into())
 }
 
 impl Data {
@@ -102,26 +103,22 @@ impl Import {
             bail!("{} must end in .npy", self.out.display());
         }
         atomic::check_writable(&self.out)?;
-        let pixels = if self.strict {
-            import::folder(&self.folder, self.size, self.channels)?
-        } else {
-            let Folder { pixels, skipped } =
-                import::folder_leniently(&self.folder, self.size, self.channels)?;
-            for (path, error) in &skipped {
-                eprintln!("skipped {}: {error}", path.display());
-            }
-            if !skipped.is_empty() {
-                eprintln!("{} files were skipped", skipped.len());
-            }
-            pixels
-        };
-        let count = import::to_file(pixels, self.size, self.channels, &self.out)?;
-        println!(
-            "{count} images, [{count}, {}, {2}, {2}]: {1}",
-            self.channels,
-            self.out.display(),
-            self.size
-        );
+        if data::is_csv(&self.from) {
+            let [count, columns] = data::csv::to_npy(&self.from, &self.out)?;
+            println!("{count} points, [{count}, {columns}]: {}", self.out.display());
+            return Ok(());
+        }
+        let size = self.size.context("images need --size, the side in pixels")?;
+        let mut skipped = 0;
+        let count =
+            import::to_file(&self.from, [self.channels, size], self.strict, &self.out, |path, error| {
+                eprintln!("skipped {}: {error:#}", path.display());
+                skipped += 1;
+            })?;
+        if skipped > 0 {
+            eprintln!("{skipped} files were skipped");
+        }
+        println!("{count} images, [{count}, {}, {2}, {2}]: {1}", self.channels, self.out.display(), size);
         Ok(())
     }
 }

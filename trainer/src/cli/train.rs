@@ -2,15 +2,18 @@
 
 use super::Outcome;
 use super::arguments::{Device, setting};
-use crate::data::Dataset;
+use crate::data::{self, Dataset};
 use crate::recipe::Recipe;
-use crate::run::directory::RunDirectory;
+use crate::run::directory::{Origin, RunDirectory};
 use crate::run::train::{End, Run};
 use crate::run::{device, interrupt};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Standard deviations of vectors that recipes are made for.
+const SCALE: std::ops::RangeInclusive<f64> = 0.1..=10.0;
 
 #[derive(Debug, Args)]
 pub struct Train {
@@ -20,7 +23,7 @@ pub struct Train {
     /// Change a value of the recipe, for example x_chain.steps=60
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// Train on a file or folder, or another data set, than the recipe's
+    /// Train on a file (.npy, .csv), a folder of images or another data set than the recipe's
     #[arg(long, value_name = "FILE|DIR|NAME")]
     data: Option<String>,
 
@@ -66,18 +69,43 @@ impl Train {
         let named = self.recipe.display();
         let text = std::fs::read_to_string(&self.recipe)
             .with_context(|| format!("cannot read the recipe {named}"))?;
-        let mut recipe = Recipe::parse_with(&text, &self.set).with_context(|| named.to_string())?;
-        if let Some(data) = &self.data {
-            recipe.data.set = data.clone();
-        }
+        let parse = |values: Option<usize>| {
+            Recipe::parse_for(&text, &self.set, values).with_context(|| named.to_string())
+        };
+        let from_data = Recipe::takes_sizes_from_data(&text);
+        // Until the data are known, one value a sample stands for any number.
+        let mut recipe = parse(from_data.then_some(1))?;
         let directory =
             RunDirectory::new(self.out.clone().unwrap_or_else(|| RunDirectory::default_for(&recipe)));
-        let seed = self.check_directory(&directory, &mut recipe)?;
+        let started = self.check_directory(&directory)?;
+        let source = match (&self.data, &started) {
+            (Some(source), _) => source.clone(),
+            (None, Some((earlier, _))) => earlier.data.set.clone(),
+            (None, None) => recipe.data.set.clone(),
+        };
+        if from_data {
+            recipe = parse(Some(data::vector_len(&source)?))?;
+        }
+        recipe.data.set = source;
+        let seed = match &started {
+            Some((earlier, origin)) => self.check_resumed(&directory, &recipe, earlier, origin)?,
+            None => self.seed.unwrap_or(0),
+        };
         if !self.resume {
             // Before the work of loading anything: an output that cannot be written.
             directory.make()?;
         }
         let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
+        if let Some((_, origin)) = &started {
+            ensure!(
+                data.train_count() == origin.samples,
+                "the data have changed: {} has {} training samples, and had {} when the run was started",
+                data.name,
+                data.train_count(),
+                origin.samples
+            );
+        }
+        warn_of_scale(&data)?;
         let devices = device::training(self.device.device)?;
         let total = self.steps.unwrap_or(recipe.schedule.iterations);
         eprintln!(
@@ -113,31 +141,45 @@ impl Train {
         Ok(Outcome::Done)
     }
 
-    /// The run must be new, or the one to be resumed; the seed of the run.
-    fn check_directory(&self, directory: &RunDirectory, recipe: &mut Recipe) -> Result<u64> {
+    /// There must be no run in the folder, or with --resume the one to be resumed: what it was started
+    /// with.
+    fn check_directory(&self, directory: &RunDirectory) -> Result<Option<(Recipe, Origin)>> {
         let root = directory.root().display();
         if !self.resume {
             ensure!(
                 !directory.holds_run(),
                 "{root} already holds a run; continue it with --resume, or choose another folder with --out"
             );
-            return Ok(self.seed.unwrap_or(0));
+            return Ok(None);
         }
         ensure!(directory.holds_run(), "{root} holds no run to resume; leave out --resume to start one");
-        let (started, origin) = directory.open()?;
-        if self.data.is_none() {
-            recipe.data.set = started.data.set.clone();
-        }
-        ensure!(
-            *recipe == started,
-            "the run in {root} was started with other settings; continue it with its own {}",
-            directory.recipe().display()
-        );
-        if !directory.last().exists() {
+        directory.open().map(Some)
+    }
+
+    /// A run is resumed as it was started; its seed.
+    fn check_resumed(
+        &self,
+        directory: &RunDirectory,
+        recipe: &Recipe,
+        earlier: &Recipe,
+        origin: &Origin,
+    ) -> Result<u64> {
+        let root = directory.root().display();
+        let changes = recipe.changes_since(earlier);
+        if let Some(first) = changes.first() {
+            let others = match changes.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
             bail!(
-                "the run in {root} was ended before its first checkpoint; remove the folder and start again"
+                "the run in {root} was started with other settings: {first}{others}; continue it with its own {}",
+                directory.recipe().display()
             );
         }
+        ensure!(
+            directory.last().exists(),
+            "the run in {root} was ended before its first checkpoint; remove the folder and start again"
+        );
         match self.seed {
             Some(seed) if seed != origin.seed => {
                 bail!("the run in {root} has seed {}, not {seed}; leave out --seed", origin.seed)
@@ -145,4 +187,18 @@ impl Train {
             _ => Ok(origin.seed),
         }
     }
+}
+
+/// Step sizes, noise and references are absolute numbers: they suit vectors of a certain scale.
+fn warn_of_scale(data: &Dataset) -> Result<()> {
+    if data.shape.len() == 1 {
+        let deviation = data.deviation()?;
+        if !SCALE.contains(&deviation) {
+            eprintln!(
+                "warning: the standard deviation of {} is {deviation:.3}; recipes are made for data of about 1: rescale it",
+                data.name
+            );
+        }
+    }
+    Ok(())
 }

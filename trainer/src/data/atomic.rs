@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Write a file through `fill`, beside its place, and rename it only when all of it is on disk.
 ///
 /// # Errors
 /// If the folder cannot be written to, the disk is full, or `fill` fails; then nothing has changed.
-pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<NamedTempFile>) -> Result<()>) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".writing-");

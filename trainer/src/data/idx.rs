@@ -72,7 +72,7 @@ mod tests {
         }
         let data = load("mnist", folder.path()).unwrap();
         assert_eq!((data.train_count(), data.held_out_count()), (2, 2));
-        let image = data.train_batch([1]);
+        let image = data.train_batch([1]).unwrap();
         assert_eq!(image[..2 * 32 + 2], [-1.0; 66]);
         assert!((image[2 * 32 + 2] - (200.0 / 127.5 - 1.0)).abs() < 1e-6);
         assert_eq!(image.iter().filter(|&&v| v == -1.0).count(), 1024 - 784);

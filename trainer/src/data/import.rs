@@ -9,57 +9,79 @@ use std::path::{Path, PathBuf};
 /// Sides that networks of this kind are made for.
 pub const SIDES: std::ops::RangeInclusive<usize> = 4..=512;
 
-/// Images of a folder.
-pub struct Folder {
-    /// `[N, channels, side, side]`.
-    pub pixels: Vec<u8>,
-    /// Files that are not among them, and why.
-    pub skipped: Vec<(PathBuf, String)>,
-}
-
 /// Read the PNG, JPEG and WebP files of `folder`, in the order of their names: turned as their cameras
-/// say, cropped to the middle square, resized. Files that cannot be read, or are smaller than `side`,
-/// are skipped.
+/// say, cropped to the middle square, resized. `take` gets each one's pixels, `[channels, side, side]`,
+/// or why it cannot be used: it cannot be read, or is smaller than `side`.
 ///
 /// # Errors
-/// If there are none, none can be read, or the sizes are impossible.
-pub fn folder_leniently(folder: &Path, side: usize, channels: usize) -> Result<Folder> {
+/// If there are none, or the sizes are impossible, and those of `take`.
+fn each_image(
+    folder: &Path,
+    side: usize,
+    channels: usize,
+    mut take: impl FnMut(PathBuf, Result<Vec<u8>>) -> Result<()>,
+) -> Result<()> {
     check(side, channels)?;
-    let paths = images(folder)?;
-    let mut read = Folder { pixels: Vec::new(), skipped: Vec::new() };
-    for path in paths {
-        match upright(&path, side) {
-            Ok(image) => read.pixels.extend(square(image, side, channels)),
-            Err(error) => read.skipped.push((path, format!("{error:#}"))),
-        }
-    }
-    if let (true, Some((path, error))) = (read.pixels.is_empty(), read.skipped.first()) {
-        bail!("{} holds no image that can be used; {}: {error}", folder.display(), path.display());
-    }
-    Ok(read)
+    images(folder)?.into_iter().try_for_each(|path| {
+        let pixels = upright(&path, side).map(|image| square(image, side, channels));
+        take(path, pixels)
+    })
 }
 
-/// As [`folder_leniently`], but a file that would be skipped is an error.
+/// The pixels of all images of a folder, `[N, channels, side, side]`.
 ///
 /// # Errors
-/// As [`folder_leniently`], and the first file that would be skipped.
+/// If there are none, a file cannot be used, or the sizes are impossible.
 pub fn folder(folder: &Path, side: usize, channels: usize) -> Result<Vec<u8>> {
-    let Folder { pixels, skipped } = folder_leniently(folder, side, channels)?;
-    match skipped.first() {
-        Some((path, error)) => bail!("cannot use {}: {error}", path.display()),
-        None => Ok(pixels),
-    }
+    let mut all = Vec::new();
+    each_image(folder, side, channels, |path, pixels| {
+        all.extend(pixels.with_context(|| cannot_use(&path))?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
-/// Write pixels `[N, C, S, S]` to the `.npy` file `out`, in [-1, 1]; the number of images.
+fn cannot_use(path: &Path) -> String {
+    format!("cannot use {}; `data import` skips such files", path.display())
+}
+
+/// Write the images of a folder to the `.npy` file `out`, `[N, channels, side, side]` in [-1, 1]; only
+/// one of them is in memory at a time. Files that cannot be used go to `skip`, or with `strict` are
+/// errors. Returns the number of images.
 ///
 /// # Errors
-/// If `out` cannot be written.
-pub fn to_file(pixels: Vec<u8>, side: usize, channels: usize, out: &Path) -> Result<usize> {
-    let count = pixels.len() / (channels * side * side);
-    let values: Vec<f32> = pixels.into_iter().map(pixel).collect();
-    npy::write(out, &[count, channels, side, side], &values)?;
-    Ok(count)
+/// If there are none, none can be used, the sizes are impossible, or `out` cannot be written.
+pub fn to_file(
+    from: &Path,
+    [channels, side]: [usize; 2],
+    strict: bool,
+    out: &Path,
+    mut skip: impl FnMut(&Path, &anyhow::Error),
+) -> Result<usize> {
+    let mut first_skipped = None;
+    npy::write_rows(out, &[channels, side, side], |row| {
+        let mut used = false;
+        each_image(from, side, channels, |path, pixels| {
+            match pixels {
+                Ok(pixels) => {
+                    used = true;
+                    row(&pixels.into_iter().map(pixel).collect::<Vec<_>>())?;
+                }
+                Err(error) if strict => bail!("cannot use {}: {error:#}", path.display()),
+                Err(error) => {
+                    skip(&path, &error);
+                    first_skipped.get_or_insert((path, error));
+                }
+            }
+            Ok(())
+        })?;
+        match first_skipped {
+            Some((path, error)) if !used => {
+                bail!("{} holds no image that can be used; {}: {error:#}", from.display(), path.display())
+            }
+            _ => Ok(()),
+        }
+    })
 }
 
 /// An image file, turned as its camera says, of at least `side` pixels each way.
@@ -143,10 +165,11 @@ mod tests {
         assert_eq!(pixels[64..192], [0; 128]);
 
         let out = folder.path().join("out.npy");
-        assert_eq!(to_file(pixels, 8, 3, &out).unwrap(), 2);
+        let skip = |path: &Path, _: &anyhow::Error| panic!("{path:?}");
+        assert_eq!(to_file(folder.path(), [3, 8], true, &out, skip).unwrap(), 2);
         let array = npy::read(&out).unwrap();
         assert_eq!(array.shape, [2, 3, 8, 8]);
-        assert_eq!((array.values[0], array.values[64]), (1.0, -1.0));
+        assert_eq!(array.values, pixels.into_iter().map(pixel).collect::<Vec<_>>());
     }
 
     #[test]
@@ -165,15 +188,28 @@ mod tests {
         std::fs::write(folder.path().join("a.png"), "no image").unwrap();
         RgbImage::new(7, 30).save(folder.path().join("b.png")).unwrap();
         RgbImage::from_pixel(9, 9, Rgb([255, 0, 0])).save(folder.path().join("c.webp")).unwrap();
-        let Folder { pixels, skipped } = folder_leniently(folder.path(), 8, 3).unwrap();
-        assert_eq!((pixels.len(), pixels[0], pixels[64]), (192, 255, 0));
-        let names: Vec<_> = skipped.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
+        let out = tempfile::tempdir().unwrap();
+        let file = out.path().join("out.npy");
+        let mut skipped = Vec::new();
+        let mut import = |strict| {
+            to_file(folder.path(), [3, 8], strict, &file, |path, error| {
+                skipped.push((path.file_name().unwrap().to_owned(), format!("{error:#}")));
+            })
+        };
+        let error = format!("{:#}", import(true).unwrap_err());
+        assert!(error.contains("a.png"), "{error}");
+        assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "nothing is left of a failed import");
+        assert_eq!(import(false).unwrap(), 1);
+        let array = npy::read(&file).unwrap();
+        assert_eq!((array.shape, array.values[0], array.values[64]), (vec![1, 3, 8, 8], 1.0, -1.0));
+        let names: Vec<_> = skipped.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a.png", "b.png"]);
         assert!(skipped[1].1.contains("7 by 30"), "{}", skipped[1].1);
         let error = format!("{:#}", super::folder(folder.path(), 8, 3).unwrap_err());
         assert!(error.contains("a.png"), "{error}");
         std::fs::remove_file(folder.path().join("c.webp")).unwrap();
-        assert!(folder_leniently(folder.path(), 8, 3).is_err());
+        let error = to_file(folder.path(), [3, 8], false, &file, |_, _| ()).unwrap_err();
+        assert!(format!("{error:#}").contains("no image that can be used"), "{error:#}");
     }
 
     /// A JPEG whose camera was held on its side: the Exif block says orientation 6, a quarter turn

@@ -169,6 +169,26 @@ impl Serialize for TrainLayer {
     }
 }
 
+/// Every type of layer.
+const TYPES: [&str; 16] = [
+    "linear",
+    "conv2d",
+    "conv_transpose2d",
+    "upsample_nearest",
+    "upsample_bilinear",
+    "average_pool",
+    "global_average_pool",
+    "leaky_relu",
+    "relu",
+    "silu",
+    "tanh",
+    "reshape",
+    "flatten",
+    "scale_shift",
+    "batch_norm",
+    "residual",
+];
+
 /// By hand, for the sake of the messages: an untagged enum would say no more than that nothing
 /// matched.
 impl<'de> Deserialize<'de> for TrainLayer {
@@ -178,6 +198,13 @@ impl<'de> Deserialize<'de> for TrainLayer {
             Some(Value::String(tag)) => tag.clone(),
             _ => return Err(D::Error::custom("a layer needs a `type`, for example { type = \"silu\" }")),
         };
+        if !TYPES.contains(&tag.as_str()) {
+            let advice = match super::suggest::nearest(&tag, TYPES) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are {}", TYPES.join(", ")),
+            };
+            return Err(D::Error::custom(format!("there is no layer `{tag}`; {advice}")));
+        }
         let named = |e: serde_json::Error| D::Error::custom(format!("layer `{tag}`: {e}"));
         if tag == "batch_norm" {
             let BatchNormKeys { channels, weight, .. } = serde_json::from_value(value).map_err(named)?;

@@ -92,6 +92,92 @@ fn unknown_keys_are_errors_everywhere() {
 }
 
 #[test]
+fn unknown_words_come_with_what_may_have_been_meant() {
+    for (key, value, expected) in [
+        ("x_chian.steps", "4", "`x_chian`; did you mean `x_chain`?"),
+        ("x_chain.step", "4", "`step` in `x_chain`; did you mean `steps`?"),
+        ("data.sett", "1", "`sett` in `data`; did you mean `set`?"),
+        ("energy.spectral", "true", "`spectral` in `energy`; did you mean `spectral_norm`?"),
+        ("energy.layers.0.in_feature", "2", "did you mean `in_features`?"),
+        ("energy.layers.1.type", "sliu", "there is no layer `sliu`; did you mean `silu`?"),
+        ("energy.layers.1.type", "dropout", "there is no layer `dropout`; there are linear"),
+        ("generator.layers.1.wieght", "normal", "did you mean `weight`?"),
+        ("teaching.negatives", "freshh", "did you mean `fresh`?"),
+        ("optimiser.energy.beta_1", "0", "did you mean `beta1`?"),
+        ("optimiser.energy.lr", "1", "`lr` in `optimiser.energy`; known are rate"),
+        ("export.batches", "3", "did you mean `statistics_batches`?"),
+    ] {
+        let error = set(key, value).unwrap_err().to_string();
+        assert!(error.contains(expected), "{key}={value}: {error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+/// A misspelt type would be told from a right one that is missing in the list.
+#[test]
+fn every_type_of_layer_is_known() {
+    for layer in [
+        "conv2d",
+        "conv_transpose2d",
+        "upsample_nearest",
+        "upsample_bilinear",
+        "average_pool",
+        "global_average_pool",
+        "relu",
+        "tanh",
+        "reshape",
+        "flatten",
+        "scale_shift",
+        "residual",
+    ] {
+        let error =
+            set("energy.layers.1", &format!("{{ type = \"{layer}\", x = 1 }}")).unwrap_err().to_string();
+        assert!(!error.contains("there is no layer") && error.contains('x'), "{layer}: {error}");
+    }
+}
+
+#[test]
+fn sizes_may_come_from_the_data() {
+    let open = SMALL
+        .replace("input = [2]", "input = [\"data\"]")
+        .replace("in_features = 2,", "in_features = \"data\",")
+        .replace("out_features = 2 }", "out_features = \"data\" }");
+    assert!(Recipe::takes_sizes_from_data(&open) && !Recipe::takes_sizes_from_data(SMALL));
+    assert_eq!(open.matches("\"data\"").count(), 5);
+    assert_eq!(Recipe::parse_for(&open, &[], Some(2)).unwrap(), Recipe::parse(SMALL).unwrap());
+    let wide = Recipe::parse_for(&open, &[("x_chain.steps".into(), "7".into())], Some(64)).unwrap();
+    assert_eq!((wide.data_shape(), wide.x_chain.unwrap().steps), (vec![64], 7));
+    assert!(!wide.to_toml().contains("\"data\""), "the resolved recipe has numbers");
+    // A set may have this name; only sizes are sizes.
+    let named = open.replace("set = \"ring\"", "set = \"data\"");
+    assert_eq!(Recipe::parse_for(&named, &[], Some(2)).unwrap().data.set, "data");
+    let error = Recipe::parse(&open).unwrap_err().to_string();
+    assert!(error.contains("--data"), "{error}");
+    // Lines are those of the file, however wide the numbers are.
+    let error = Recipe::parse_for(&open.replace("constant", "constat"), &[], Some(1_000_000)).unwrap_err();
+    let line = open.lines().position(|l| l.starts_with("constant")).unwrap() + 1;
+    assert!(matches!(error, RecipeError::Text { line: found, .. } if found == line), "{error}");
+}
+
+#[test]
+fn changes_are_named_with_both_values() {
+    let recipe = Recipe::parse(SMALL).unwrap();
+    assert!(recipe.changes_since(&recipe).is_empty());
+    for (key, value, expected) in [
+        ("teaching.batch", "9", "teaching.batch was 16 and is now 9"),
+        ("data.set", "moons", "data.set was \"ring\" and is now \"moons\""),
+        ("x_chain.gradient_clamp", "0.5", "x_chain.gradient_clamp was left out and is now 0.5"),
+        ("energy.layers.1", "{ type = \"relu\" }", "energy.layers.1.type was \"silu\" and is now \"relu\""),
+        ("energy.reference", "2.0", "energy.reference was 3.0 and is now 2.0"),
+    ] {
+        assert_eq!(set(key, value).unwrap().changes_since(&recipe), [expected], "{key}");
+    }
+    let fewer = SMALL.replace("reference = 3.0", "");
+    let changes = Recipe::parse(&fewer).unwrap().changes_since(&recipe);
+    assert_eq!(changes, ["energy.reference was 3.0 and is now left out"]);
+}
+
+#[test]
 fn impossible_values_are_errors_that_name_their_section() {
     for (key, value, expected) in [
         ("energy.layers.2.in_features", "9", "[energy] layer 2 (linear) does not fit its input [8]"),

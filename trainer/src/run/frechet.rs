@@ -3,12 +3,15 @@
 //! The components are those of the training data in [-1, 1], not whitened. On pixels this is a
 //! plain second-order statistic; it has nothing of FID's network, and is never called FID.
 
-use crate::data::{Dataset, Samples};
+use crate::data::{self, Dataset, Samples};
 use anyhow::{Context, Result, ensure};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 /// Components that a distance is computed on, or as many as the data have values.
 const COMPONENTS: usize = 64;
+
+/// Training samples that components are fitted to; of a larger set, so many from all over it.
+const FITTED: usize = 100_000;
 
 /// Samples that are multiplied at a time.
 const CHUNK: usize = 2048;
@@ -38,15 +41,18 @@ impl Components {
         self.basis.ncols()
     }
 
-    /// Fit the components to all training samples of `data`.
-    pub fn fit(data: &Dataset) -> Components {
-        let (mean, covariance) = moments(&data.train, data.sample_len());
+    /// Fit the components to all training samples of `data`, or to 100,000 from all over it.
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    pub fn fit(data: &Dataset) -> Result<Components> {
+        let (mean, covariance) = moments(&data.train, data.sample_len(), FITTED)?;
         let (basis, variances) = leading(&covariance, COMPONENTS.min(data.sample_len()));
         let gaussian = Gaussian {
             mean: DVector::zeros(variances.len()),
             covariance: DMatrix::from_diagonal(&variances),
         };
-        Components { mean, basis, data: gaussian }
+        Ok(Components { mean, basis, data: gaussian })
     }
 
     /// Distance of `samples`, flat, from the training data.
@@ -98,13 +104,15 @@ fn square_root(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     Ok(&eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose())
 }
 
-/// Mean and covariance of all samples. Products are formed in f32, sums of chunks in f64.
-fn moments(samples: &Samples, len: usize) -> (DVector<f64>, DMatrix<f64>) {
-    let count = samples.len() / len;
-    let chunk = |first: usize| samples.gather(first..(first + CHUNK).min(count), len);
+/// Mean and covariance of all samples, or of `most` from all over them. Products are formed in f32, sums
+/// of chunks in f64.
+fn moments(samples: &Samples, len: usize, most: usize) -> Result<(DVector<f64>, DMatrix<f64>)> {
+    let all = samples.len() / len;
+    let count = all.min(most);
+    let chunk = |first: usize| samples.gather(data::spread(all, count).skip(first).take(CHUNK), len);
     let mut mean = DVector::<f64>::zeros(len);
     for first in (0..count).step_by(CHUNK) {
-        for row in chunk(first).chunks(len) {
+        for row in chunk(first)?.chunks(len) {
             mean.iter_mut().zip(row).for_each(|(mean, &v)| *mean += f64::from(v));
         }
     }
@@ -112,10 +120,10 @@ fn moments(samples: &Samples, len: usize) -> (DVector<f64>, DMatrix<f64>) {
     let mean_f32: Vec<f32> = mean.iter().map(|&v| v as f32).collect();
 
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let part = |thread: usize| {
+    let part = |thread: usize| -> Result<DMatrix<f64>> {
         let mut covariance = DMatrix::<f64>::zeros(len, len);
         for first in (thread * CHUNK..count).step_by(CHUNK * threads) {
-            let mut values = chunk(first);
+            let mut values = chunk(first)?;
             for row in values.chunks_mut(len) {
                 row.iter_mut().zip(&mean_f32).for_each(|(v, mean)| *v -= mean);
             }
@@ -123,18 +131,18 @@ fn moments(samples: &Samples, len: usize) -> (DVector<f64>, DMatrix<f64>) {
             let product = &x * x.transpose();
             covariance.iter_mut().zip(product.iter()).for_each(|(c, &p)| *c += f64::from(p));
         }
-        covariance
+        Ok(covariance)
     };
     let mut covariance = std::thread::scope(|scope| {
         let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || part(thread))).collect();
         // A panic in a part is a bug of this function; it goes on in the caller.
-        parts.into_iter().fold(DMatrix::zeros(len, len), |sum, part| match part.join() {
-            Ok(part) => sum + part,
+        parts.into_iter().try_fold(DMatrix::zeros(len, len), |sum, part| match part.join() {
+            Ok(part) => anyhow::Ok(sum + part?),
             Err(panic) => std::panic::resume_unwind(panic),
         })
-    });
+    })?;
     covariance /= (count.max(2) - 1) as f64;
-    (mean, covariance)
+    Ok((mean, covariance))
 }
 
 /// The `count` leading eigenvectors of a covariance and their eigenvalues, falling, by subspace
@@ -242,8 +250,8 @@ mod tests {
             train: Samples::Floats(rows(1, 20_000, 0.0)),
             held_out: Samples::Floats(rows(2, 5_000, 0.0)),
         };
-        let components = Components::fit(&data);
-        let floor = components.distance(&data.held_out_batch(5_000)).unwrap();
+        let components = Components::fit(&data).unwrap();
+        let floor = components.distance(&data.held_out_batch(5_000).unwrap()).unwrap();
         assert!((0.0..0.02).contains(&floor), "{floor}");
         // The shift of the first value moves the last one too: 0.5² + 0.5².
         let shifted = components.distance(&rows(3, 5_000, 0.5)).unwrap();

@@ -26,11 +26,14 @@ pub enum Measure {
 impl Measure {
     /// What suits `data` and a model with or without an energy. For a distance this fits the
     /// components, which takes seconds.
-    pub fn new(data: &Dataset, has_energy: bool) -> Measure {
+    ///
+    /// # Errors
+    /// If the data cannot be read.
+    pub fn new(data: &Dataset, has_energy: bool) -> Result<Measure> {
         if has_energy && PointSet::from_name(&data.name).is_some() {
-            Measure::Likelihood { held_out: data.held_out_batch(2_000) }
+            Ok(Measure::Likelihood { held_out: data.held_out_batch(2_000)? })
         } else {
-            Measure::Distance(Box::new(Components::fit(data)))
+            Ok(Measure::Distance(Box::new(Components::fit(data)?)))
         }
     }
 

@@ -83,11 +83,18 @@ impl Run {
         let mut session = Session::open(self)?;
         let end = session.iterate();
         session.progress.finish();
-        let end = end?;
-        if end == End::Finished {
-            session.finish()?;
-        }
-        Ok(end)
+        let end = end.and_then(|end| {
+            if end == End::Finished {
+                session.finish()?;
+            }
+            Ok(end)
+        });
+        let kept = session.kept;
+        end.with_context(|| {
+            format!(
+                "the run has stopped; its checkpoint of iteration {kept} is kept, --resume goes on from it"
+            )
+        })
     }
 
     fn origin(&self) -> Origin {
@@ -109,6 +116,8 @@ struct Session {
     run: Run,
     teacher: Teacher,
     summary: Summary,
+    /// Iteration of the checkpoint on disk.
+    kept: u64,
     /// State to go back to after a divergence.
     good: Record,
     phases: Phases,
@@ -146,7 +155,7 @@ impl Session {
         let iteration = teacher.iteration();
         let metrics = Lines::open(&directory.metrics(), iteration)?;
         let measurements = Lines::open(&directory.measurements(), iteration)?;
-        let measure = Measure::new(&run.data, run.recipe.energy.is_some());
+        let measure = Measure::new(&run.data, run.recipe.energy.is_some())?;
         let progress = Progress::new(iteration, run.total);
         let phases = Phases::of(&mut teacher);
         let now = Instant::now();
@@ -154,6 +163,7 @@ impl Session {
         Ok(Session {
             run,
             teacher,
+            kept: summary.iteration,
             summary,
             good,
             phases,
@@ -174,7 +184,7 @@ impl Session {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.teacher.iteration() < self.run.total {
             let indices = self.teacher.batch_indices(self.run.data.train_count());
-            let values = self.run.data.train_batch(indices.iter().copied());
+            let values = self.run.data.train_batch(indices.iter().copied())?;
             let batch = Batch { samples: indices, values };
             let report = self.teacher.step(&batch)?;
             self.phases.end();
@@ -259,7 +269,7 @@ impl Session {
         let energies = means(&sampled.trace);
         let path = self.run.directory.samples().join(&name);
         if shape.len() == 1 {
-            let data = self.run.data.held_out_batch(count);
+            let data = self.run.data.held_out_batch(count)?;
             if Panel::can_draw(shape) {
                 let panels = [
                     Panel { values: &data, shape },
@@ -280,7 +290,7 @@ impl Session {
         if model.encoder.is_none() || model.chains.z.is_none() {
             return Ok([energies, Vec::new()]);
         }
-        let x = self.run.data.held_out_batch(16);
+        let x = self.run.data.held_out_batch(16)?;
         let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
         if shape.len() == 3 && Panel::can_draw(shape) {
             let path = self.run.directory.reconstructions().join(&name);
@@ -311,6 +321,7 @@ impl Session {
             checkpoint::write(&self.run.directory.best(), &self.summary, &self.good)?;
         }
         checkpoint::write(&self.run.directory.last(), &self.summary, &self.good)?;
+        self.kept = self.summary.iteration;
         self.summary.measure = None;
         self.saved = Instant::now();
         Ok(())
@@ -390,7 +401,7 @@ impl Session {
 /// If the executor fails.
 pub fn describe(model: &mut Model, recipe: &Recipe, data: &Dataset, executor: &Executor) -> Result<()> {
     if model.energy.is_some() {
-        let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT))?;
+        let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT)?)?;
         model.energy_quantiles = model_file::quantiles(held_out);
     }
     let mut recipe = recipe.clone();

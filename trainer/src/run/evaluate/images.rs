@@ -19,8 +19,8 @@ const RECONSTRUCTED: usize = 512;
 pub fn evaluate(job: &Job) -> Result<Figures> {
     let count = job.count.unwrap_or(COUNT);
     let len = job.data.sample_len();
-    let components = Components::fit(job.data);
-    let held_out = job.data.held_out_batch(count);
+    let components = Components::fit(job.data)?;
+    let held_out = job.data.held_out_batch(count)?;
     let sampling = Sampling::recommended(job.model, count, job.seed)?;
     let sampled = sampling.run(job.model, job.executor, true)?;
     let has_energy = job.model.energy.is_some();
@@ -69,7 +69,7 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
 
 /// Error along the z-chain from the encoder's mean.
 fn reconstruction(job: &Job, len: usize) -> Result<Value> {
-    let x = job.data.held_out_batch(RECONSTRUCTED);
+    let x = job.data.held_out_batch(RECONSTRUCTED)?;
     let chain = Reconstructing::recommended(job.model, job.seed)?;
     let back = chain.run(job.model, job.executor, &x, None)?;
     let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();

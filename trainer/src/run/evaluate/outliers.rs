@@ -20,7 +20,7 @@ const SAMPLES: usize = 2_000;
 /// # Errors
 /// If the executor fails, or a fetched set is damaged.
 pub fn evaluate(job: &Job) -> Result<Value> {
-    let own = job.data.held_out_batch(SAMPLES);
+    let own = job.data.held_out_batch(SAMPLES)?;
     let inside = energies(job.model, job.executor, &own)?;
     let mut figures = Map::new();
     let mut add = |name: &str, x: &[f32]| -> Result<()> {
@@ -62,11 +62,11 @@ fn foreign(set: ImageSet, shape: &[usize]) -> Result<Option<Vec<f32>>> {
     if !folder.is_dir() {
         return Ok(None);
     }
-    let set: Dataset = set.load(&folder, false)?;
+    let set: Dataset = set.load(&folder, false, shape)?;
     if set.shape[1..] != shape[1..] {
         return Ok(None);
     }
-    let x = set.held_out_batch(SAMPLES);
+    let x = set.held_out_batch(SAMPLES)?;
     let plane = shape[1] * shape[2];
     Ok(Some(match (set.shape[0], shape[0]) {
         (1, 3) => x.chunks(plane).flat_map(|grey| grey.repeat(3)).collect(),

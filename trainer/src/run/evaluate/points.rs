@@ -14,16 +14,13 @@ const COUNT: usize = 4096;
 const LONG: u32 = 400;
 const FROM_NOISE: u32 = 1000;
 
-/// A sample is good within so many σ of a mode.
-const GOOD: f64 = 3.0;
-
 pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     let recommended = Sampling::recommended(job.model, job.count.unwrap_or(COUNT), job.seed)?;
     let judge = |steps, start| -> Result<Value> {
         let sampling = Sampling { steps, start, ..recommended };
         Ok(quality(set, &sampling.run(job.model, job.executor, false)?.end))
     };
-    let held_out = job.data.held_out_batch(usize::MAX);
+    let held_out = job.data.held_out_batch(usize::MAX)?;
     let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
     let mut figures = Figures::default();
     figures.insert("data", json!(set.name()));
@@ -49,17 +46,15 @@ pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Share of good samples; share of each mode among the good; their mean squared distance from the
-/// mode in units of its expectation, Dσ² in D dimensions.
+/// Share of good samples, which lie in the set's 98.9% highest-density region; share of each mode among
+/// the good; their mean squared distance from the mode in units of its expectation, Dσ² in D dimensions.
 fn quality(set: PointSet, points: &[f32]) -> Value {
     let points = points.as_chunks::<2>().0;
-    // On the board a sample is good inside a square, up to rounding.
-    let limit = set.blur().map_or(1e-6, |(sigma, _)| GOOD * sigma);
     let mut modes = vec![0usize; set.modes()];
     let mut squares = 0.0;
-    for point in points {
-        let nearest = set.nearest(point.map(f64::from));
-        if nearest.distance <= limit {
+    for point in points.iter().map(|point| point.map(f64::from)) {
+        if set.is_good(point) {
+            let nearest = set.nearest(point);
             modes[nearest.mode] += 1;
             squares += nearest.distance.powi(2);
         }
