@@ -3,10 +3,12 @@
 
 pub mod bench;
 pub mod chains;
+pub mod classifier;
 pub mod checkpoint;
 pub mod device;
 pub mod directory;
 pub mod evaluate;
+pub mod features;
 pub mod frechet;
 pub mod interrupt;
 pub mod landscape;

@@ -1,0 +1,64 @@
+//! `dual-mcmc features`.
+
+use super::arguments::Device;
+use super::data::image_set;
+use crate::data::atomic;
+use crate::data::image_sets::ImageSet;
+use crate::run::{classifier, device};
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use dual_mcmc::model::Precision;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Features {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a small classifier of a fetched set and write it as a feature file
+    Train(Train),
+}
+
+#[derive(Debug, Args)]
+struct Train {
+    /// mnist, fashion-mnist or cifar10
+    #[arg(value_parser = image_set)]
+    set: ImageSet,
+    /// The .safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Passes through the training images
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    epochs: u64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    device: Device,
+}
+
+impl Features {
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            Command::Train(train) => train.run(),
+        }
+    }
+}
+
+impl Train {
+    fn run(self) -> Result<()> {
+        atomic::check_writable(&self.out)?;
+        let devices = device::training(self.device.device)?;
+        let features = classifier::train(self.set, self.epochs, self.seed, &devices)?;
+        let bytes = features
+            .to_bytes(Precision::F16)
+            .with_context(|| format!("cannot write the features {}", self.out.display()))?;
+        atomic::write_bytes(&self.out, &bytes)?;
+        let accuracy = features.provenance.metrics.get("test_accuracy");
+        println!("{}: test accuracy {:.4}", self.out.display(), accuracy.copied().unwrap_or(f64::NAN));
+        Ok(())
+    }
+}
