@@ -37,7 +37,7 @@ enum Command {
     Energy(energy::Energy),
     /// Measure a model against data
     Evaluate(evaluate::Evaluate),
-    /// Train the classifiers on whose features distances are measured
+    /// Feature networks, on which distances of images are measured
     Features(features::Features),
     /// Write the model of a run
     Export(export::Export),
@@ -105,8 +105,9 @@ mod tests {
             "reconstruct m --input f.npy --out g.png --mask m.png --steps 3",
             "energy m --input f.npy --out e.npy --gradient g.npy",
             "evaluate m --data mnist --count 100 --json e.json --seed 4",
-            "evaluate m --data mnist",
+            "evaluate m --data mnist --features cifar10 --features f.safetensors --reference 500",
             "features train mnist --out f --epochs 2 --seed 1 --device cpu",
+            "features extract cifar10 --input i.npy --out f.npy",
             "export run --out m --f16",
             "report a b --out r.html",
             "bench --device cpu --json b.json --seconds 1",

@@ -10,6 +10,8 @@ pub mod directory;
 pub mod evaluate;
 pub mod features;
 pub mod frechet;
+#[cfg(feature = "fid")]
+pub mod inception;
 pub mod interrupt;
 pub mod landscape;
 pub mod measure;

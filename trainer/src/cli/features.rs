@@ -2,8 +2,9 @@
 
 use super::arguments::Device;
 use super::data::image_set;
-use crate::data::atomic;
 use crate::data::image_sets::ImageSet;
+use crate::data::{atomic, npy};
+use crate::run::features::{self, Extractor};
 use crate::run::{classifier, device};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -20,6 +21,8 @@ pub struct Features {
 enum Command {
     /// Train a small classifier of a fetched set and write it as a feature file
     Train(Train),
+    /// Write the features of images
+    Extract(Extract),
 }
 
 #[derive(Debug, Args)]
@@ -33,9 +36,24 @@ struct Train {
     /// Passes through the training images
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     epochs: u64,
-    /// Seed of everything random
+    /// Seed of its initial weights, and of the images' order
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    device: Device,
+}
+
+#[derive(Debug, Args)]
+struct Extract {
+    /// mnist, fashion-mnist, cifar10, or a feature file
+    #[arg(value_name = "NAME|FILE")]
+    features: String,
+    /// Images, an .npy file [N, C, H, W] in [-1, 1]
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The .npy file to write, [N, D]
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
     #[command(flatten)]
     device: Device,
 }
@@ -44,6 +62,7 @@ impl Features {
     pub fn run(self) -> Result<()> {
         match self.command {
             Command::Train(train) => train.run(),
+            Command::Extract(extract) => extract.run(),
         }
     }
 }
@@ -60,5 +79,17 @@ impl Train {
         let accuracy = features.provenance.metrics.get("test_accuracy");
         println!("{}: test accuracy {:.4}", self.out.display(), accuracy.copied().unwrap_or(f64::NAN));
         Ok(())
+    }
+}
+
+impl Extract {
+    fn run(self) -> Result<()> {
+        let network = features::read(&self.features)?;
+        atomic::check_writable(&self.out)?;
+        let images = npy::read(&self.input)?;
+        let executor = device::executor(self.device.device)?;
+        let extractor = Extractor::network(&network, &images.shape[1..], &executor)?;
+        let found = extractor.features(&images.values)?;
+        npy::write(&self.out, &[images.shape[0], extractor.dimension()], &found)
     }
 }
