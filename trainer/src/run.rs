@@ -3,8 +3,8 @@
 
 pub mod bench;
 pub mod chains;
-pub mod classifier;
 pub mod checkpoint;
+pub mod classifier;
 pub mod device;
 pub mod directory;
 pub mod evaluate;

@@ -93,7 +93,7 @@ fn check(name: &str, networks: &Networks) -> Result<(), ModelError> {
     if let Some(unknown) = networks.keys().find(|key| ![FEATURES, CLASSIFIER].contains(&key.as_str())) {
         return Err(invalid(format!("`{unknown}` is neither `{FEATURES}` nor `{CLASSIFIER}`")));
     }
-    let mut shape = None;
+    let mut shape: Option<Vec<usize>> = None;
     for role in [FEATURES, CLASSIFIER] {
         let Some(network) = networks.get(role) else { continue };
         let named = |error: NetworkError| ModelError::Network { network: role, error: Box::new(error) };
@@ -102,12 +102,14 @@ fn check(name: &str, networks: &Networks) -> Result<(), ModelError> {
             return Err(named(NetworkError::ReferenceRole));
         }
         let fits = match &shape {
-            None => network.input.len() == 3,
+            None => role == FEATURES && network.input.len() == 3,
             Some(features) => network.input == *features,
         };
         if !fits || output.len() != 1 {
             let (input, wanted) = (&network.input, if role == FEATURES { "images" } else { "the features" });
-            return Err(invalid(format!("`{role}` must map {wanted} to a vector, but maps {input:?} to {output:?}")));
+            return Err(invalid(format!(
+                "`{role}` must map {wanted} to a vector, but maps {input:?} to {output:?}"
+            )));
         }
         check_activations(role, network)?;
         shape = Some(output);

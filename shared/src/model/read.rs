@@ -22,8 +22,7 @@ impl Model {
             return Err(ModelError::Kind { found: "a feature network", expected: "a model" });
         }
         file.check_version()?;
-        let networks: Networks =
-            file.parse("networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
+        let networks: Networks = file.parse("networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
         let chains = file.parse("chains")?.unwrap_or_default();
         check_chains(&chains)?;
         let energy_quantiles = file.parse("energy_quantiles")?;

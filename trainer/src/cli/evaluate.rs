@@ -52,8 +52,8 @@ impl Evaluate {
         }
         let data = Dataset::load(&self.data, &model.data_shape(), None)?;
         #[cfg(not(feature = "fid"))]
-        if self.inception.is_some() {
-            bail!("FID is not in this program; build it with `cargo install --path trainer --features fid`");
+        if let Some(path) = &self.inception {
+            bail!("{}: {}", path.display(), features::NO_FID);
         }
         let executor = device::executor(self.device.device)?;
         eprintln!("{} against {} on {}", self.model.display(), data.name, executor.name());

@@ -5,8 +5,10 @@ use super::data::image_set;
 use crate::data::image_sets::ImageSet;
 use crate::data::{atomic, npy};
 use crate::run::features::{self, Extractor};
+#[cfg(feature = "fid")]
+use crate::run::inception::Inception;
 use crate::run::{classifier, device};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use dual_mcmc::model::Precision;
 use std::path::PathBuf;
@@ -46,8 +48,11 @@ struct Train {
 #[derive(Debug, Args)]
 struct Extract {
     /// mnist, fashion-mnist, cifar10, or a feature file
-    #[arg(value_name = "NAME|FILE")]
-    features: String,
+    #[arg(value_name = "NAME|FILE", required_unless_present = "inception")]
+    features: Option<String>,
+    /// Inception's weights instead, as for `evaluate`
+    #[arg(long, value_name = "FILE", conflicts_with = "features")]
+    inception: Option<PathBuf>,
     /// Images, an .npy file [N, C, H, W] in [-1, 1]
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -84,12 +89,26 @@ impl Train {
 
 impl Extract {
     fn run(self) -> Result<()> {
-        let network = features::read(&self.features)?;
         atomic::check_writable(&self.out)?;
         let images = npy::read(&self.input)?;
-        let executor = device::executor(self.device.device)?;
-        let extractor = Extractor::network(&network, &images.shape[1..], &executor)?;
-        let found = extractor.features(&images.values)?;
-        npy::write(&self.out, &[images.shape[0], extractor.dimension()], &found)
+        let shape = &images.shape[1..];
+        let (dimension, found) = match (&self.features, &self.inception) {
+            (Some(source), _) => {
+                let network = features::read(source)?;
+                let executor = device::executor(self.device.device)?;
+                let extractor = Extractor::network(&network, shape, &executor)?;
+                (extractor.dimension(), extractor.features(&images.values)?)
+            }
+            #[cfg(feature = "fid")]
+            (None, Some(path)) => {
+                let inception = Inception::read(path, &device::training(self.device.device)?.parameters)?;
+                let extractor = Extractor::inception(&inception, shape)?;
+                (extractor.dimension(), extractor.features(&images.values)?)
+            }
+            #[cfg(not(feature = "fid"))]
+            (None, Some(path)) => bail!("{}: {}", path.display(), features::NO_FID),
+            (None, None) => bail!("name a feature network"),
+        };
+        npy::write(&self.out, &[images.shape[0], dimension], &found)
     }
 }

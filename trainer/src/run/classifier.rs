@@ -45,7 +45,11 @@ pub fn train(set: ImageSet, epochs: u64, seed: u64, devices: &TrainingDevices) -
     let images = Dataset::load(set.name(), &[channels, 32, 32], None)?;
     let labels = set.load_labels(&data::directory()?.join(set.name()))?;
     let counts = (images.train_count(), images.held_out_count());
-    ensure!(counts == (labels.train.len(), labels.held_out.len()), "{} has other labels than images", set.name());
+    ensure!(
+        counts == (labels.train.len(), labels.held_out.len()),
+        "{} has other labels than images",
+        set.name()
+    );
     // A digit's mirror image is no digit.
     let mirror = set != ImageSet::Mnist;
     let network = learn(&images, &labels.train, mirror, epochs, seed, &devices.parameters)?;
@@ -87,7 +91,14 @@ fn description(channels: usize) -> TrainNetwork {
     for outputs in CHANNELS {
         let (kernel, stride, padding) = (3, 1, 1);
         layers.extend([
-            plain(Layer::Conv2d { in_channels: inputs, out_channels: outputs, kernel, stride, padding, bias: false }),
+            plain(Layer::Conv2d {
+                in_channels: inputs,
+                out_channels: outputs,
+                kernel,
+                stride,
+                padding,
+                bias: false,
+            }),
             batch_norm(outputs),
             plain(Layer::Relu),
             plain(Layer::AveragePool { kernel: 2 }),
@@ -134,7 +145,8 @@ fn learn(
 ) -> Result<BurnNetwork> {
     // The role keys initial parameters, nothing else.
     let mut network = BurnNetwork::new(&description(images.shape[0]), Role::Encoder, seed, device)?;
-    let adam = Optimiser { rate: RATE, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None };
+    let adam =
+        Optimiser { rate: RATE, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None };
     let mut optimiser = NetworkOptimiser::new(&adam);
     let total = epochs * iterations(images);
     let (started, mut printed) = (Instant::now(), Instant::now());
@@ -176,7 +188,8 @@ fn mirror_some(x: &mut [f32], images: &Dataset, seed: u64, iteration: u64) {
 }
 
 fn cross_entropy(logits: Tensor<2>, labels: &[i64], device: &Device) -> Tensor<1> {
-    let chosen: Tensor<2, Int> = Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len(), 1]), device);
+    let chosen: Tensor<2, Int> =
+        Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len(), 1]), device);
     log_softmax(logits, 1).gather(1, chosen).mean().neg()
 }
 
@@ -190,4 +203,52 @@ fn accuracy(features: &Features, images: &Dataset, labels: &Labels, executor: &E
     let right = logits.chunks(CLASSES).zip(&labels.held_out);
     let right = right.filter(|(row, label)| largest(row) == Some(usize::from(**label))).count();
     Ok(right as f64 / labels.held_out.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::data::Samples;
+
+    /// Ten classes of images: a bright row at one of ten heights, under noise.
+    fn rows_of_light(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
+        let mut pixels = vec![0u8; count * 1024];
+        for (i, image) in pixels.chunks_mut(1024).enumerate() {
+            let mut noise = vec![0.0; 1024];
+            Noise::new(seed, Stream::Data).uniforms(i as u32, 0, &mut noise);
+            image.iter_mut().zip(noise).for_each(|(pixel, noise)| *pixel = (100.0 * noise) as u8);
+            image[96 * (i % CLASSES)..][..64].fill(255);
+        }
+        (pixels, (0..count).map(|i| (i % CLASSES) as u8).collect())
+    }
+
+    #[test]
+    fn a_classifier_learns_what_its_file_then_knows() {
+        let ((train, train_labels), (held_out, held_out_labels)) =
+            (rows_of_light(2 * BATCH, 1), rows_of_light(100, 2));
+        let images = Dataset {
+            name: "rows".into(),
+            shape: vec![1, 32, 32],
+            train: Samples::Bytes(train),
+            held_out: Samples::Bytes(held_out),
+        };
+        let labels = Labels { train: train_labels, held_out: held_out_labels };
+        let device = Device::flex();
+        let trained = |epochs| learn(&images, &labels.train, true, epochs, 5, &device).unwrap();
+        let network = trained(20);
+        let (network, classifier) = split(network.fold(network.running()).unwrap());
+        let features = Features {
+            name: "rows".into(),
+            network,
+            classifier: Some(classifier),
+            provenance: Provenance::default(),
+        };
+        let stored = Features::from_bytes(&features.to_bytes(Precision::F16).unwrap()).unwrap();
+        assert_eq!(stored.dimension(), FEATURES);
+        let right = accuracy(&stored, &images, &labels, &Executor::Cpu { threads: 1 }).unwrap();
+        assert!(right > 0.8, "{right}");
+        let again = [trained(1), trained(1)].map(|n| n.fold(n.running()).unwrap().weights);
+        assert_eq!(again[0], again[1], "one seed, one classifier");
+    }
 }

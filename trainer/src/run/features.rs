@@ -12,6 +12,10 @@ use dual_mcmc::model::{Features, MAX_FILE};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+/// What to say where FID is asked for and not there.
+#[cfg(not(feature = "fid"))]
+pub const NO_FID: &str = "FID is not in this program; `cargo install --locked --path trainer --features fid` builds one that has it";
+
 /// Values of the images that are prepared and run at a time.
 const CHUNK: usize = 1 << 24;
 
@@ -21,8 +25,9 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// The classifiers that come with the program.
 fn shipped(set: ImageSet) -> Result<Features> {
     let bytes: &[u8] = match set {
+        ImageSet::Mnist => include_bytes!("../../../models/features/mnist.safetensors"),
         ImageSet::FashionMnist => include_bytes!("../../../models/features/fashion-mnist.safetensors"),
-        _ => bail!("there is no shipped classifier of {} yet", set.name()),
+        ImageSet::Cifar10 => include_bytes!("../../../models/features/cifar10.safetensors"),
     };
     Features::from_bytes(bytes).with_context(|| format!("the shipped classifier of {}", set.name()))
 }
@@ -34,7 +39,7 @@ fn shipped(set: ImageSet) -> Result<Features> {
 /// If a file is missing or no feature file.
 pub fn chosen(sources: &[String], data: &Dataset) -> Result<Vec<Features>> {
     match (sources, ImageSet::from_name(&data.name)) {
-        ([], Some(set @ ImageSet::FashionMnist)) => Ok(vec![shipped(set)?]),
+        ([], Some(set)) => Ok(vec![shipped(set)?]),
         (sources, _) => sources.iter().map(|source| read(source)).collect(),
     }
 }
@@ -245,13 +250,75 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[test]
+    fn the_shipped_classifiers_fit_their_sets() {
+        for (set, least) in
+            [(ImageSet::Mnist, 0.99), (ImageSet::FashionMnist, 0.9), (ImageSet::Cifar10, 0.65)]
+        {
+            let features = shipped(set).unwrap();
+            let channels = if set == ImageSet::Cifar10 { 3 } else { 1 };
+            let executor = Executor::Cpu { threads: 1 };
+            let extractor = Extractor::network(&features, &[channels, 32, 32], &executor).unwrap();
+            assert_eq!(extractor.figure(), format!("frechet_{}-classifier_64", set.name()));
+            assert_eq!(extractor.features(&vec![0.5; 2 * channels * 1024]).unwrap().len(), 128);
+            assert!(features.provenance.metrics["test_accuracy"] >= least);
+            assert!(!features.provenance.license.is_empty());
+        }
+    }
+
+    #[test]
+    fn images_that_cannot_become_what_the_network_takes_are_refused() {
+        let (features, executor) = (shipped(ImageSet::Mnist).unwrap(), Executor::Cpu { threads: 1 });
+        for (shape, expected) in [
+            (&[3usize, 32, 32][..], "other colours"),
+            (&[1, 64, 64], "larger"),
+            (&[1, 16, 33], "larger"),
+            (&[2], "of images"),
+        ] {
+            let error = Extractor::network(&features, shape, &executor).err().unwrap();
+            let error = format!("{error:#}");
+            assert!(error.contains(expected) && error.contains("mnist-classifier"), "{error}");
+        }
+    }
+
+    /// On features that are the pixels themselves the distance is that of the pixels.
+    #[test]
+    fn a_distance_is_that_of_the_features_gaussians() {
+        use dual_mcmc::model::{Provenance, Weighted};
+        use dual_mcmc::network::{Layer, Network};
+        let network = Network { input: vec![1, 1, 3], layers: vec![Layer::Flatten], reference: None };
+        let network = Weighted { network, weights: Vec::new() };
+        let features =
+            Features { name: "pixels".into(), network, classifier: None, provenance: Provenance::default() };
+        let executor = Executor::Cpu { threads: 1 };
+        let extractor = Extractor::network(&features, &[1, 1, 3], &executor).unwrap();
+        let rows = |seed, shift: f32| -> Vec<f32> {
+            use dual_mcmc::noise::{Noise, Stream};
+            let x = Noise::new(seed, Stream::Data).normal_rows(0, 400, 3, 0);
+            x.into_iter().map(|v| 0.1 * v + shift).collect()
+        };
+        let data = Dataset {
+            name: "test".into(),
+            shape: vec![1, 1, 3],
+            train: crate::data::Samples::Floats(rows(1, 0.0)),
+            held_out: crate::data::Samples::Floats(rows(2, 0.0)),
+        };
+        let all = OnFeatures::fit(&extractor, &data, None).unwrap();
+        assert_eq!(all.training_samples(), 400);
+        assert!(all.distance(&rows(1, 0.0)).unwrap().abs() < 1e-9, "a set is at distance 0 of itself");
+        let shifted = all.distance(&rows(1, 0.25)).unwrap();
+        assert!((shifted - 3.0 * 0.0625).abs() < 1e-4, "{shifted}");
+        assert_eq!(OnFeatures::fit(&extractor, &data, Some(50)).unwrap().training_samples(), 50);
+        assert!(all.distance(&[f32::NAN; 6]).is_err());
+        assert!(all.distance(&[0.0; 3]).is_err());
+    }
+
     /// torch.nn.functional.interpolate(mode="bilinear", align_corners=False) of the same numbers.
     #[test]
     fn images_are_enlarged_as_pytorch_does_it() {
         let image = vec![0.0, 1.0, -1.0, 0.5, 0.25, -0.5];
         let found = prepared(image, [1, 2, 3], [3, 3, 5]);
-        let one =
-            [0.0, 0.4, 1.0, -0.2, -1.0, 0.25, 0.4, 0.625, -0.2, -0.75, 0.5, 0.4, 0.25, -0.2, -0.5];
+        let one = [0.0, 0.4, 1.0, -0.2, -1.0, 0.25, 0.4, 0.625, -0.2, -0.75, 0.5, 0.4, 0.25, -0.2, -0.5];
         assert_eq!(found.len(), 45);
         for (i, v) in found.iter().enumerate() {
             assert!((v - one[i % 15]).abs() < 1e-6, "{i}: {v} {}", one[i % 15]);

@@ -43,7 +43,8 @@ impl Reference {
     pub fn distance(&self, other: &Gaussian) -> Result<f64> {
         ensure!(other.covariance.iter().all(|v| v.is_finite()), "a covariance is not finite");
         let product = &self.root * &other.covariance * &self.root;
-        let cross = symmetric(product).symmetric_eigenvalues().iter().map(|&v| v.max(0.0).sqrt()).sum::<f64>();
+        let cross =
+            symmetric(product).symmetric_eigenvalues().iter().map(|&v| v.max(0.0).sqrt()).sum::<f64>();
         let means = (&self.gaussian.mean - &other.mean).norm_squared();
         Ok(means + self.gaussian.covariance.trace() + other.covariance.trace() - 2.0 * cross)
     }

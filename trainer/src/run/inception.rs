@@ -70,3 +70,56 @@ impl Inception {
         Ok(features)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::run::frechet::{Moments, Reference};
+    use dual_mcmc::noise::{Noise, Stream};
+
+    /// The official weights cannot be part of a test; random ones show that the parts fit together.
+    #[test]
+    fn a_distance_on_inceptions_features_is_burn_trains() {
+        let device = Device::flex();
+        let fid = FidConfig::new().with_normalize(false).init(&device);
+        let inception = Inception { fid, device: device.clone() };
+        // Of each image one brightness; burn-train's own root needs more samples than features.
+        const IMAGES: usize = 10;
+        const SOME: usize = 4;
+        let len = INPUT.iter().product::<usize>();
+        let features = |seed, contrast: f32| -> Vec<f32> {
+            let mut x = Noise::new(seed, Stream::Data).normal_rows(0, IMAGES, len, 0);
+            x.chunks_mut(len).enumerate().for_each(|(i, image)| {
+                image.iter_mut().for_each(|v| *v = (contrast * (1 + i) as f32 * 0.1 * *v).clamp(-1.0, 1.0));
+            });
+            let all = inception.features(&x).unwrap();
+            assert_eq!(all.len(), IMAGES * FEATURES);
+            assert!(all.iter().all(|v| v.is_finite()));
+            all.chunks(FEATURES).flat_map(|row| row[..SOME].to_vec()).collect()
+        };
+        let gaussian = |features: &[f32]| {
+            let mut moments = Moments::new(SOME);
+            moments.add(features);
+            moments.gaussian().unwrap()
+        };
+        let (a, b) = (features(1, 1.0), features(2, 3.0));
+        let reference = Reference::new(gaussian(&a)).unwrap();
+        assert!(reference.distance(&gaussian(&a)).unwrap().abs() < 1e-9);
+        let ours = reference.distance(&gaussian(&b)).unwrap();
+        let rows = |x: &[f32]| Tensor::<2>::from_data(TensorData::new(x.to_vec(), [IMAGES, SOME]), &device);
+        let theirs = f64::from(read(inception.fid.compute_fid(rows(&a), rows(&b))).unwrap()[0]);
+        assert!(ours > 0.0 && (ours - theirs).abs() < 0.01 * ours, "{ours} {theirs}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_weights_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inception.pth");
+        for content in ["", "no weights"] {
+            std::fs::write(&path, content).unwrap();
+            let error = format!("{:#}", Inception::read(&path, &Device::flex()).err().unwrap());
+            assert!(error.contains("inception.pth"), "{error}");
+        }
+    }
+}
