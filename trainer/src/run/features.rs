@@ -39,7 +39,12 @@ fn shipped(set: ImageSet) -> Result<Features> {
 /// If a file is missing or no feature file.
 pub fn chosen(sources: &[String], data: &Dataset) -> Result<Vec<Features>> {
     match (sources, ImageSet::from_name(&data.name)) {
-        ([], Some(set)) => Ok(vec![shipped(set)?]),
+        ([], Some(set)) => {
+            let classifier = shipped(set)?;
+            // A file of that name may hold anything.
+            let fits = classifier.network.network.input == data.shape;
+            Ok(if fits { vec![classifier] } else { Vec::new() })
+        }
         (sources, _) => sources.iter().map(|source| read(source)).collect(),
     }
 }
