@@ -3,8 +3,11 @@
 //! specification; this module reads and writes it and checks everything before it allocates.
 
 mod check;
+mod features;
 mod read;
 mod write;
+
+pub use features::Features;
 
 use crate::chain::{XChainSettings, ZChainSettings};
 use crate::network::{Network, NetworkError};
@@ -109,6 +112,14 @@ pub enum ModelError {
     /// The file is larger than any model this crate accepts.
     #[error("the file holds {0} bytes; at most {MAX_FILE} are accepted")]
     TooLarge(usize),
+    /// The file is one of ours, but of another kind.
+    #[error("the file holds {found}, not {expected}")]
+    Kind {
+        /// What it holds.
+        found: &'static str,
+        /// What was to be read.
+        expected: &'static str,
+    },
     /// A metadata entry is missing.
     #[error("metadata `{0}` is missing; see docs/model-format.md")]
     MissingMetadata(&'static str),
@@ -126,7 +137,7 @@ pub enum ModelError {
     /// A network's description does not fit together.
     #[error("{network}: {error}")]
     Network {
-        /// "energy", "generator" or "encoder".
+        /// Its role: "energy", "generator", "encoder", "features" or "classifier".
         network: &'static str,
         /// What is wrong with it.
         error: Box<NetworkError>,
@@ -134,7 +145,7 @@ pub enum ModelError {
     /// A network whose activations would exhaust memory.
     #[error("{network}: one sample takes {found} activations; at most {MAX_ACTIVATIONS} are accepted")]
     Activations {
-        /// "energy", "generator" or "encoder".
+        /// Its role.
         network: &'static str,
         /// Elements of the input and of every layer's output.
         found: usize,

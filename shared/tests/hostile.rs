@@ -4,7 +4,7 @@
 
 mod model_file;
 
-use dual_mcmc::model::{Model, ModelError, Precision};
+use dual_mcmc::model::{Features, Model, ModelError, Precision};
 use model_file::{Draft, container, fixture, rejection, rejects};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -212,4 +212,80 @@ proptest! {
         }
         let _ = Model::from_bytes(&bytes);
     }
+}
+
+/// A feature file: images of two pixels, three features, two classes.
+fn feature_file() -> Draft {
+    let mut draft = Draft { metadata: Default::default(), tensors: Default::default() };
+    let linear = |i: u64, o: u64| json!({"type": "linear", "in_features": i, "out_features": o});
+    draft.set("format", "dual-mcmc features");
+    draft.set("format_version", "1");
+    draft.set("name", "tiny");
+    draft.set_json(
+        "networks",
+        &json!({
+            "features": {"input": [1, 1, 2], "layers": [{"type": "flatten"}, linear(2, 3), {"type": "relu"}]},
+            "classifier": {"input": [3], "layers": [linear(3, 2)]},
+        }),
+    );
+    for (name, inputs, outputs) in [("features.1", 2, 3), ("classifier.0", 3, 2)] {
+        draft.tensor(&format!("{name}.weight"), &[outputs, inputs]);
+        draft.tensor(&format!("{name}.bias"), &[outputs]);
+    }
+    draft
+}
+
+#[test]
+fn feature_files_are_read_back_and_truncated_ones_refused() {
+    let features = Features::from_bytes(&feature_file().bytes()).unwrap();
+    assert_eq!((features.name.as_str(), features.dimension()), ("tiny", 3));
+    let bytes = features.to_bytes(Precision::F32).unwrap();
+    assert_eq!(Features::from_bytes(&bytes).unwrap(), features);
+    for length in 0..bytes.len() {
+        let message = Features::from_bytes(&bytes[..length]).unwrap_err().to_string();
+        assert!(message.starts_with("not a valid safetensors file: "), "{length} bytes: {message}");
+    }
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    assert!(matches!(Features::from_bytes(&flipped), Err(ModelError::Checksum)));
+}
+
+#[test]
+fn a_model_is_no_feature_file_and_the_other_way_round() {
+    let message = Features::from_bytes(&Draft::valid().bytes()).unwrap_err().to_string();
+    assert_eq!(message, "the file holds a model, not a feature network");
+    let message = rejection(&feature_file().bytes());
+    assert_eq!(message, "the file holds a feature network, not a model");
+}
+
+#[test]
+fn impossible_feature_files_name_what_is_wrong() {
+    let linear = |i: u64, o: u64| json!({"type": "linear", "in_features": i, "out_features": o});
+    let networks =
+        |features: Value, classifier: Value| json!({"features": features, "classifier": classifier});
+    let whole = json!({"input": [1, 1, 2], "layers": [{"type": "flatten"}, linear(2, 3)]});
+    let classes = json!({"input": [3], "layers": [linear(3, 2)]});
+    let vector = json!({"input": [2], "layers": [linear(2, 3)]});
+    let image = json!({"input": [1, 1, 2], "layers": [{"type": "relu"}]});
+    let tilted = json!({"input": [3], "layers": [linear(3, 2)], "reference": 1.0});
+    let other = json!({"input": [4], "layers": [linear(4, 2)]});
+    for (description, expected) in [
+        (networks(vector, classes.clone()), "must map images to a vector"),
+        (networks(image, classes.clone()), "must map images to a vector"),
+        (networks(whole.clone(), other), "must map the features to a vector"),
+        (networks(whole.clone(), tilted), "reference"),
+        (json!({"classifier": whole}), "must map the features"),
+        (json!({"features": whole, "energy": classes}), "`energy` is neither"),
+    ] {
+        let mut draft = feature_file();
+        draft.set_json("networks", &description);
+        let message = Features::from_bytes(&draft.bytes()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+    let mut draft = feature_file();
+    draft.set("name", "two words");
+    assert!(Features::from_bytes(&draft.bytes()).unwrap_err().to_string().contains("two words"));
+    let mut draft = feature_file();
+    draft.tensor("features.9.weight", &[1]);
+    assert!(Features::from_bytes(&draft.bytes()).unwrap_err().to_string().contains("features.9.weight"));
 }

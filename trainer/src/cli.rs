@@ -6,6 +6,7 @@ mod data;
 mod energy;
 mod evaluate;
 mod export;
+mod features;
 mod reconstruct;
 mod report;
 mod sample;
@@ -36,6 +37,8 @@ enum Command {
     Energy(energy::Energy),
     /// Measure a model against data
     Evaluate(evaluate::Evaluate),
+    /// Feature networks, on which distances of images are measured
+    Features(features::Features),
     /// Write the model of a run
     Export(export::Export),
     /// Show a run, or several side by side, as one HTML page
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Reconstruct(reconstruct) => reconstruct.run()?,
         Command::Energy(energy) => energy.run()?,
         Command::Evaluate(evaluate) => evaluate.run()?,
+        Command::Features(features) => features.run()?,
         Command::Export(export) => export.run()?,
         Command::Report(report) => report.run()?,
         Command::Bench(bench) => bench.run()?,
@@ -101,6 +105,9 @@ mod tests {
             "reconstruct m --input f.npy --out g.png --mask m.png --steps 3",
             "energy m --input f.npy --out e.npy --gradient g.npy",
             "evaluate m --data mnist --count 100 --json e.json --seed 4",
+            "evaluate m --data mnist --features cifar10 --features f.safetensors --reference 500",
+            "features train mnist --out f --epochs 2 --seed 1 --device cpu",
+            "features extract cifar10 --input i.npy --out f.npy",
             "export run --out m --f16",
             "report a b --out r.html",
             "bench --device cpu --json b.json --seconds 1",
@@ -128,6 +135,8 @@ mod tests {
             "sample m",
             "report",
             "bench --seconds 0",
+            "features train ring --out f",
+            "features train mnist --out f --epochs 0",
             "data fetch imagenet",
             "data import d --size -8 --out f.npy",
             "frobnicate",

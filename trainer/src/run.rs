@@ -4,10 +4,14 @@
 pub mod bench;
 pub mod chains;
 pub mod checkpoint;
+pub mod classifier;
 pub mod device;
 pub mod directory;
 pub mod evaluate;
+pub mod features;
 pub mod frechet;
+#[cfg(feature = "fid")]
+pub mod inception;
 pub mod interrupt;
 pub mod landscape;
 pub mod measure;

@@ -12,7 +12,7 @@ pub mod chains;
 mod iteration;
 mod kept;
 pub mod losses;
-mod order;
+pub(crate) mod order;
 mod persistent;
 mod record;
 

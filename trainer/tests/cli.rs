@@ -652,6 +652,62 @@ fn damaged_models_and_inputs_are_refused() {
     }
 }
 
+/// A shipped model of images, and forty images for it.
+fn images(lab: &Lab) -> PathBuf {
+    let values: Vec<f32> = (0..40 * 1024).map(|i| ((i * i / 7 + i / 1024) as f32 * 0.37).sin()).collect();
+    write_array(&lab.path("images.npy"), &[40, 1, 32, 32], &values);
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fashion-mnist.safetensors")
+}
+
+#[test]
+fn figures_of_images_are_the_same_twice() {
+    let lab = Lab::new();
+    let model = images(&lab);
+    let figures = |name: &str| {
+        let line = format!("evaluate {} --data images.npy --features fashion-mnist", model.display());
+        lab.run(&format!("{line} --count 6 --reference 20 --seed 3 --device cpu --json {name}"));
+        std::fs::read_to_string(lab.path(name)).unwrap()
+    };
+    let first = figures("a.json");
+    assert_eq!(first, figures("b.json"));
+    let figures: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let distances = &figures["frechet_fashion-mnist-classifier_64"];
+    for of in ["generator", "x_chain", "floor_of_held_out_data"] {
+        assert!(distances[of].as_f64().unwrap() > 0.0, "{of}: {distances}");
+    }
+    assert_eq!(distances["training_samples"], 20);
+    assert_ne!(distances["generator"], distances["x_chain"]);
+}
+
+#[test]
+fn features_of_the_wrong_kind_are_refused() {
+    let lab = Lab::new();
+    let model = images(&lab);
+    let model = model.display();
+    lab.write("text.safetensors", "no features");
+    let classifier = recipes().join("../models/features/mnist.safetensors");
+    let whole = std::fs::read(classifier).unwrap();
+    lab.write("half.safetensors", &whole[..whole.len() / 2]);
+    lab.write("mnist.safetensors", &whole);
+    write_array(&lab.path("colour.npy"), &[2, 3, 32, 32], &[0.5; 2 * 3 * 1024]);
+    let with =
+        |features: &str| format!("evaluate {model} --data images.npy --device cpu --features {features}");
+    for (line, expected) in [
+        (with(&model.to_string()), "a model, not a feature network"),
+        (with("text.safetensors"), "text.safetensors"),
+        (with("half.safetensors"), "half.safetensors"),
+        (with("nowhere.safetensors"), "nowhere.safetensors"),
+        (format!("evaluate {model} --data images.npy --inception nowhere.pth --device cpu"), "nowhere.pth"),
+        ("features extract mnist --input colour.npy --out f.npy --device cpu".into(), "other colours"),
+        ("sample mnist.safetensors --out s.npy --device cpu".into(), "a feature network, not a model"),
+        ("features train mnist --out f.safetensors --device cpu".into(), "data fetch mnist"),
+    ] {
+        lab.fails(&line, expected);
+    }
+    lab.run("features extract mnist.safetensors --input images.npy --out f.npy --device cpu");
+    assert_eq!(array(&lab.path("f.npy")).0, [40, 64]);
+}
+
 /// Drivers are found through these variables, so an empty value hides them.
 #[test]
 fn without_an_adapter_a_gpu_is_refused_and_auto_takes_the_cpu() {

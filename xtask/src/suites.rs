@@ -67,6 +67,16 @@ pub fn run(long: bool) -> Result<bool> {
         println!("The browser tests fail: there is no page for them.");
         suites.extend(cargo_test(&PathBuf::new(), &test_tools, long)?);
     }
+    if long {
+        // Its crates compile for minutes; nothing but FID is in them.
+        suites.push(check("lints: FID", |cargo| {
+            cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--features", "fid", "--all-targets"]);
+            cargo.args(["--", "-D", "warnings"])
+        }));
+        suites.push(check("FID", |cargo| {
+            cargo.args(["test", "--package", "dual-mcmc-trainer", "--features", "fid", "--lib", "inception"])
+        }));
+    }
     Ok(report(&suites))
 }
 

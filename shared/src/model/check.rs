@@ -1,7 +1,7 @@
 //! What a model file must satisfy before its weights are read.
 
 use super::{ChainDefaults, EnergyQuantiles, MAX_ACTIVATIONS, ModelError, Networks, ROLES};
-use crate::network::Plan;
+use crate::network::{Network, Plan};
 use safetensors::tensor::{Dtype, SafeTensors};
 
 pub(super) fn check_chains(chains: &ChainDefaults) -> Result<(), ModelError> {
@@ -56,12 +56,20 @@ pub(super) fn check_networks(networks: &Networks) -> Result<(), ModelError> {
         encoder.check_encoder(&data, latent).map_err(named("encoder"))?;
     }
     for role in ROLES {
-        let Some(network) = networks.get(role) else { continue };
-        let values = Plan::new(network).map_err(named(role))?.values;
-        let found = values.into_iter().fold(0usize, usize::saturating_add);
-        if found > MAX_ACTIVATIONS {
-            return Err(ModelError::Activations { network: role, found });
+        if let Some(network) = networks.get(role) {
+            check_activations(role, network)?;
         }
+    }
+    Ok(())
+}
+
+/// One sample's activations fit into memory.
+pub(super) fn check_activations(role: &'static str, network: &Network) -> Result<(), ModelError> {
+    let named = |error| ModelError::Network { network: role, error: Box::new(error) };
+    let values = Plan::new(network).map_err(named)?.values;
+    let found = values.into_iter().fold(0usize, usize::saturating_add);
+    if found > MAX_ACTIVATIONS {
+        return Err(ModelError::Activations { network: role, found });
     }
     Ok(())
 }

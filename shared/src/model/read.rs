@@ -1,6 +1,7 @@
 //! Reading a model file: everything is checked before the weights are.
 
 use super::check::{check_chains, check_networks, check_quantiles, check_tensors};
+use super::features::FEATURES_FORMAT;
 use super::{FORMAT_VERSION, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Weighted, hex};
 use crate::network::Network;
 use half::f16;
@@ -16,45 +17,78 @@ impl Model {
     /// [`ModelError`] names the first problem found. Nothing larger than the file itself is
     /// allocated before the file has passed every check of its structure.
     pub fn from_bytes(bytes: &[u8]) -> Result<Model, ModelError> {
-        let header = header_len(bytes)?;
-        let file = SafeTensors::deserialize(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
-        let (_, raw) = SafeTensors::read_metadata(bytes).map_err(|e| ModelError::Container(e.to_string()))?;
-        let empty = HashMap::new();
-        let metadata = raw.metadata().as_ref().unwrap_or(&empty);
-
-        let version = metadata.get("format_version").ok_or(ModelError::MissingMetadata("format_version"))?;
-        if version != FORMAT_VERSION {
-            return Err(ModelError::Version(version.clone()));
+        let file = Opened::new(bytes)?;
+        if file.metadata.get("format").is_some_and(|format| format == FEATURES_FORMAT) {
+            return Err(ModelError::Kind { found: "a feature network", expected: "a model" });
         }
-        let networks: Networks =
-            parse(metadata, "networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
-        let chains = parse(metadata, "chains")?.unwrap_or_default();
+        file.check_version()?;
+        let networks: Networks = file.parse("networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
+        let chains = file.parse("chains")?.unwrap_or_default();
         check_chains(&chains)?;
-        let energy_quantiles = parse(metadata, "energy_quantiles")?;
+        let energy_quantiles = file.parse("energy_quantiles")?;
         if let Some(q) = &energy_quantiles {
             check_quantiles(q)?;
         }
-        let provenance = parse(metadata, "provenance")?.unwrap_or_default();
+        let provenance = file.parse("provenance")?.unwrap_or_default();
         check_networks(&networks)?;
-        check_tensors(&file, &networks)?;
-        if let Some(sum) = metadata.get("sha256")
-            && !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(&bytes[8 + header..])))
-        {
-            return Err(ModelError::Checksum);
-        }
-
-        let read = |role: &'static str| -> Result<Option<Weighted>, ModelError> {
-            let Some(network) = networks.get(role) else { return Ok(None) };
-            Ok(Some(Weighted { network: network.clone(), weights: read_weights(&file, role, network)? }))
-        };
+        file.check_data(&networks)?;
         Ok(Model {
-            energy: read("energy")?,
-            generator: read("generator")?,
-            encoder: read("encoder")?,
+            energy: file.weighted("energy", &networks)?,
+            generator: file.weighted("generator", &networks)?,
+            encoder: file.weighted("encoder", &networks)?,
             chains,
             energy_quantiles,
             provenance,
         })
+    }
+}
+
+/// A file whose container is sound.
+pub(super) struct Opened<'a> {
+    file: SafeTensors<'a>,
+    pub(super) metadata: HashMap<String, String>,
+    /// Everything after the header.
+    data: &'a [u8],
+}
+
+impl<'a> Opened<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Opened<'a>, ModelError> {
+        let header = header_len(bytes)?;
+        let damaged = |e: safetensors::SafeTensorError| ModelError::Container(e.to_string());
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let (_, raw) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        Ok(Opened { file, metadata: raw.metadata().clone().unwrap_or_default(), data: &bytes[8 + header..] })
+    }
+
+    pub(super) fn check_version(&self) -> Result<(), ModelError> {
+        match self.metadata.get("format_version") {
+            Some(version) if version == FORMAT_VERSION => Ok(()),
+            Some(version) => Err(ModelError::Version(version.clone())),
+            None => Err(ModelError::MissingMetadata("format_version")),
+        }
+    }
+
+    pub(super) fn parse<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, ModelError> {
+        let Some(text) = self.metadata.get(key) else { return Ok(None) };
+        serde_json::from_str(text).map(Some).map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
+    }
+
+    /// The tensors are those of `networks`, and their bytes those of the checksum.
+    pub(super) fn check_data(&self, networks: &Networks) -> Result<(), ModelError> {
+        check_tensors(&self.file, networks)?;
+        match self.metadata.get("sha256") {
+            Some(sum) if !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(self.data))) => {
+                Err(ModelError::Checksum)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The network of `role` with its weights, if there is one.
+    pub(super) fn weighted(&self, role: &str, networks: &Networks) -> Result<Option<Weighted>, ModelError> {
+        let Some(network) = networks.get(role) else { return Ok(None) };
+        let weights = read_weights(&self.file, role, network)?;
+        Ok(Some(Weighted { network: network.clone(), weights }))
     }
 }
 
@@ -78,14 +112,6 @@ pub(super) fn header_len(bytes: &[u8]) -> Result<usize, ModelError> {
         return Err(ModelError::Container("it ends inside its header; the file is truncated".into()));
     }
     Ok(header as usize)
-}
-
-fn parse<T: DeserializeOwned>(
-    metadata: &HashMap<String, String>,
-    key: &'static str,
-) -> Result<Option<T>, ModelError> {
-    let Some(text) = metadata.get(key) else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
 }
 
 fn read_weights(file: &SafeTensors, role: &str, network: &Network) -> Result<Vec<f32>, ModelError> {

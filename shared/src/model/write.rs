@@ -17,40 +17,11 @@ impl Model {
     /// If the model would not pass its own reader, for example with a weight that is not finite or
     /// that f16 cannot hold.
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, ModelError> {
-        let dtype = match precision {
-            Precision::F32 => Dtype::F32,
-            Precision::F16 => Dtype::F16,
-        };
-        let present = || {
-            let all = ROLES.into_iter().zip([&self.energy, &self.generator, &self.encoder]);
-            all.filter_map(|(role, weighted)| weighted.as_ref().map(|weighted| (role, weighted)))
-        };
-        let networks: Networks = present().map(|(role, w)| (role.to_string(), w.network.clone())).collect();
+        let all = ROLES.into_iter().zip([&self.energy, &self.generator, &self.encoder]);
+        let present: Vec<_> = all.filter_map(|(role, network)| Some((role, network.as_ref()?))).collect();
+        let networks = described(&present);
         check_networks(&networks)?;
         check_chains(&self.chains)?;
-        let mut tensors = Vec::new();
-        for (role, Weighted { network, weights }) in present() {
-            if weights.len() != network.parameter_count() {
-                let error =
-                    NetworkError::Weights { expected: network.parameter_count(), found: weights.len() };
-                return Err(ModelError::Network { network: role, error: Box::new(error) });
-            }
-            for p in network.parameters() {
-                let values = &weights[p.range()];
-                let too_large = |v: &f32| v.is_finite() && f16::from_f32(*v).is_infinite();
-                if precision == Precision::F16
-                    && let Some(index) = values.iter().position(too_large)
-                {
-                    let name = format!("{role}.{}", p.path);
-                    return Err(ModelError::TooLargeForHalf { name, index, value: values[index] });
-                }
-                let data: Vec<u8> = match precision {
-                    Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                    Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-                };
-                tensors.push((format!("{role}.{}", p.path), p.shape, data));
-            }
-        }
         let mut metadata = BTreeMap::from([
             ("format_version", FORMAT_VERSION.to_string()),
             ("networks", json(&networks)),
@@ -60,19 +31,58 @@ impl Model {
         if let Some(quantiles) = &self.energy_quantiles {
             metadata.insert("energy_quantiles", json(quantiles));
         }
-        let views = tensors
-            .iter()
-            .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-        let bare = views
-            .and_then(|views| safetensors::serialize(views, None))
-            .map_err(|e| ModelError::Container(e.to_string()))?;
-        let data = 8 + header_len(&bare)?;
-        metadata.insert("sha256", hex(&Sha256::digest(&bare[data..])));
-        let bytes = with_metadata(&bare[8..data], &json(&metadata), &bare[data..]);
+        let bytes = container(&present, metadata, precision)?;
         Model::from_bytes(&bytes)?;
         Ok(bytes)
     }
+}
+
+pub(super) fn described(present: &[(&'static str, &Weighted)]) -> Networks {
+    present.iter().map(|(role, w)| (role.to_string(), w.network.clone())).collect()
+}
+
+/// A file of these networks' weights and this metadata, to which it adds the checksum.
+pub(super) fn container(
+    present: &[(&'static str, &Weighted)],
+    mut metadata: BTreeMap<&str, String>,
+    precision: Precision,
+) -> Result<Vec<u8>, ModelError> {
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F16 => Dtype::F16,
+    };
+    let mut tensors = Vec::new();
+    for &(role, Weighted { network, weights }) in present {
+        if weights.len() != network.parameter_count() {
+            let error = NetworkError::Weights { expected: network.parameter_count(), found: weights.len() };
+            return Err(ModelError::Network { network: role, error: Box::new(error) });
+        }
+        for p in network.parameters() {
+            let values = &weights[p.range()];
+            let too_large = |v: &f32| v.is_finite() && f16::from_f32(*v).is_infinite();
+            if precision == Precision::F16
+                && let Some(index) = values.iter().position(too_large)
+            {
+                let name = format!("{role}.{}", p.path);
+                return Err(ModelError::TooLargeForHalf { name, index, value: values[index] });
+            }
+            let data: Vec<u8> = match precision {
+                Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+            };
+            tensors.push((format!("{role}.{}", p.path), p.shape, data));
+        }
+    }
+    let views = tensors
+        .iter()
+        .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
+    let bare = views
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|e| ModelError::Container(e.to_string()))?;
+    let data = 8 + header_len(&bare)?;
+    metadata.insert("sha256", hex(&Sha256::digest(&bare[data..])));
+    Ok(with_metadata(&bare[8..data], &json(&metadata), &bare[data..]))
 }
 
 /// A safetensors file of `header`, a JSON object without metadata, and `data`. The library takes its
@@ -91,6 +101,6 @@ fn with_metadata(header: &[u8], metadata: &str, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("descriptions are plain data")
 }

@@ -53,7 +53,7 @@ struct Import {
     strict: bool,
 }
 
-fn image_set(name: &str) -> Result<ImageSet, String> {
+pub(super) fn image_set(name: &str) -> Result<ImageSet, String> {
     ImageSet::from_name(name)
         .ok_or_else(|| "known sets are mnist, fashion-mnist, cifar10 and noto-emoji".into())
 }

@@ -3,8 +3,13 @@
 use super::arguments::{Device, count};
 use crate::data::{Dataset, atomic};
 use crate::run::evaluate::{self, Job};
+use crate::run::features::{self, Extractor};
+#[cfg(feature = "fid")]
+use crate::run::inception::Inception;
 use crate::run::{device, model_file};
 use anyhow::Result;
+#[cfg(not(feature = "fid"))]
+use anyhow::bail;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -18,6 +23,17 @@ pub struct Evaluate {
     /// Samples to draw [default: 5000 of images, 4096 of points]
     #[arg(long, value_name = "N", value_parser = count)]
     count: Option<usize>,
+    /// Features that Fréchet distances are measured on: mnist, fashion-mnist, cifar10, or a feature
+    /// file; may be repeated [default: the classifier of the data, if there is one]
+    #[arg(long, value_name = "NAME|FILE")]
+    features: Vec<String>,
+    /// Inception's weights, for FID: the file of the pytorch-fid project (only where the program was
+    /// built with the feature `fid`)
+    #[arg(long, value_name = "FILE")]
+    inception: Option<PathBuf>,
+    /// Training samples that distances on features are measured against [default: all]
+    #[arg(long, value_name = "N", value_parser = count)]
+    reference: Option<usize>,
     /// All figures as one JSON object
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -35,9 +51,32 @@ impl Evaluate {
             atomic::check_writable(json)?;
         }
         let data = Dataset::load(&self.data, &model.data_shape(), None)?;
+        #[cfg(not(feature = "fid"))]
+        if let Some(path) = &self.inception {
+            bail!("{}: {}", path.display(), features::NO_FID);
+        }
         let executor = device::executor(self.device.device)?;
         eprintln!("{} against {} on {}", self.model.display(), data.name, executor.name());
-        let job = Job { model: &model, data: &data, executor: &executor, count: self.count, seed: self.seed };
+        let networks = features::chosen(&self.features, &data)?;
+        #[cfg(feature = "fid")]
+        let inception = match &self.inception {
+            Some(path) => Some(Inception::read(path, &device::training(self.device.device)?.parameters)?),
+            None => None,
+        };
+        let extractors = networks.iter().map(|network| Extractor::network(network, &data.shape, &executor));
+        #[cfg(feature = "fid")]
+        let extractors =
+            extractors.chain(inception.iter().map(|inception| Extractor::inception(inception, &data.shape)));
+        let extractors = extractors.collect::<Result<Vec<_>>>()?;
+        let job = Job {
+            model: &model,
+            data: &data,
+            executor: &executor,
+            count: self.count,
+            extractors: &extractors,
+            reference: self.reference,
+            seed: self.seed,
+        };
         let figures = evaluate::evaluate(&job)?;
         print!("{}", evaluate::table(&figures));
         if let Some(json) = &self.json {

@@ -1,5 +1,6 @@
 //! CIFAR-10's binary batches: records of a label and 3,072 pixels, channel by channel.
 
+use super::image_sets::Labels;
 use super::{Dataset, Samples};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -24,12 +25,26 @@ pub fn load(name: &str, folder: &Path) -> Result<Dataset> {
     })
 }
 
+/// Read the labels of the training batches and of the test batch.
+pub fn load_labels(folder: &Path) -> Result<Labels> {
+    let labels = |name: &str| -> Result<Vec<u8>> {
+        Ok(records(&folder.join(name))?.chunks(1 + PIXELS).map(|record| record[0]).collect())
+    };
+    let train: Result<Vec<_>> = (1..=5).map(|i| labels(&format!("data_batch_{i}.bin"))).collect();
+    Ok(Labels { train: train?.concat(), held_out: labels("test_batch.bin")? })
+}
+
 fn batch(path: &Path) -> Result<Vec<u8>> {
+    Ok(records(path)?.chunks(1 + PIXELS).flat_map(|record| &record[1..]).copied().collect())
+}
+
+/// A batch's records: a label, then the pixels.
+fn records(path: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (records, rest) = bytes.as_chunks::<{ 1 + PIXELS }>();
     let whole = rest.is_empty() && records.len() == BATCH && records.iter().all(|r| r[0] < 10);
     ensure!(whole, "{} is damaged: it is no batch of {BATCH} images with their labels", path.display());
-    Ok(records.iter().flat_map(|record| &record[1..]).copied().collect())
+    Ok(bytes)
 }
 
 /// A batch's bytes from its images as one picture with an image in each row, pixel after pixel in

@@ -1,5 +1,6 @@
-//! MNIST's idx files of images.
+//! MNIST's idx files of images and labels.
 
+use super::image_sets::Labels;
 use super::{Dataset, Samples};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -16,6 +17,23 @@ pub fn load(name: &str, folder: &Path) -> Result<Dataset> {
         train: Samples::Bytes(images(&folder.join("train-images-idx3-ubyte"))?),
         held_out: Samples::Bytes(images(&folder.join("t10k-images-idx3-ubyte"))?),
     })
+}
+
+/// Read the labels of training and test images.
+pub fn load_labels(folder: &Path) -> Result<Labels> {
+    Ok(Labels {
+        train: labels(&folder.join("train-labels-idx1-ubyte"))?,
+        held_out: labels(&folder.join("t10k-labels-idx1-ubyte"))?,
+    })
+}
+
+fn labels(path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (header, labels) = bytes.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+    let [magic, count] = [0, 4].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|i| header[at + i])));
+    let whole = magic == 0x801 && count as usize == labels.len() && labels.iter().all(|&label| label < 10);
+    ensure!(whole, "{} is damaged: it is no idx file of labels from 0 to 9", path.display());
+    Ok(labels.to_vec())
 }
 
 fn images(path: &Path) -> Result<Vec<u8>> {
@@ -76,6 +94,23 @@ mod tests {
         assert_eq!(image[..2 * 32 + 2], [-1.0; 66]);
         assert!((image[2 * 32 + 2] - (200.0 / 127.5 - 1.0)).abs() < 1e-6);
         assert_eq!(image.iter().filter(|&&v| v == -1.0).count(), 1024 - 784);
+    }
+
+    #[test]
+    fn labels_are_read_and_others_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |labels: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, 3], labels].concat();
+        for name in ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"] {
+            std::fs::write(folder.path().join(name), file(&[7, 0, 9])).unwrap();
+        }
+        assert_eq!(load_labels(folder.path()).unwrap().train, [7, 0, 9]);
+        let path = folder.path().join("train-labels-idx1-ubyte");
+        for damaged in [&[7, 0][..], &[7, 0, 10], &[7, 0, 9, 1]] {
+            std::fs::write(&path, file(damaged)).unwrap();
+            assert!(labels(&path).unwrap_err().to_string().contains("train-labels"));
+        }
+        std::fs::write(&path, [8]).unwrap();
+        assert!(labels(&path).is_err());
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub enum ImageSet {
     NotoEmoji,
 }
 
+/// The classes of a set's images, 0 to 9, in their order.
+pub struct Labels {
+    /// Of the training images.
+    pub train: Vec<u8>,
+    /// Of the held-out images.
+    pub held_out: Vec<u8>,
+}
+
 /// A file of a set, and its MD5 sum.
 pub struct SetFile {
     /// Name within the set's folder.
@@ -163,6 +171,17 @@ impl ImageSet {
             })
         } else {
             load()
+        }
+    }
+
+    /// Load the labels from `folder`.
+    ///
+    /// # Errors
+    /// Names the file that is missing or damaged.
+    pub fn load_labels(&self, folder: &Path) -> Result<Labels> {
+        match self {
+            ImageSet::Mnist | ImageSet::FashionMnist => idx::load_labels(folder),
+            ImageSet::Cifar10 => cifar::load_labels(folder),
         }
     }
 

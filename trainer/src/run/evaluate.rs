@@ -5,6 +5,7 @@ mod outliers;
 mod points;
 mod similarity;
 
+use super::features::Extractor;
 use crate::data::Dataset;
 use anyhow::Result;
 use dual_mcmc::executor::Executor;
@@ -23,6 +24,10 @@ pub struct Job<'a> {
     pub executor: &'a Executor,
     /// Samples to draw.
     pub count: Option<usize>,
+    /// What distances of images are measured on, beside their pixels.
+    pub extractors: &'a [Extractor<'a>],
+    /// Training samples that those are measured against; all where it is `None`.
+    pub reference: Option<usize>,
     /// Seed of everything random.
     pub seed: u64,
 }

@@ -1,4 +1,5 @@
-//! Fréchet distance between Gaussians, on the leading principal components of the data.
+//! Fréchet distance between Gaussians, and its simplest use: on the leading principal components of
+//! the data.
 //!
 //! The components are those of the training data in [-1, 1], not whitened. On pixels this is a
 //! plain second-order statistic; it has nothing of FID's network, and is never called FID.
@@ -25,6 +26,69 @@ pub struct Gaussian {
     pub covariance: DMatrix<f64>,
 }
 
+/// A Gaussian that others are compared with, and the root of its covariance, which takes longest.
+pub struct Reference {
+    gaussian: Gaussian,
+    root: DMatrix<f64>,
+}
+
+impl Reference {
+    /// # Errors
+    /// If the eigenvalue problem does not converge.
+    pub fn new(gaussian: Gaussian) -> Result<Reference> {
+        Ok(Reference { root: square_root(&gaussian.covariance)?, gaussian })
+    }
+
+    /// Fréchet distance ‖m₁ - m₂‖² + tr(S₁ + S₂ - 2(S₁^½ S₂ S₁^½)^½).
+    ///
+    /// # Errors
+    /// If a number is not finite.
+    pub fn distance(&self, other: &Gaussian) -> Result<f64> {
+        ensure!(other.covariance.iter().all(|v| v.is_finite()), "a covariance is not finite");
+        let product = &self.root * &other.covariance * &self.root;
+        let cross =
+            symmetric(product).symmetric_eigenvalues().iter().map(|&v| v.max(0.0).sqrt()).sum::<f64>();
+        let means = (&self.gaussian.mean - &other.mean).norm_squared();
+        Ok(means + self.gaussian.covariance.trace() + other.covariance.trace() - 2.0 * cross)
+    }
+}
+
+/// Sums of samples that come a few at a time, for their mean and covariance.
+pub struct Moments {
+    count: usize,
+    sum: DVector<f64>,
+    products: DMatrix<f64>,
+}
+
+impl Moments {
+    /// Of samples of `len` values each.
+    pub fn new(len: usize) -> Moments {
+        Moments { count: 0, sum: DVector::zeros(len), products: DMatrix::zeros(len, len) }
+    }
+
+    /// Add samples, flat.
+    pub fn add(&mut self, samples: &[f32]) {
+        let len = self.sum.len();
+        let x = DMatrix::from_iterator(len, samples.len() / len, samples.iter().map(|&v| f64::from(v)));
+        self.count += x.ncols();
+        self.sum += x.column_sum();
+        self.products.gemm(1.0, &x, &x.transpose(), 1.0);
+    }
+
+    /// The Gaussian with their mean and (unbiased) covariance.
+    ///
+    /// # Errors
+    /// If there are fewer than two samples, or one is not finite.
+    pub fn gaussian(self) -> Result<Gaussian> {
+        ensure!(self.count >= 2, "a distance needs at least two samples");
+        ensure!(self.sum.iter().all(|v| v.is_finite()), "a sample is not finite; the chain has diverged");
+        let n = self.count as f64;
+        let mean = self.sum / n;
+        let covariance = (self.products - &mean * mean.transpose() * n) / (n - 1.0);
+        Ok(Gaussian { mean, covariance })
+    }
+}
+
 /// The leading principal components of a data set, and the Gaussian of the data on them.
 pub struct Components {
     /// Mean of the data.
@@ -32,7 +96,7 @@ pub struct Components {
     /// One component a column, orthonormal.
     basis: DMatrix<f64>,
     /// The data on the components: mean zero, covariance diagonal.
-    data: Gaussian,
+    data: Reference,
 }
 
 impl Components {
@@ -48,11 +112,10 @@ impl Components {
     pub fn fit(data: &Dataset) -> Result<Components> {
         let (mean, covariance) = moments(&data.train, data.sample_len(), FITTED)?;
         let (basis, variances) = leading(&covariance, COMPONENTS.min(data.sample_len()));
-        let gaussian = Gaussian {
-            mean: DVector::zeros(variances.len()),
-            covariance: DMatrix::from_diagonal(&variances),
-        };
-        Ok(Components { mean, basis, data: gaussian })
+        let root = DMatrix::from_diagonal(&variances.map(|v| v.max(0.0).sqrt()));
+        let covariance = DMatrix::from_diagonal(&variances);
+        let gaussian = Gaussian { mean: DVector::zeros(variances.len()), covariance };
+        Ok(Components { mean, basis, data: Reference { gaussian, root } })
     }
 
     /// Distance of `samples`, flat, from the training data.
@@ -60,7 +123,7 @@ impl Components {
     /// # Errors
     /// If there are fewer than two samples, or one is not finite.
     pub fn distance(&self, samples: &[f32]) -> Result<f64> {
-        distance(&self.data, &self.project(samples)?)
+        self.data.distance(&self.project(samples)?)
     }
 
     /// The Gaussian of `samples` on the components.
@@ -80,26 +143,15 @@ impl Components {
     }
 }
 
-/// Fréchet distance ‖m₁ - m₂‖² + tr(S₁ + S₂ - 2(S₁^½ S₂ S₁^½)^½).
-///
-/// # Errors
-/// If an eigenvalue problem does not converge.
-pub fn distance(a: &Gaussian, b: &Gaussian) -> Result<f64> {
-    let root = square_root(&a.covariance)?;
-    let product = &root * &b.covariance * &root;
-    let cross = eigen(&product)?.eigenvalues.iter().map(|&v| v.max(0.0).sqrt()).sum::<f64>();
-    let means = (&a.mean - &b.mean).norm_squared();
-    Ok(means + a.covariance.trace() + b.covariance.trace() - 2.0 * cross)
-}
-
-fn eigen(matrix: &DMatrix<f64>) -> Result<SymmetricEigen<f64, nalgebra::Dyn>> {
-    // Rounding leaves a product a little asymmetric.
-    let symmetric = (matrix + matrix.transpose()) * 0.5;
-    SymmetricEigen::try_new(symmetric, 1e-12, 10_000).context("an eigenvalue problem did not converge")
+/// Rounding leaves a product a little asymmetric.
+fn symmetric(matrix: DMatrix<f64>) -> DMatrix<f64> {
+    let transpose = matrix.transpose();
+    (matrix + transpose) * 0.5
 }
 
 fn square_root(matrix: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-    let eigen = eigen(matrix)?;
+    let eigen = SymmetricEigen::try_new(symmetric(matrix.clone()), 1e-12, 1_000_000)
+        .context("an eigenvalue problem did not converge")?;
     let roots = eigen.eigenvalues.map(|v| v.max(0.0).sqrt());
     Ok(&eigen.eigenvectors * DMatrix::from_diagonal(&roots) * eigen.eigenvectors.transpose())
 }
@@ -177,6 +229,10 @@ mod tests {
     use super::*;
     use dual_mcmc::noise::{Noise, Stream};
 
+    fn distance(a: &Gaussian, b: &Gaussian) -> Result<f64> {
+        Reference::new(a.clone())?.distance(b)
+    }
+
     fn gaussian(mean: &[f64], variances: &[f64]) -> Gaussian {
         Gaussian {
             mean: DVector::from_row_slice(mean),
@@ -219,6 +275,29 @@ mod tests {
             &Gaussian { mean: zero, covariance: b },
         );
         assert!((found.unwrap() - expected).abs() < 1e-9);
+    }
+
+    /// tests/peers/frechet.py: the same features, and SciPy's sqrtm. The second covariance is singular.
+    #[test]
+    fn the_distance_of_random_features_is_scipys() {
+        const SIZE: usize = 48;
+        let features = |seed, count, twist: f64| {
+            let x = Noise::new(seed, Stream::Data).normal_rows(0, count, SIZE, 0);
+            let value = |row: &[f32], i: usize| {
+                let (x, before) = (f64::from(row[i]), f64::from(row[(i + SIZE - 1) % SIZE]));
+                let angle = twist * i as f64;
+                ((1.0 + 0.5 * angle.sin()) * (x + 0.7 * before) + 0.3 * angle.cos()).max(0.0) as f32
+            };
+            let rows = x.chunks(SIZE).flat_map(|row| (0..SIZE).map(move |i| value(row, i)));
+            let mut moments = Moments::new(SIZE);
+            rows.collect::<Vec<_>>().chunks(SIZE * 64).for_each(|part| moments.add(part));
+            moments.gaussian().unwrap()
+        };
+        let reference = Reference::new(features(1, 500, 0.3)).unwrap();
+        for (count, scipys) in [(400, 12.2787676791827), (30, 24.485923346501707)] {
+            let found = reference.distance(&features(2, count, 1.1)).unwrap();
+            assert!((found - scipys).abs() < 1e-4, "{count}: {found} {scipys}");
+        }
     }
 
     #[test]

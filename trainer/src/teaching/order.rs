@@ -4,7 +4,7 @@
 use dual_mcmc::noise::{Noise, Stream};
 
 /// Rows of the batch of `iteration`.
-pub(super) fn batch_indices(seed: u64, iteration: u64, batch: usize, data_len: usize) -> Vec<usize> {
+pub(crate) fn batch_indices(seed: u64, iteration: u64, batch: usize, data_len: usize) -> Vec<usize> {
     assert!(data_len > 0, "there are no data");
     let batches = ((data_len / batch) as u64).max(1);
     let (epoch, first) = (iteration / batches, (iteration % batches) as usize * batch);

@@ -1,6 +1,7 @@
 //! Figures for images, and for any other data whose truth is known by examples alone.
 
 use super::super::chains::{Reconstructing, Sampling, Start, energies};
+use super::super::features::OnFeatures;
 use super::super::frechet::Components;
 use super::similarity::{psnr, ssim};
 use super::{Figures, Job, mean, outliers};
@@ -32,15 +33,25 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
         Start::Generator => "generator",
         Start::Noise => "noise",
     };
-    let mut distances = json!({
-        start: components.distance(&sampled.start)?,
-        "floor_of_held_out_data": components.distance(&held_out)?,
-        "held_out_samples": held_out.len() / len,
-    });
-    if has_energy {
-        distances["x_chain"] = json!(components.distance(&sampled.end)?);
+    let distances = |distance: &dyn Fn(&[f32]) -> Result<f64>| -> Result<Value> {
+        let mut distances = json!({
+            start: distance(&sampled.start)?,
+            "floor_of_held_out_data": distance(&held_out)?,
+            "held_out_samples": held_out.len() / len,
+        });
+        if has_energy {
+            distances["x_chain"] = json!(distance(&sampled.end)?);
+        }
+        Ok(distances)
+    };
+    let on_pixels = distances(&|x| components.distance(x))?;
+    figures.insert(format!("frechet_{}_components", components.count()), on_pixels);
+    for extractor in job.extractors {
+        let on_features = OnFeatures::fit(extractor, job.data, job.reference)?;
+        let mut distances = distances(&|x| on_features.distance(x))?;
+        distances["training_samples"] = json!(on_features.training_samples());
+        figures.insert(extractor.figure(), distances);
     }
-    figures.insert(format!("frechet_{}_components", components.count()), distances);
     if job.model.encoder.is_some() {
         figures.insert("reconstruction", reconstruction(job, len)?);
     }
