@@ -10,11 +10,11 @@ use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use dual_mcmc_trainer::recipe::Recipe;
-use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevices, training};
+use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevice, training};
 use dual_mcmc_trainer::teaching::{Report, Teacher};
 
 /// A GPU for both burn and the chains. Its absence is an error in CI, and said elsewhere.
-fn gpu() -> Option<TrainingDevices> {
+fn gpu() -> Option<TrainingDevice> {
     match training(DeviceChoice::Gpu) {
         Ok(devices) => Some(devices),
         Err(error) => {
@@ -46,7 +46,7 @@ fn images_on_a_gpu_follow_images_on_the_cpu() {
 }
 
 /// Iterations of the ring's own recipe.
-fn ring(devices: TrainingDevices, iterations: usize) -> Vec<Report> {
+fn ring(devices: TrainingDevice, iterations: usize) -> Vec<Report> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../recipes/ring.toml");
     let recipe = Recipe::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
     let points = PointSet::from_name("ring").unwrap();
@@ -77,7 +77,7 @@ fn losses(report: &Report) -> [(&'static str, f32); 7] {
 fn the_ring_on_a_gpu_follows_the_ring_on_the_cpu() {
     let Some(devices) = gpu() else { return };
     let cpu =
-        TrainingDevices { parameters: burn::tensor::Device::flex(), executor: Executor::Cpu { threads: 2 } };
+        TrainingDevice { parameters: burn::tensor::Device::flex(), executor: Executor::Cpu { threads: 2 }, remote: None };
     let (on_gpu, on_cpu) = (ring(devices, 20), ring(cpu, 20));
     let mut worst = 0.0f32;
     for (a, b) in on_gpu.iter().zip(&on_cpu) {

@@ -1,7 +1,7 @@
 //! `dual-mcmc train`.
 
 use super::Outcome;
-use super::arguments::{Device, setting};
+use super::arguments::{Devices, setting};
 use crate::data::Dataset;
 use crate::recipe::Recipe;
 use crate::run::directory::RunDirectory;
@@ -51,7 +51,7 @@ pub struct Train {
     #[arg(long, help_heading = "Device")]
     seed: Option<u64>,
     #[command(flatten)]
-    device: Device,
+    devices: Devices,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -78,14 +78,14 @@ impl Train {
             directory.make()?;
         }
         let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
-        let devices = device::training(self.device.device)?;
+        let devices = device::all(&self.devices.devices)?;
         let total = self.steps.unwrap_or(recipe.schedule.iterations);
         eprintln!(
             "{} on {}: {} training samples, {total} iterations on {}, into {}",
             recipe.name,
             data.name,
             data.train_count(),
-            devices.executor.name(),
+            device::names(&devices),
             directory.root().display()
         );
         interrupt::listen()?;
