@@ -45,17 +45,26 @@ impl Replicas {
             Share::of(rows, batch, Box::new(Place { rank, rendezvous: Arc::clone(&rendezvous) }))
         });
         let own = shares.next();
+        let (ready, made) = channel();
         let others = rest.iter().zip(shares).enumerate().map(|(i, (device, share))| {
             let (sender, commands) = channel();
             let (recipe, device) = (recipe.clone(), device.clone());
-            let rendezvous = Arc::clone(&rendezvous);
+            let (rendezvous, ready) = (Arc::clone(&rendezvous), ready.clone());
             let thread = std::thread::Builder::new().name(format!("replica {}", i + 1));
-            thread.spawn(move || follow(&recipe, &device, share, seed, &commands, &rendezvous))?;
+            thread.spawn(move || {
+                let make = || replica(&recipe, &device, share, seed);
+                follow(make, &device.name(), &ready, &commands, &rendezvous);
+            })?;
             Ok(sender)
         });
         let others = others.collect::<Result<Vec<_>>>()?;
+        drop(ready);
         let own = own.unwrap_or_else(|| Share::whole(batch));
         let teacher = replica(recipe, first, own, seed)?;
+        // What is wrong with the recipe on one of the devices is found before anything begins.
+        for _ in &others {
+            made.recv().map_err(|_| Parted)??;
+        }
         Ok(Replicas { first: teacher, others, rendezvous: Some(rendezvous), device: first.name() })
     }
 
@@ -139,17 +148,23 @@ fn check_shares(recipe: &Recipe, devices: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the thread of one of the others does.
+/// What the thread of one of the others does: make its replica, say how that went, and obey.
 fn follow(
-    recipe: &Recipe,
-    device: &TrainingDevice,
-    share: Share,
-    seed: u64,
+    make: impl FnOnce() -> Result<Teacher, TeachingError>,
+    device: &str,
+    ready: &Sender<Result<()>>,
     commands: &Receiver<Command>,
     rendezvous: &Rendezvous,
 ) {
     let obey = || -> Result<(), TeachingError> {
-        let teacher = replica(recipe, device, share, seed)?;
+        let teacher = match make() {
+            Ok(teacher) => teacher,
+            Err(error) => {
+                let _ = ready.send(Err(error.into()));
+                return Ok(());
+            }
+        };
+        let _ = ready.send(Ok(()));
         // Never dropped after a failure: there may be nothing left to free, and no one to answer.
         let mut teacher = ManuallyDrop::new(teacher);
         for command in commands {
@@ -167,7 +182,9 @@ fn follow(
         Ok(Err(error)) => one_line(&error.to_string()),
         Err(panic) => panic,
     };
-    rendezvous.part(Some(Fault { device: device.name(), reason }));
+    let fault = Fault { device: device.into(), reason };
+    rendezvous.part(Some(fault.clone()));
+    let _ = ready.send(Err(fault.into()));
 }
 
 /// Where the replicas' threads wait for each other.
