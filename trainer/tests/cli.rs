@@ -273,7 +273,8 @@ fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
             .spawn()
             .unwrap();
         let last = lab.path(run).join("checkpoints/last.tar");
-        let done = |path: &Path| dual_mcmc_trainer::run::checkpoint::read(path).map_or(0, |(s, _)| s.iteration);
+        let done =
+            |path: &Path| dual_mcmc_trainer::run::checkpoint::read(path).map_or(0, |(s, _)| s.iteration);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
         while done(&last) < 4 {
             assert!(std::time::Instant::now() < deadline, "{run}: not four iterations in two minutes");
@@ -312,10 +313,15 @@ fn strangers_cannot_use_a_worker() {
     let recipe = recipes().join("ring.toml");
     lab.fails("worker --bind 0.0.0.0 --port 0 --device cpu", "DUAL_MCMC_TOKEN");
     let mut short = lab.command("worker --port 0 --device cpu");
-    check_failure("a short token", &short.env("DUAL_MCMC_TOKEN", "secret").output().unwrap(), "16 characters");
+    check_failure(
+        "a short token",
+        &short.env("DUAL_MCMC_TOKEN", "secret").output().unwrap(),
+        "16 characters",
+    );
     let worker = Worker::start(0, Some("a token of one worker"));
     lab.fails(&format!("worker --port {} --device cpu", worker.port()), "cannot listen");
-    let line = format!("train {} --set x_chain.steps=2 --steps 1 --device {}", recipe.display(), worker.device);
+    let line =
+        format!("train {} --set x_chain.steps=2 --steps 1 --device {}", recipe.display(), worker.device);
     let with = |token: &str| lab.command(&line).env("DUAL_MCMC_TOKEN", token).output().unwrap();
     check_failure("no token", &with(""), "set DUAL_MCMC_TOKEN");
     check_failure("a wrong token", &with("a token of another one"), "set DUAL_MCMC_TOKEN");

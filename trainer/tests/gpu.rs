@@ -80,8 +80,11 @@ fn losses(report: &Report) -> [(&'static str, f32); 7] {
 #[test]
 fn the_ring_on_a_gpu_follows_the_ring_on_the_cpu() {
     let Some(devices) = gpu() else { return };
-    let cpu =
-        TrainingDevice { parameters: burn::tensor::Device::flex(), executor: Executor::Cpu { threads: 2 }, remote: None };
+    let cpu = TrainingDevice {
+        parameters: burn::tensor::Device::flex(),
+        executor: Executor::Cpu { threads: 2 },
+        remote: None,
+    };
     let (on_gpu, on_cpu) = (ring(devices, 20), ring(cpu, 20));
     let mut worst = 0.0f32;
     for (a, b) in on_gpu.iter().zip(&on_cpu) {
@@ -161,11 +164,8 @@ fn burns_gpu_that_vanishes_does_so_too() {
             .env(ALONE, "1")
             .output()
             .unwrap();
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && !said.contains("panicked"), "{said}");
         return;
     }

@@ -52,7 +52,13 @@ pub struct Device {
 #[derive(Clone, Debug, Args)]
 pub struct Devices {
     /// auto (a real GPU, else the CPU), gpu, gpu:N, cpu or remote:ws://HOST:PORT; several share each batch
-    #[arg(long = "device", value_name = "DEVICE,…", value_delimiter = ',', default_value = "auto", help_heading = "Device")]
+    #[arg(
+        long = "device",
+        value_name = "DEVICE,…",
+        value_delimiter = ',',
+        default_value = "auto",
+        help_heading = "Device"
+    )]
     pub devices: Vec<TrainingChoice>,
 }
 

@@ -166,7 +166,10 @@ fn remote(url: &str) -> Result<TrainingDevice> {
             ConnectError::Unauthorized => format!("set {TOKEN} to the worker's token"),
             _ => "start it there with `dual-mcmc worker`".into(),
         };
-        anyhow::anyhow!("cannot use remote:{url}: {}; {what_to_do}", super::fault::one_line(&error.to_string()))
+        anyhow::anyhow!(
+            "cannot use remote:{url}: {}; {what_to_do}",
+            super::fault::one_line(&error.to_string())
+        )
     })?;
     Ok(TrainingDevice { parameters, executor: Executor::cpu(), remote: Some(url.into()) })
 }

@@ -86,6 +86,22 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
+/// What a device's error says, in one line.
+pub fn reason(error: &anyhow::Error) -> String {
+    let lost = error.chain().find_map(|cause| {
+        let executor = match cause.downcast_ref::<TeachingError>() {
+            Some(TeachingError::Executor(error)) => Some(error.as_ref()),
+            _ => cause.downcast_ref::<ExecutorError>(),
+        };
+        match executor {
+            Some(ExecutorError::Gpu(GpuError::Lost(reason))) => Some(reason),
+            _ => None,
+        }
+    });
+    // What a program should do about it is no advice for its user.
+    lost.map_or_else(|| one_line(&format!("{error:#}")), |reason| format!("the GPU was lost ({reason})"))
+}
+
 /// Whether an error says that a device has failed, and not, for example, a file.
 pub fn of_device(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -115,7 +131,9 @@ mod tests {
     #[test]
     fn errors_of_devices_are_told_from_others() {
         let lost = TeachingError::from(ExecutorError::from(GpuError::Lost("gone".into())));
-        assert!(of_device(&anyhow::Error::from(lost).context("while training")));
+        let lost = anyhow::Error::from(lost).context("while training");
+        assert!(of_device(&lost));
+        assert_eq!(reason(&lost), "the GPU was lost (gone)");
         assert!(of_device(&anyhow::Error::from(ExecutorError::from(GpuError::OutOfMemory))));
         assert!(!of_device(&anyhow::anyhow!("the disk is full")));
     }

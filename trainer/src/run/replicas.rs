@@ -2,7 +2,7 @@
 
 use super::checkpoint::Record;
 use super::device::TrainingDevice;
-use super::fault::{Fault, caught, of_device, one_line};
+use super::fault::{Fault, caught, of_device, reason};
 use crate::recipe::{Recipe, TrainNetwork};
 use crate::teaching::{Batch, Gradients, Iteration, Meeting, Parted, Report, Share, Teacher, TeachingError};
 use anyhow::{Result, ensure};
@@ -37,7 +37,12 @@ impl Replicas {
         let batch = recipe.teaching.batch;
         if rest.is_empty() {
             let teacher = replica(recipe, first, Share::whole(batch), seed)?;
-            return Ok(Replicas { first: teacher, others: Vec::new(), rendezvous: None, device: first.name() });
+            return Ok(Replicas {
+                first: teacher,
+                others: Vec::new(),
+                rendezvous: None,
+                device: first.name(),
+            });
         }
         check_shares(recipe, devices.len())?;
         let rendezvous = Arc::new(Rendezvous::new(devices.len()));
@@ -113,7 +118,7 @@ impl Replicas {
     /// The device that has failed, if `error` comes from one.
     pub fn fault(&self, error: &anyhow::Error) -> Option<Fault> {
         let of_other = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.state().fault.clone());
-        let own = || Fault { device: self.device.clone(), reason: one_line(&format!("{error:#}")) };
+        let own = || Fault { device: self.device.clone(), reason: reason(error) };
         of_other.or_else(|| of_device(error).then(own))
     }
 }
@@ -176,13 +181,13 @@ fn follow(
         drop(ManuallyDrop::into_inner(teacher));
         Ok(())
     };
-    let reason = match caught(obey) {
+    let said = match caught(obey) {
         // The first replica has gone.
         Ok(Ok(()) | Err(TeachingError::Parted(_))) => return,
-        Ok(Err(error)) => one_line(&error.to_string()),
+        Ok(Err(error)) => reason(&error.into()),
         Err(panic) => panic,
     };
-    let fault = Fault { device: device.into(), reason };
+    let fault = Fault { device: device.into(), reason: said };
     rendezvous.part(Some(fault.clone()));
     let _ = ready.send(Err(fault.into()));
 }
@@ -294,9 +299,8 @@ mod tests {
     fn nobody_waits_for_one_that_has_ended() {
         let rendezvous = Arc::new(Rendezvous::new(2));
         let waiting = place(0, &rendezvous);
-        let thread = std::thread::spawn(move || {
-            waiting.sum(Tensor::from_floats([1.0], &Device::flex())).map(|_| ())
-        });
+        let thread =
+            std::thread::spawn(move || waiting.sum(Tensor::from_floats([1.0], &Device::flex())).map(|_| ()));
         let fault = Fault { device: "the other".into(), reason: "gone".into() };
         rendezvous.part(Some(fault));
         assert_eq!(thread.join().unwrap(), Err(Parted));

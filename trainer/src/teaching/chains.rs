@@ -390,16 +390,18 @@ fn walk_in_burn(
     Ok(Walked { state: read(state)?, trace, acceptance: None })
 }
 
-/// [`Langevin::update`] on tensors: what is not a number stays so.
+/// [`Langevin::update`] on tensors, in its order: what is not a number stays so.
 fn updated(x: Tensor<2>, gradient: Option<Tensor<2>>, normals: Tensor<2>, langevin: &Langevin) -> Tensor<2> {
-    let clamped = |x: Tensor<2>, low: f32, high: f32| x.clone().clamp(low, high).mask_where(x.clone().is_nan(), x);
-    let mut next = x + normals.mul_scalar(langevin.noise);
+    let clamped =
+        |x: Tensor<2>, low: f32, high: f32| x.clone().clamp(low, high).mask_where(x.clone().is_nan(), x);
+    let mut next = x;
     if let Some(mut gradient) = gradient {
         if let Some(c) = langevin.gradient_clamp {
             gradient = clamped(gradient, -c, c);
         }
         next = next - gradient.mul_scalar(0.5 * langevin.step_size * langevin.step_size);
     }
+    next = next + normals.mul_scalar(langevin.noise);
     match langevin.range_clamp {
         Some([low, high]) => clamped(next, low, high),
         None => next,
@@ -511,7 +513,8 @@ mod tests {
             trace: Trace { first_step: 0, chains: state.len(), values: values.to_vec() },
             acceptance: Some(acceptance),
         };
-        let walked = side_by_side(vec![part(&[1.0], &[5.0, 6.0], 0.4), part(&[2.0, 3.0], &[1.0, 2.0, 3.0, 4.0], 1.0)]);
+        let walked =
+            side_by_side(vec![part(&[1.0], &[5.0, 6.0], 0.4), part(&[2.0, 3.0], &[1.0, 2.0, 3.0, 4.0], 1.0)]);
         assert_eq!(walked.state, [1.0, 2.0, 3.0]);
         assert_eq!(walked.trace.values, [5.0, 1.0, 2.0, 6.0, 3.0, 4.0]);
         assert!((walked.acceptance.unwrap() - 0.8).abs() < 1e-6);

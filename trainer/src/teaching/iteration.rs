@@ -254,7 +254,9 @@ impl Teacher {
         if let (Some(energy), Some(chain)) = (energy.as_mut(), &recipe.x_chain) {
             match chain.start {
                 XStart::Generator => {}
-                XStart::Noise => passed.x_hat = noise_start(*seed, &recipe.data_shape(), first, own, t as u32),
+                XStart::Noise => {
+                    passed.x_hat = noise_start(*seed, &recipe.data_shape(), first, own, t as u32)
+                }
                 XStart::Data => passed.x_hat = data[..own * len].to_vec(),
             }
             let mut starts = passed.x_hat.clone();

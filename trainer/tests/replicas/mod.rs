@@ -113,11 +113,18 @@ fn gradients_with_a_worker_are_those_on_one_device() {
     let choices: Vec<TrainingChoice> = ["cpu", &worker.device].map(|text| text.parse().unwrap()).to_vec();
     let devices = all(&choices).unwrap();
     check("points, CPU and worker", &recipe(POINTS, &[]), &devices);
-    check("points, 16 + 15 and clamps", &recipe(POINTS, &[
-        ("teaching.batch", "31"),
-        ("x_chain.gradient_clamp", "0.5"),
-        ("x_chain.range_clamp", "[-1.5, 1.5]"),
-    ]), &devices);
+    check(
+        "points, 16 + 15 and clamps",
+        &recipe(
+            POINTS,
+            &[
+                ("teaching.batch", "31"),
+                ("x_chain.gradient_clamp", "0.5"),
+                ("x_chain.range_clamp", "[-1.5, 1.5]"),
+            ],
+        ),
+        &devices,
+    );
     check("images, CPU and worker", &recipe(&plain_images(), &[]), &devices);
     check("points, worker alone", &recipe(POINTS, &[]), &devices[1..]);
     let mala = recipe(POINTS, &[("x_chain.mala", "true")]);
