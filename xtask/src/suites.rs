@@ -38,7 +38,7 @@ pub fn run(long: bool) -> Result<bool> {
             cargo.args(FEATURES).args(["--", "-D", "warnings"])
         }),
         check("lints: trainer without remote devices", |cargo| {
-            cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--", "-D", "warnings"])
+            cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--all-targets", "--", "-D", "warnings"])
         }),
         check("lints: page on wasm32", |cargo| {
             cargo.args(["clippy", "--package", "dual-mcmc-web", "--target", WASM, "--", "-D", "warnings"])

@@ -174,7 +174,8 @@ fn follow(
         let mut teacher = ManuallyDrop::new(teacher);
         for command in commands {
             match command {
-                Command::Step(batch) => drop(teacher.step(&batch)?),
+                // The report is of the whole batch, and the first one's.
+                Command::Step(batch) => teacher.step(&batch).map(|_| ())?,
                 Command::Restore(record) => teacher.restore(&record)?,
             }
         }

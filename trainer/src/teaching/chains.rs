@@ -82,20 +82,20 @@ impl ChainRows {
         let persistent =
             number(self.all_own + self.persistent.start)..number(self.all_own + self.persistent.end);
         if own.end == persistent.start {
-            return without_empty([own.start..persistent.end]);
+            return without_empty(own.start..persistent.end, 0..0);
         }
-        without_empty([own, persistent])
+        without_empty(own, persistent)
     }
 
     /// Numbers of the chains for fresh negatives.
     fn fresh(&self) -> Vec<Range<u32>> {
         let first = self.batch.start as u32;
-        without_empty([first..first + self.rest() as u32])
+        without_empty(first..first + self.rest() as u32, 0..0)
     }
 }
 
-fn without_empty<const N: usize>(ranges: [Range<u32>; N]) -> Vec<Range<u32>> {
-    ranges.into_iter().filter(|range| !range.is_empty()).collect()
+fn without_empty(a: Range<u32>, b: Range<u32>) -> Vec<Range<u32>> {
+    [a, b].into_iter().filter(|range| !range.is_empty()).collect()
 }
 
 impl Chains {
