@@ -11,6 +11,7 @@ mod reconstruct;
 mod report;
 mod sample;
 mod train;
+mod worker;
 
 use crate::run::interrupt;
 use anyhow::Result;
@@ -45,6 +46,8 @@ enum Command {
     Report(report::Report),
     /// Time a training iteration and the x-chain on this machine
     Bench(bench::Bench),
+    /// Lend this machine's device to training runs elsewhere
+    Worker(worker::Worker),
     /// List, fetch and import data sets
     Data(data::Data),
 }
@@ -81,6 +84,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Export(export) => export.run()?,
         Command::Report(report) => report.run()?,
         Command::Bench(bench) => bench.run()?,
+        Command::Worker(worker) => worker.run()?,
         Command::Data(data) => data.run()?,
     }
     Ok(Outcome::Done)
@@ -111,6 +115,8 @@ mod tests {
             "export run --out m --f16",
             "report a b --out r.html",
             "bench --device cpu --json b.json --seconds 1",
+            "train r.toml --device gpu:0,gpu:1,cpu",
+            "worker --device cpu --port 0 --bind 127.0.0.1",
             "data list",
             "data fetch mnist",
             "data import d --size 32 --out f.npy",
@@ -128,6 +134,9 @@ mod tests {
             "train r.toml --checkpoint-every 0",
             "train r.toml --set novalue",
             "train r.toml --device tpu",
+            "train r.toml --device cpu,tpu",
+            "train r.toml --device remote:host",
+            "worker --bind everywhere",
             "sample m --out f.npy --count 0",
             "sample m --out f.npy --step-size 0",
             "sample m --out f.npy --noise -0.1",

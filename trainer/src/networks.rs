@@ -31,7 +31,7 @@ pub struct DeviceError(String);
 /// # Errors
 /// If the device fails.
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
-    tensor.try_into_vec_as::<f32>().map_err(|e| DeviceError(format!("{e:?}")))
+    tensor.try_into_vec_as::<f32>().map_err(|e| DeviceError(e.to_string()))
 }
 
 /// Rows of a flat array as a tensor `[rows, len]` on `device`.

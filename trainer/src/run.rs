@@ -8,6 +8,7 @@ pub mod classifier;
 pub mod device;
 pub mod directory;
 pub mod evaluate;
+pub mod fault;
 pub mod features;
 pub mod frechet;
 #[cfg(feature = "fid")]
@@ -20,5 +21,6 @@ pub mod model_file;
 pub mod phases;
 pub mod pictures;
 pub mod progress;
+pub mod replicas;
 pub mod report;
 pub mod train;

@@ -15,8 +15,10 @@ pub mod losses;
 pub(crate) mod order;
 mod persistent;
 mod record;
+mod share;
 
 pub use iteration::{Batch, Gradients, Iteration, Passed, Phase, Rates, Report};
+pub use share::{Meeting, Parted, Share};
 
 use crate::networks::{BurnNetwork, DeviceError, Normalise, Role, Statistics, batch_norm, rows};
 use crate::optimiser::NetworkOptimiser;
@@ -50,6 +52,9 @@ pub enum TeachingError {
         /// Numbers given.
         found: usize,
     },
+    /// Another replica failed.
+    #[error(transparent)]
+    Parted(#[from] Parted),
     /// A checkpoint that is damaged, or of another recipe.
     #[error("the checkpoint does not fit this recipe: {0}")]
     Checkpoint(String),
@@ -99,6 +104,7 @@ pub struct Teacher {
     chains: Chains,
     persistent: Option<PersistentChains>,
     kept: KeptLatents,
+    share: Share,
     observer: Option<Box<dyn FnMut(Phase)>>,
 }
 
@@ -112,6 +118,21 @@ impl Teacher {
         recipe: &Recipe,
         device: &Device,
         executor: Executor,
+        seed: u64,
+    ) -> Result<Teacher, TeachingError> {
+        Teacher::replica(recipe, device, Some(&executor), Share::whole(recipe.teaching.batch), seed)
+    }
+
+    /// One of several replicas of a teacher: it runs the iteration on its share of the batch, and learns
+    /// what all of them learn. Without an `executor` the chains run in burn, on `device`.
+    ///
+    /// # Errors
+    /// As [`Teacher::new`], and if the chains need an executor.
+    pub fn replica(
+        recipe: &Recipe,
+        device: &Device,
+        executor: Option<&Executor>,
+        share: Share,
         seed: u64,
     ) -> Result<Teacher, TeachingError> {
         recipe.check()?;
@@ -143,7 +164,7 @@ impl Teacher {
             recipe.teaching.persistent.as_ref().map(|settings| {
                 PersistentChains::new(settings, recipe.teaching.batch, recipe.data_len(), seed)
             });
-        let chains = Chains::new(recipe, &networks, &executor, seed)?;
+        let chains = Chains::new(recipe, &networks, executor, share.rows(), seed)?;
         Ok(Teacher {
             recipe: recipe.clone(),
             device: device.clone(),
@@ -156,6 +177,7 @@ impl Teacher {
             chains,
             persistent,
             kept: KeptLatents::new(recipe.latent()),
+            share,
             observer: None,
         })
     }

@@ -3,6 +3,10 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "remote")]
+#[path = "small/worker.rs"]
+mod worker;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -229,6 +233,107 @@ fn a_resumed_run_is_the_run_that_was_never_interrupted() {
         !output.status.success() && stderr.contains("last.tar") && !stderr.contains("panicked"),
         "{stderr}"
     );
+}
+
+/// Persistent chains, optimisers, everything: on two devices as on one.
+#[test]
+fn a_run_on_two_devices_resumes_as_the_run_that_was_never_interrupted() {
+    let lab = Lab::new();
+    let recipe = recipes().join("ring.toml");
+    let train = format!("train {} --device cpu,cpu --set x_chain.steps=3", recipe.display());
+    let said = lab.run(&format!("{train} --out whole --steps 8"));
+    assert!(said.contains(" + CPU"), "it names both: {said}");
+    lab.run(&format!("{train} --out parts --steps 4"));
+    lab.run(&format!("{train} --out parts --steps 8 --resume"));
+    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("parts/metrics.jsonl")));
+    lab.fails(&format!("{train} --out other --set teaching.batch=1"), "teaching.batch is 1");
+    lab.fails(&format!("train {} --device cpu,auto --out other", recipe.display()), "auto");
+}
+
+#[cfg(not(feature = "remote"))]
+#[test]
+fn a_program_without_remote_devices_says_so() {
+    let lab = Lab::new();
+    lab.fails("worker", "--features remote");
+    let output = lab.command("train r.toml --device remote:ws://127.0.0.1:1").output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("--features remote"), "{}", text(&output));
+}
+
+/// Killed as a crash or a power cut would: no word to anyone.
+#[cfg(feature = "remote")]
+#[test]
+fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
+    use worker::Worker;
+    let lab = Lab::new();
+    let recipe = recipes().join("ring.toml");
+    let mut worker = Worker::start(0, None);
+    for (run, devices) in [
+        ("second", format!("cpu,{}", worker.device)),
+        ("first", format!("{},cpu", worker.device)),
+        ("alone", worker.device.clone()),
+    ] {
+        let train =
+            format!("train {} --set x_chain.steps=3 --out {run} --device {devices}", recipe.display());
+        let child = lab
+            .command(&format!("{train} --checkpoint-every 2"))
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let last = lab.path(run).join("checkpoints/last.tar");
+        let done =
+            |path: &Path| dual_mcmc_trainer::run::checkpoint::read(path).map_or(0, |(s, _)| s.iteration);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while done(&last) < 4 {
+            assert!(std::time::Instant::now() < deadline, "{run}: not four iterations in two minutes");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        worker.kill();
+        let killed = std::time::Instant::now();
+        let output = child.wait_with_output().unwrap();
+        let waited = killed.elapsed().as_secs();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{run}: {said}");
+        assert!(waited < 30, "{run}: {waited} s until it ended");
+        let errors: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("error:")).collect();
+        assert!((1..=2).contains(&errors.len()), "{run}: {said}");
+        for part in [worker.device.as_str(), "start its worker again", "--resume"] {
+            assert!(errors[0].contains(part), "{run}: {said}");
+        }
+        assert!(!said.contains("panicked"), "{run}: {said}");
+        let reached = done(&last);
+        assert!(errors[0].contains(&format!("iteration {reached}:")), "{run}, {reached}: {said}");
+
+        // What the message says to do.
+        worker = Worker::start(worker.port(), None);
+        lab.run(&format!("{train} --steps {} --resume", reached + 2));
+        let lines = metrics(&lab.path(run).join("metrics.jsonl"));
+        let iterations: Vec<u64> = lines.iter().map(|line| line["iteration"].as_u64().unwrap()).collect();
+        assert_eq!(iterations, (1..=reached + 2).collect::<Vec<_>>(), "{run}");
+    }
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn strangers_cannot_use_a_worker() {
+    use worker::Worker;
+    let lab = Lab::new();
+    let recipe = recipes().join("ring.toml");
+    lab.fails("worker --bind 0.0.0.0 --port 0 --device cpu", "DUAL_MCMC_TOKEN");
+    let mut short = lab.command("worker --port 0 --device cpu");
+    check_failure(
+        "a short token",
+        &short.env("DUAL_MCMC_TOKEN", "secret").output().unwrap(),
+        "16 characters",
+    );
+    let worker = Worker::start(0, Some("a token of one worker"));
+    lab.fails(&format!("worker --port {} --device cpu", worker.port()), "cannot listen");
+    let line =
+        format!("train {} --set x_chain.steps=2 --steps 1 --device {}", recipe.display(), worker.device);
+    let with = |token: &str| lab.command(&line).env("DUAL_MCMC_TOKEN", token).output().unwrap();
+    check_failure("no token", &with(""), "set DUAL_MCMC_TOKEN");
+    check_failure("a wrong token", &with("a token of another one"), "set DUAL_MCMC_TOKEN");
+    let output = with("a token of one worker");
+    assert!(output.status.success(), "{}", text(&output));
 }
 
 /// Kill a run `times` times at random moments, resume it each time, and in the end find the run that was

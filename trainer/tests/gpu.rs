@@ -9,12 +9,16 @@ mod small;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
+use dual_mcmc_trainer::data::Dataset;
 use dual_mcmc_trainer::recipe::Recipe;
-use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevices, training};
+use dual_mcmc_trainer::run::checkpoint;
+use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevice, training};
+use dual_mcmc_trainer::run::directory::RunDirectory;
+use dual_mcmc_trainer::run::train::Run;
 use dual_mcmc_trainer::teaching::{Report, Teacher};
 
 /// A GPU for both burn and the chains. Its absence is an error in CI, and said elsewhere.
-fn gpu() -> Option<TrainingDevices> {
+fn gpu() -> Option<TrainingDevice> {
     match training(DeviceChoice::Gpu) {
         Ok(devices) => Some(devices),
         Err(error) => {
@@ -46,7 +50,7 @@ fn images_on_a_gpu_follow_images_on_the_cpu() {
 }
 
 /// Iterations of the ring's own recipe.
-fn ring(devices: TrainingDevices, iterations: usize) -> Vec<Report> {
+fn ring(devices: TrainingDevice, iterations: usize) -> Vec<Report> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../recipes/ring.toml");
     let recipe = Recipe::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
     let points = PointSet::from_name("ring").unwrap();
@@ -76,8 +80,11 @@ fn losses(report: &Report) -> [(&'static str, f32); 7] {
 #[test]
 fn the_ring_on_a_gpu_follows_the_ring_on_the_cpu() {
     let Some(devices) = gpu() else { return };
-    let cpu =
-        TrainingDevices { parameters: burn::tensor::Device::flex(), executor: Executor::Cpu { threads: 2 } };
+    let cpu = TrainingDevice {
+        parameters: burn::tensor::Device::flex(),
+        executor: Executor::Cpu { threads: 2 },
+        remote: None,
+    };
     let (on_gpu, on_cpu) = (ring(devices, 20), ring(cpu, 20));
     let mut worst = 0.0f32;
     for (a, b) in on_gpu.iter().zip(&on_cpu) {
@@ -89,4 +96,86 @@ fn the_ring_on_a_gpu_follows_the_ring_on_the_cpu() {
         }
     }
     eprintln!("largest difference of a loss in 20 iterations: {worst:e}");
+}
+
+/// Train on `devices` until `vanish` has been called, after the fourth iteration; the error and what is left.
+fn run_until_it_vanishes(devices: Vec<TrainingDevice>, vanish: impl FnOnce() + Send + 'static) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = RunDirectory::new(folder.path().join("run"));
+    let last = directory.last();
+    let reached = move || checkpoint::read(&last).map_or(0, |(summary, _)| summary.iteration);
+    let watched = reached.clone();
+    let watcher = std::thread::spawn(move || {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
+        while watched() < 4 {
+            assert!(std::time::Instant::now() < deadline, "not four iterations in five minutes");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        vanish();
+    });
+    let run = Run {
+        directory,
+        recipe: small::recipe(small::POINTS, &[]),
+        data: Dataset::load("ring", &[2], None).unwrap(),
+        devices,
+        seed: 1,
+        total: 1_000_000,
+        time: None,
+        checkpoint_every: Some(2),
+        measure_every: Some(1_000_000),
+        resume: false,
+        license: String::new(),
+    };
+    let error = format!("{:#}", run.train().unwrap_err());
+    watcher.join().unwrap();
+    assert!(error.contains(&format!("the last checkpoint is of iteration {}", reached())), "{error}");
+    assert!(error.contains("--resume") && error.lines().count() == 1, "{error}");
+    eprintln!("{error}");
+    error
+}
+
+/// Alone, and beside a CPU, whose thread must not wait for it.
+#[test]
+fn a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint() {
+    for beside_a_cpu in [false, true] {
+        let Some(device) = gpu() else { return };
+        let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
+        let (name, lost) = (gpu.name(), gpu.device.clone());
+        let mut devices = vec![device];
+        if beside_a_cpu {
+            devices.insert(0, training(DeviceChoice::Cpu).unwrap());
+        }
+        let error = run_until_it_vanishes(devices, move || lost.destroy());
+        assert!(error.contains(&name) && error.contains("lost"), "{error}");
+    }
+}
+
+/// burn's own device, not the chains'. It cannot be had from burn a second time, so this is a process of
+/// its own.
+#[test]
+fn burns_gpu_that_vanishes_does_so_too() {
+    const ALONE: &str = "BURNS_GPU_VANISHES";
+    const TEST: &str = "burns_gpu_that_vanishes_does_so_too";
+    if std::env::var_os(ALONE).is_none() {
+        let Some(_) = gpu() else { return };
+        let program = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(program)
+            .args([TEST, "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && !said.contains("panicked"), "{said}");
+        return;
+    }
+    let executor = dual_mcmc_trainer::run::device::executor(DeviceChoice::Gpu).unwrap();
+    let (parameters, setup) = burn::tensor::Device::wgpu_options()
+        .device_kind(burn::tensor::DeviceKind::DefaultDevice)
+        .init_with_setup()
+        .unwrap();
+    let name = executor.name();
+    let device = TrainingDevice { parameters, executor, remote: None };
+    let error = run_until_it_vanishes(vec![device], move || setup.device.destroy());
+    assert!(error.contains(&name), "{error}");
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "cli")]
+mod replicas;
 mod small;
 
 use burn::tensor::{Device, Tensor};

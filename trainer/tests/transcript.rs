@@ -313,7 +313,7 @@ fn every_phase_of_an_image_iteration_is_pytorchs() {
 
     // z-chain, with the statistics of its start.
     let posterior = encoder.constant().forward(tensor("batch", len), Normalise::Batch).value;
-    t.expect("z_0", &encoded_start(ZStart::Encoder, &read(posterior).unwrap(), latent, t.seed(), k));
+    t.expect("z_0", &encoded_start(ZStart::Encoder, &read(posterior).unwrap(), latent, t.seed(), (0, k)));
     let folded = generator.fold(&start_statistics(&generator, t.get("z_0"))).unwrap();
     for name in ["4.scale", "4.shift", "8.scale", "8.shift"] {
         t.expect(&format!("folded.{name}"), weight(&folded, name));

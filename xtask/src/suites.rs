@@ -20,6 +20,9 @@ struct Suite {
     time: Duration,
 }
 
+/// With remote devices: one set of features for lints and tests, so that burn is compiled once for each.
+const FEATURES: [&str; 2] = ["--features", "dual-mcmc-trainer/remote"];
+
 /// Run everything and print the counts; whether all passed.
 ///
 /// # Errors
@@ -31,7 +34,11 @@ pub fn run(long: bool) -> Result<bool> {
         check("formatting", |cargo| cargo.args(["fmt", "--all", "--check"])),
         check("lints: everything", |cargo| {
             // The same packages, targets and features as `cargo test --workspace` below.
-            cargo.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+            cargo.args(["clippy", "--workspace", "--all-targets"]);
+            cargo.args(FEATURES).args(["--", "-D", "warnings"])
+        }),
+        check("lints: trainer without remote devices", |cargo| {
+            cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--all-targets", "--", "-D", "warnings"])
         }),
         check("lints: page on wasm32", |cargo| {
             cargo.args(["clippy", "--package", "dual-mcmc-web", "--target", WASM, "--", "-D", "warnings"])
@@ -128,7 +135,7 @@ fn within_budget(page: &std::path::Path) -> Result<()> {
 fn cargo_test(page: &std::path::Path, tools: &Toolbox, long: bool) -> Result<Vec<Suite>> {
     let mut test = cargo();
     tools.lend(&mut test);
-    test.args(["test", "--workspace", "--no-fail-fast"]);
+    test.args(["test", "--workspace", "--no-fail-fast"]).args(FEATURES);
     if long {
         test.args(["--", "--include-ignored"]);
     }

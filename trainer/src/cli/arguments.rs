@@ -1,7 +1,7 @@
 //! Values and groups of options that several commands share.
 
 use crate::data::{atomic, npy};
-use crate::run::device::DeviceChoice;
+use crate::run::device::{DeviceChoice, TrainingChoice};
 use crate::run::pictures::Panel;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -46,6 +46,20 @@ pub struct Device {
     /// auto (a real GPU, else the CPU), gpu, gpu:N or cpu
     #[arg(long, value_name = "DEVICE", default_value = "auto", help_heading = "Device")]
     pub device: DeviceChoice,
+}
+
+/// Where to train.
+#[derive(Clone, Debug, Args)]
+pub struct Devices {
+    /// auto (a real GPU, else the CPU), gpu, gpu:N, cpu or remote:ws://HOST:PORT; several share each batch
+    #[arg(
+        long = "device",
+        value_name = "DEVICE,…",
+        value_delimiter = ',',
+        default_value = "auto",
+        help_heading = "Device"
+    )]
+    pub devices: Vec<TrainingChoice>,
 }
 
 /// Changes to the chain that a model recommends.

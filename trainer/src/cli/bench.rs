@@ -1,6 +1,6 @@
 //! `dual-mcmc bench`.
 
-use super::arguments::{Device, positive};
+use super::arguments::{Devices, positive};
 use crate::data::atomic;
 use crate::run::evaluate::{Figures, table};
 use crate::run::{bench, device};
@@ -18,7 +18,7 @@ pub struct Bench {
     #[arg(long, value_name = "S", value_parser = positive, default_value_t = 5.0)]
     seconds: f32,
     #[command(flatten)]
-    device: Device,
+    devices: Devices,
 }
 
 impl Bench {
@@ -26,7 +26,7 @@ impl Bench {
         if let Some(json) = &self.json {
             atomic::check_writable(json)?;
         }
-        let devices = device::training(self.device.device)?;
+        let devices = device::all(&self.devices.devices)?;
         let figures = bench::run(&devices, Duration::from_secs_f32(self.seconds))?;
         print!("{}", table(&Figures::of(&figures)));
         match &self.json {

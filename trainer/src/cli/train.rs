@@ -1,7 +1,7 @@
 //! `dual-mcmc train`.
 
 use super::Outcome;
-use super::arguments::{Device, setting};
+use super::arguments::{Devices, setting};
 use crate::data::{self, Dataset};
 use crate::recipe::Recipe;
 use crate::run::directory::{Origin, RunDirectory};
@@ -54,7 +54,7 @@ pub struct Train {
     #[arg(long, help_heading = "Device")]
     seed: Option<u64>,
     #[command(flatten)]
-    device: Device,
+    devices: Devices,
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
@@ -106,14 +106,14 @@ impl Train {
             );
         }
         warn_of_scale(&data)?;
-        let devices = device::training(self.device.device)?;
+        let devices = device::all(&self.devices.devices)?;
         let total = self.steps.unwrap_or(recipe.schedule.iterations);
         eprintln!(
             "{} on {}: {} training samples, {total} iterations on {}, into {}",
             recipe.name,
             data.name,
             data.train_count(),
-            devices.executor.name(),
+            device::names(&devices),
             directory.root().display()
         );
         interrupt::listen()?;

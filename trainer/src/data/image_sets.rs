@@ -177,11 +177,12 @@ impl ImageSet {
     /// Load the labels from `folder`.
     ///
     /// # Errors
-    /// Names the file that is missing or damaged.
+    /// Names the file that is missing or damaged, or the set if it has none.
     pub fn load_labels(&self, folder: &Path) -> Result<Labels> {
         match self {
             ImageSet::Mnist | ImageSet::FashionMnist => idx::load_labels(folder),
             ImageSet::Cifar10 => cifar::load_labels(folder),
+            ImageSet::NotoEmoji => bail!("{} has no labels", self.name()),
         }
     }
 

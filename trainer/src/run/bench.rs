@@ -1,11 +1,13 @@
 //! How fast it is here: a training iteration with its phases, and the x-chain alone.
 
-use super::device::TrainingDevices;
+use super::device::{self, TrainingDevice};
 use super::phases::Phases;
+use super::replicas::Replicas;
 use crate::recipe::Recipe;
-use crate::teaching::{Batch, Teacher};
+use crate::teaching::Batch;
 use anyhow::{Context, Result};
 use dual_mcmc::chain::ChainNoise;
+use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Weighted;
 use dual_mcmc::noise::{Noise, Stream};
 use pollster::block_on;
@@ -22,34 +24,39 @@ const CHAINS: [usize; 2] = [16, 64];
 /// Iterations before the clock starts: pipelines are compiled, kernels chosen.
 const WARM_UP: usize = 3;
 
-/// Time everything for about `time` each, on noise instead of data.
+/// Time everything for about `time` each, on noise instead of data. The x-chain alone is timed on a single
+/// device of this machine.
 ///
 /// # Errors
 /// If a device fails.
-pub fn run(devices: &TrainingDevices, time: Duration) -> Result<Value> {
+pub fn run(devices: &[TrainingDevice], time: Duration) -> Result<Value> {
     let mut recipes = Map::new();
     for text in RECIPES {
         let recipe = Recipe::parse(text).context("a recipe of this program")?;
         let mut figures = iteration(&recipe, devices, time)?;
-        figures["x_chain"] = x_chain(&recipe, devices, time)?;
+        if let [device] = devices
+            && let Some(executor) = device.chains()
+        {
+            figures["x_chain"] = x_chain(&recipe, executor, time)?;
+        }
         recipes.insert(recipe.name.clone(), figures);
     }
-    Ok(json!({ "device": devices.executor.name(), "recipes": recipes }))
+    Ok(json!({ "device": device::names(devices), "recipes": recipes }))
 }
 
-/// Milliseconds of a training iteration: the median, and the mean of each phase.
-fn iteration(recipe: &Recipe, devices: &TrainingDevices, time: Duration) -> Result<Value> {
-    let mut teacher = Teacher::new(recipe, &devices.parameters, devices.executor.clone(), 1)?;
+/// Milliseconds of a training iteration: the median, and the mean of each phase on the first device.
+fn iteration(recipe: &Recipe, devices: &[TrainingDevice], time: Duration) -> Result<Value> {
+    let mut replicas = Replicas::new(recipe, devices, 1)?;
     let count = recipe.teaching.batch;
     let values = Noise::new(1, Stream::Data).normal_rows(0, count, recipe.data_len(), 0);
     let batch = Batch {
         samples: (0..count).collect(),
         values: values.into_iter().map(|v| (0.5 * v).clamp(-1.0, 1.0)).collect(),
     };
-    let phases = Phases::of(&mut teacher);
+    let phases = Phases::of(replicas.first_mut());
     let mut step = || -> Result<f64> {
         let start = Instant::now();
-        teacher.step(&batch)?;
+        replicas.step(batch.clone())?;
         phases.end();
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
@@ -67,7 +74,7 @@ fn iteration(recipe: &Recipe, devices: &TrainingDevices, time: Duration) -> Resu
 }
 
 /// The x-chain of the recipe's energy, from noise, as many steps as the recipe's at a time.
-fn x_chain(recipe: &Recipe, devices: &TrainingDevices, time: Duration) -> Result<Value> {
+fn x_chain(recipe: &Recipe, executor: &Executor, time: Duration) -> Result<Value> {
     let (Some(energy), Some(settings)) = (&recipe.energy, &recipe.x_chain) else { return Ok(Value::Null) };
     let settings = settings.settings();
     let network = energy.folded();
@@ -79,7 +86,7 @@ fn x_chain(recipe: &Recipe, devices: &TrainingDevices, time: Duration) -> Result
     let weighted = Weighted { network, weights };
     let mut all = Map::new();
     for chains in CHAINS {
-        let mut chain = devices.executor.x_chain(&weighted, chains)?;
+        let mut chain = executor.x_chain(&weighted, chains)?;
         let start = Noise::new(2, Stream::Start).normal_rows(0, chains, recipe.data_len(), 0);
         chain.start(&start, ChainNoise::new(1, Stream::XChain))?;
         let mut run = || -> Result<f64> {

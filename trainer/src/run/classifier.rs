@@ -1,7 +1,7 @@
 //! Small classifiers of the public image sets: what they learn before their last layer are the
 //! features on which distances of images are measured.
 
-use super::device::TrainingDevices;
+use super::device::TrainingDevice;
 use crate::data::image_sets::{ImageSet, Labels};
 use crate::data::{self, Dataset};
 use crate::networks::{BurnNetwork, Normalise, Role, read, rows};
@@ -40,10 +40,10 @@ const INTERVAL: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// If the set is not here or damaged, or a device fails.
-pub fn train(set: ImageSet, epochs: u64, seed: u64, devices: &TrainingDevices) -> Result<Features> {
+pub fn train(set: ImageSet, epochs: u64, seed: u64, devices: &TrainingDevice) -> Result<Features> {
+    let labels = set.load_labels(&data::directory()?.join(set.name()))?;
     let channels = if set == ImageSet::Cifar10 { 3 } else { 1 };
     let images = Dataset::load(set.name(), &[channels, 32, 32], None)?;
-    let labels = set.load_labels(&data::directory()?.join(set.name()))?;
     let counts = (images.train_count(), images.held_out_count());
     ensure!(
         counts == (labels.train.len(), labels.held_out.len()),
@@ -78,7 +78,7 @@ pub fn train(set: ImageSet, epochs: u64, seed: u64, devices: &TrainingDevices) -
 fn license(set: ImageSet) -> &'static str {
     match set {
         ImageSet::FashionMnist => "MIT",
-        ImageSet::Mnist | ImageSet::Cifar10 => "MIT OR Apache-2.0",
+        _ => "MIT OR Apache-2.0",
     }
 }
 
@@ -153,7 +153,7 @@ fn learn(
     for iteration in 0..total {
         let indices = batch_indices(seed, iteration, BATCH, images.train_count());
         let batch_labels: Vec<i64> = indices.iter().map(|&i| i64::from(labels[i])).collect();
-        let mut x = images.train_batch(indices);
+        let mut x = images.train_batch(indices)?;
         if mirror {
             mirror_some(&mut x, images, seed, iteration);
         }
@@ -196,7 +196,7 @@ fn cross_entropy(logits: Tensor<2>, labels: &[i64], device: &Device) -> Tensor<1
 /// Share of the held-out images that get their own label.
 fn accuracy(features: &Features, images: &Dataset, labels: &Labels, executor: &Executor) -> Result<f64> {
     let classifier = features.classifier.as_ref().context("the network is no classifier")?;
-    let x = images.held_out_batch(images.held_out_count());
+    let x = images.held_out_batch(images.held_out_count())?;
     let forward = |network: &Weighted, x: &[f32]| pollster::block_on(executor.forward(network, x));
     let logits = forward(classifier, &forward(&features.network, &x)?)?;
     let largest = |row: &[f32]| (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b]));

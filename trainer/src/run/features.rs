@@ -22,14 +22,15 @@ const CHUNK: usize = 1 << 24;
 /// Time between two lines of progress.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// The classifiers that come with the program.
-fn shipped(set: ImageSet) -> Result<Features> {
+/// The classifier of a set that comes with the program, where the set has labels.
+fn shipped(set: ImageSet) -> Result<Option<Features>> {
     let bytes: &[u8] = match set {
         ImageSet::Mnist => include_bytes!("../../../models/features/mnist.safetensors"),
         ImageSet::FashionMnist => include_bytes!("../../../models/features/fashion-mnist.safetensors"),
         ImageSet::Cifar10 => include_bytes!("../../../models/features/cifar10.safetensors"),
+        ImageSet::NotoEmoji => return Ok(None),
     };
-    Features::from_bytes(bytes).with_context(|| format!("the shipped classifier of {}", set.name()))
+    Features::from_bytes(bytes).map(Some).with_context(|| format!("the shipped classifier of {}", set.name()))
 }
 
 /// The feature networks of these names or files; without any, the shipped classifier of the data if
@@ -40,10 +41,9 @@ fn shipped(set: ImageSet) -> Result<Features> {
 pub fn chosen(sources: &[String], data: &Dataset) -> Result<Vec<Features>> {
     match (sources, ImageSet::from_name(&data.name)) {
         ([], Some(set)) => {
-            let classifier = shipped(set)?;
             // A file of that name may hold anything.
-            let fits = classifier.network.network.input == data.shape;
-            Ok(if fits { vec![classifier] } else { Vec::new() })
+            let fits = |classifier: &Features| classifier.network.network.input == data.shape;
+            Ok(shipped(set)?.into_iter().filter(fits).collect())
         }
         (sources, _) => sources.iter().map(|source| read(source)).collect(),
     }
@@ -55,7 +55,8 @@ pub fn chosen(sources: &[String], data: &Dataset) -> Result<Vec<Features>> {
 /// If the file is missing or no feature file.
 pub fn read(source: &str) -> Result<Features> {
     if let Some(set) = ImageSet::from_name(source) {
-        return shipped(set);
+        return shipped(set)?
+            .with_context(|| format!("there is no classifier of {source}: it has no labels"));
     }
     let cannot = || format!("cannot read the features {source}");
     let size = std::fs::metadata(source).with_context(cannot)?.len();
@@ -142,13 +143,13 @@ impl<'a> Extractor<'a> {
     pub fn features(&self, images: &[f32]) -> Result<Vec<f32>> {
         let len = self.from.iter().product::<usize>();
         let mut features = Vec::new();
-        let of = |range: Range<usize>| images[range.start * len..range.end * len].to_vec();
+        let of = |range: Range<usize>| Ok(images[range.start * len..range.end * len].to_vec());
         self.each_part(images.len() / len, of, |part| features.extend_from_slice(part))?;
         Ok(features)
     }
 
     /// The Gaussian of the features of `count` images, which `images` gives by their range.
-    fn gaussian(&self, count: usize, images: impl Fn(Range<usize>) -> Vec<f32>) -> Result<Gaussian> {
+    fn gaussian(&self, count: usize, images: impl Fn(Range<usize>) -> Result<Vec<f32>>) -> Result<Gaussian> {
         let mut moments = Moments::new(self.dimension);
         self.each_part(count, images, |part| moments.add(part))?;
         moments.gaussian()
@@ -158,14 +159,14 @@ impl<'a> Extractor<'a> {
     fn each_part(
         &self,
         count: usize,
-        images: impl Fn(Range<usize>) -> Vec<f32>,
+        images: impl Fn(Range<usize>) -> Result<Vec<f32>>,
         mut take: impl FnMut(&[f32]),
     ) -> Result<()> {
         let rows = (CHUNK / self.to.iter().product::<usize>()).max(1);
         let mut printed = Instant::now();
         for first in (0..count).step_by(rows) {
             let end = (first + rows).min(count);
-            take(&(self.forward)(&prepared(images(first..end), self.from, self.to))?);
+            take(&(self.forward)(&prepared(images(first..end)?, self.from, self.to))?);
             if printed.elapsed() >= INTERVAL {
                 printed = Instant::now();
                 eprintln!("{}: {end}/{count} images", self.figure);
@@ -205,7 +206,7 @@ impl<'a> OnFeatures<'a> {
     pub fn distance(&self, samples: &[f32]) -> Result<f64> {
         ensure!(samples.iter().all(|v| v.is_finite()), "a sample is not finite; the chain has diverged");
         let len = self.extractor.from.iter().product::<usize>();
-        let of = |range: Range<usize>| samples[range.start * len..range.end * len].to_vec();
+        let of = |range: Range<usize>| Ok(samples[range.start * len..range.end * len].to_vec());
         self.data.distance(&self.extractor.gaussian(samples.len() / len, of)?)
     }
 }
@@ -260,7 +261,7 @@ mod tests {
         for (set, least) in
             [(ImageSet::Mnist, 0.99), (ImageSet::FashionMnist, 0.9), (ImageSet::Cifar10, 0.65)]
         {
-            let features = shipped(set).unwrap();
+            let features = shipped(set).unwrap().unwrap();
             let channels = if set == ImageSet::Cifar10 { 3 } else { 1 };
             let executor = Executor::Cpu { threads: 1 };
             let extractor = Extractor::network(&features, &[channels, 32, 32], &executor).unwrap();
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn images_that_cannot_become_what_the_network_takes_are_refused() {
-        let (features, executor) = (shipped(ImageSet::Mnist).unwrap(), Executor::Cpu { threads: 1 });
+        let (features, executor) = (shipped(ImageSet::Mnist).unwrap().unwrap(), Executor::Cpu { threads: 1 });
         for (shape, expected) in [
             (&[3usize, 32, 32][..], "other colours"),
             (&[1, 64, 64], "larger"),

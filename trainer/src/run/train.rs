@@ -2,8 +2,9 @@
 
 use super::chains::{Reconstructing, Sampling, energies};
 use super::checkpoint::{self, Record, Summary};
-use super::device::TrainingDevices;
+use super::device::{self, TrainingDevice};
 use super::directory::{Origin, RunDirectory, version};
+use super::fault::{Fault, Quiet, caught};
 use super::interrupt;
 use super::measure::Measure;
 use super::metrics::{self, Lines};
@@ -11,14 +12,17 @@ use super::model_file;
 use super::phases::Phases;
 use super::pictures::{self, Panel};
 use super::progress::{Progress, clock};
+use super::replicas::Replicas;
 use super::report;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
-use crate::teaching::{Batch, Report, Teacher};
-use anyhow::{Context, Result, ensure};
+use crate::teaching::{Batch, Report};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Model, Precision};
 use serde_json::json;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time between two checkpoints, or two measurements, where their distance in iterations is not
@@ -47,8 +51,8 @@ pub struct Run {
     pub recipe: Recipe,
     /// What from.
     pub data: Dataset,
-    /// Where.
-    pub devices: TrainingDevices,
+    /// Where: each device takes its share of every batch.
+    pub devices: Vec<TrainingDevice>,
     /// Seed of everything random.
     pub seed: u64,
     /// Iterations of the whole run, earlier parts of it included.
@@ -80,21 +84,35 @@ impl Run {
     /// # Errors
     /// If files or devices fail, or the run diverges again and again.
     pub fn train(self) -> Result<End> {
-        let mut session = Session::open(self)?;
-        let end = session.iterate();
-        session.progress.finish();
-        let end = end.and_then(|end| {
-            if end == End::Finished {
-                session.finish()?;
-            }
-            Ok(end)
+        ensure!(!self.devices.is_empty(), "there is no device to train on");
+        // A device that vanishes makes burn panic, here or on threads of its own.
+        let quiet = self.devices.iter().any(TrainingDevice::can_vanish).then(Quiet::new);
+        let first = self.devices[0].name();
+        let fault = |reason| Error::from(Fault { device: first.clone(), reason });
+        let attempt = |run: &mut dyn FnMut() -> Result<()>| match quiet {
+            Some(_) => caught(run).unwrap_or_else(|reason| Err(fault(reason))),
+            None => run(),
+        };
+        let (mut run, mut session, mut end) = (Some(self), None, End::Interrupted);
+        attempt(&mut || {
+            session = run.take().map(Session::open).transpose()?;
+            Ok(())
+        })?;
+        // Never dropped after a failure: there may be nothing left to free, and no one to answer.
+        let mut session = ManuallyDrop::new(session.context("a run is opened once")?);
+        let outcome = attempt(&mut || {
+            end = session.iterate()?;
+            if end == End::Finished { session.finish() } else { Ok(()) }
         });
-        let kept = session.kept;
-        end.with_context(|| {
-            format!(
-                "the run has stopped; its checkpoint of iteration {kept} is kept, --resume goes on from it"
-            )
-        })
+        session.progress.finish();
+        if let Err(error) = outcome {
+            let error = session.explained(error);
+            // Threads of a device that is gone may still have something to say.
+            std::mem::forget(quiet);
+            return Err(error);
+        }
+        drop(ManuallyDrop::into_inner(session));
+        Ok(end)
     }
 
     fn origin(&self) -> Origin {
@@ -106,20 +124,21 @@ impl Run {
         }
     }
 
+    /// The first device's.
     fn executor(&self) -> &Executor {
-        &self.devices.executor
+        &self.devices[0].executor
     }
 }
 
 /// A run in progress.
 struct Session {
     run: Run,
-    teacher: Teacher,
+    replicas: Replicas,
     summary: Summary,
     /// Iteration of the checkpoint on disk.
     kept: u64,
     /// State to go back to after a divergence.
-    good: Record,
+    good: Arc<Record>,
     phases: Phases,
     measure: Measure,
     metrics: Lines,
@@ -135,8 +154,8 @@ struct Session {
 impl Session {
     fn open(run: Run) -> Result<Session> {
         let directory = &run.directory;
-        let mut teacher =
-            Teacher::new(&run.recipe, &run.devices.parameters, run.executor().clone(), run.seed)?;
+        let mut replicas = Replicas::new(&run.recipe, &run.devices, run.seed)?;
+        let teacher = replicas.first_mut();
         let mut summary = Summary::default();
         let good = if run.resume {
             directory.make()?;
@@ -152,17 +171,19 @@ impl Session {
             directory.create(&run.recipe, &run.origin())?;
             record
         };
+        let good = Arc::new(good);
         let iteration = teacher.iteration();
         let metrics = Lines::open(&directory.metrics(), iteration)?;
         let measurements = Lines::open(&directory.measurements(), iteration)?;
         let measure = Measure::new(&run.data, run.recipe.energy.is_some())?;
         let progress = Progress::new(iteration, run.total);
-        let phases = Phases::of(&mut teacher);
+        let phases = Phases::of(teacher);
+        replicas.follow_first(&good);
         let now = Instant::now();
         let seconds_before = summary.seconds;
         Ok(Session {
             run,
-            teacher,
+            replicas,
             kept: summary.iteration,
             summary,
             good,
@@ -182,11 +203,11 @@ impl Session {
     /// Iterate until all is done, the time is up, or someone asks to stop.
     fn iterate(&mut self) -> Result<End> {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
-        while self.teacher.iteration() < self.run.total {
-            let indices = self.teacher.batch_indices(self.run.data.train_count());
+        while self.replicas.first().iteration() < self.run.total {
+            let indices = self.replicas.first().batch_indices(self.run.data.train_count());
             let values = self.run.data.train_batch(indices.iter().copied())?;
             let batch = Batch { samples: indices, values };
-            let report = self.teacher.step(&batch)?;
+            let report = self.replicas.step(batch)?;
             self.phases.end();
             if !metrics::healthy(&report) {
                 self.recover(&report)?;
@@ -217,7 +238,7 @@ impl Session {
 
     /// Whether something is due that was last done at `last` and is wanted every so many iterations.
     fn due(&self, last: Instant, every: Option<u64>) -> bool {
-        let iteration = self.teacher.iteration();
+        let iteration = self.replicas.first().iteration();
         match every {
             Some(every) => iteration.is_multiple_of(every),
             None => {
@@ -230,8 +251,8 @@ impl Session {
 
     /// Measure the model and draw its pictures.
     fn look_back(&mut self) -> Result<Model> {
-        let iteration = self.teacher.iteration();
-        let model = self.teacher.model()?;
+        let iteration = self.replicas.first().iteration();
+        let model = self.replicas.first_mut().model()?;
         let value = self.measure.of(&model, self.run.executor(), self.run.seed)?;
         self.summary.measure = Some(value);
         let [energies, errors] = self.draw(&model)?;
@@ -239,7 +260,7 @@ impl Session {
             "iteration": iteration,
             self.measure.name(): value,
             "seconds": self.seconds(),
-            "device": self.run.executor().name(),
+            "device": device::names(&self.run.devices),
             "divergences": self.summary.recoveries,
             "phase_milliseconds": self.phases.look(),
             "energy_along_the_x_chain": energies,
@@ -262,7 +283,7 @@ impl Session {
         let means = |trace: &[Vec<f32>]| -> Vec<f32> {
             trace.iter().map(|row| row.iter().sum::<f32>() / row.len() as f32).collect()
         };
-        let name = format!("{:07}.png", self.teacher.iteration());
+        let name = format!("{:07}.png", self.replicas.first().iteration());
         let executor = self.run.executor();
         let count = if shape.len() == 1 { SHOWN_POINTS } else { SHOWN_IMAGES };
         let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, true)?;
@@ -308,9 +329,9 @@ impl Session {
 
     /// Write a checkpoint, and a second one if it is the best so far.
     fn save(&mut self) -> Result<()> {
-        self.summary.iteration = self.teacher.iteration();
+        self.summary.iteration = self.replicas.first().iteration();
         self.summary.seconds = self.seconds();
-        self.good = self.teacher.record()?;
+        self.good = Arc::new(self.replicas.first().record()?);
         let new = self.summary.measure;
         let best = match (new, self.summary.best) {
             (Some(new), Some(old)) => self.measure.better(new, old),
@@ -322,6 +343,8 @@ impl Session {
         }
         checkpoint::write(&self.run.directory.last(), &self.summary, &self.good)?;
         self.kept = self.summary.iteration;
+        // Where devices round differently, a resumed run would not be this one otherwise.
+        self.replicas.follow_first(&self.good);
         self.summary.measure = None;
         self.saved = Instant::now();
         Ok(())
@@ -336,11 +359,12 @@ impl Session {
             "the run has diverged {n} times, now at iteration {}; lower optimiser.energy.rate or x_chain.step_size",
             report.iteration
         );
-        self.teacher.restore(&self.good)?;
+        let teacher = self.replicas.first_mut();
+        teacher.restore(&self.good)?;
         // A seed of its own for each recovery: the same one would lead to the same place.
-        self.teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
-        self.teacher.lower_energy_rate(0.5);
-        let back = self.teacher.iteration();
+        teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
+        teacher.lower_energy_rate(0.5);
+        let back = teacher.iteration();
         self.metrics = Lines::open(&self.run.directory.metrics(), back)?;
         self.measurements = Lines::open(&self.run.directory.measurements(), back)?;
         // What has changed must hold for the next recovery, and for a resume, too.
@@ -360,7 +384,7 @@ impl Session {
         self.save()?;
         describe(&mut model, &self.run.recipe, &self.run.data, self.run.executor())?;
         let provenance = &mut model.provenance;
-        provenance.iterations = self.teacher.iteration();
+        provenance.iterations = self.replicas.first().iteration();
         provenance.seed = self.run.seed;
         provenance.license = self.run.license.clone();
         let figures = &mut provenance.metrics;
@@ -382,11 +406,28 @@ impl Session {
         model_file::write(&path, &model, Precision::F32)?;
         self.progress.say(&format!(
             "{} iterations in {}; the model is {}",
-            self.teacher.iteration(),
+            self.replicas.first().iteration(),
             clock(self.seconds()),
             path.display()
         ));
         Ok(())
+    }
+
+    /// An error with what a person can do about it, if a device is at fault.
+    fn explained(&self, error: Error) -> Error {
+        let of_first = |error: &Error| error.downcast_ref::<Fault>().cloned();
+        // The first device panics where another one's end is its own, too.
+        let kept = self.kept;
+        let Some(fault) = self.replicas.fault(&error).or_else(|| of_first(&error)) else {
+            return error.context(format!(
+                "the run has stopped; its checkpoint of iteration {kept} is kept, --resume goes on from it"
+            ));
+        };
+        let what_to_do = match fault.device.starts_with("remote:") {
+            true => "start its worker again, and continue with --resume",
+            false => "continue with --resume, on this --device or another",
+        };
+        anyhow!("{fault}; the last checkpoint is of iteration {kept}: {what_to_do}")
     }
 
     /// Seconds of training, those before a resume included.

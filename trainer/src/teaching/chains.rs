@@ -1,26 +1,36 @@
-//! The two Markov chains of an iteration, on shared's executors.
+//! The two Markov chains of an iteration, on shared's executors, or in burn where they cannot be.
 
 use super::{Networks, TeachingError};
 use crate::networks::{BurnNetwork, Normalise, read, rows};
-use crate::recipe::{ChainStatistics, Negatives, Recipe, SpectralIteration, ZStart};
+use crate::recipe::{ChainStatistics, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
 use burn::tensor::{Device, Tensor};
 use dual_mcmc::chain::{ChainNoise, Langevin, Trace, XChainSettings, ZChainSettings};
 use dual_mcmc::executor::{Executor, ExecutorError, XChain, ZChain};
 use dual_mcmc::model::Weighted;
 use dual_mcmc::noise::{Noise, Stream};
+use std::ops::Range;
 
 /// The iteration's chains.
 pub struct Chains {
     seed: u64,
+    rows: ChainRows,
     x_settings: Option<XChainSettings>,
     z_settings: Option<ZChainSettings>,
     statistics: ChainStatistics,
+    norms_move: bool,
     /// None where there is no x-chain, or it runs in burn.
-    x: Option<XChain>,
+    x: Option<Vec<Part<XChain>>>,
     /// The EBM's own x-chain, where its negatives are fresh.
-    fresh: Option<XChain>,
+    fresh: Option<Vec<Part<XChain>>>,
     /// None where there is no z-chain, or it runs in burn.
     z: Option<ZChain>,
+}
+
+/// Chains of consecutive numbers, which key their noise.
+struct Part<C> {
+    first: u32,
+    chains: usize,
+    chain: C,
 }
 
 /// Where chains came to, and what was measured on the way.
@@ -33,49 +43,115 @@ pub struct Walked {
     pub acceptance: Option<f32>,
 }
 
-/// How many x-chains of its own an iteration runs beside the persistent ones. Without a generator
-/// to teach they are only the rest of the energy's negatives.
-pub(super) fn own_chains(recipe: &Recipe) -> usize {
-    let batch = recipe.teaching.batch;
-    let persistent = recipe.teaching.persistent.map_or(0, |p| super::persistent::drawn(&p, batch));
-    if recipe.generator.is_some() { batch } else { batch - persistent }
+/// Which chains the rows of a share are. Of the whole batch's negatives the last are persistent chains;
+/// their numbers follow those of the iteration's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ChainRows {
+    /// Rows of the batch.
+    batch: Range<usize>,
+    /// The iteration's own x-chains. Without a generator to teach they are only the rest of the energy's
+    /// negatives.
+    pub own: Range<usize>,
+    /// The persistent x-chains, counted from the first drawn.
+    pub persistent: Range<usize>,
+    /// Own x-chains of the whole batch.
+    all_own: usize,
+}
+
+impl ChainRows {
+    /// The chains of the rows `batch`.
+    pub fn of(recipe: &Recipe, batch: &Range<usize>) -> ChainRows {
+        let whole = recipe.teaching.batch;
+        let drawn = recipe.teaching.persistent.map_or(0, |p| super::persistent::drawn(&p, whole));
+        let rest = whole - drawn;
+        let persistent = batch.start.max(rest) - rest..batch.end.max(rest) - rest;
+        let all_own = if recipe.generator.is_some() { whole } else { rest };
+        let own = batch.start.min(all_own)..batch.end.min(all_own);
+        ChainRows { batch: batch.clone(), own, persistent, all_own }
+    }
+
+    /// How many of the rows' negatives are not persistent.
+    pub fn rest(&self) -> usize {
+        self.batch.len() - self.persistent.len()
+    }
+
+    /// Numbers of all x-chains, own and persistent.
+    fn x(&self) -> Vec<Range<u32>> {
+        let number = |chain: usize| chain as u32;
+        let own = number(self.own.start)..number(self.own.end);
+        let persistent =
+            number(self.all_own + self.persistent.start)..number(self.all_own + self.persistent.end);
+        if own.end == persistent.start {
+            return without_empty(own.start..persistent.end, 0..0);
+        }
+        without_empty(own, persistent)
+    }
+
+    /// Numbers of the chains for fresh negatives.
+    fn fresh(&self) -> Vec<Range<u32>> {
+        let first = self.batch.start as u32;
+        without_empty(first..first + self.rest() as u32, 0..0)
+    }
+}
+
+fn without_empty(a: Range<u32>, b: Range<u32>) -> Vec<Range<u32>> {
+    [a, b].into_iter().filter(|range| !range.is_empty()).collect()
 }
 
 impl Chains {
-    /// Room for the chains of `recipe`.
+    /// Room for the chains of `recipe` that belong to these `rows` of the batch. Without an executor they
+    /// run in burn, on the networks' device.
     pub(super) fn new(
         recipe: &Recipe,
         networks: &Networks,
-        executor: &Executor,
+        executor: Option<&Executor>,
+        rows: &Range<usize>,
         seed: u64,
     ) -> Result<Chains, TeachingError> {
-        let batch = recipe.teaching.batch;
-        let persistent = recipe.teaching.persistent.map_or(0, |p| super::persistent::drawn(&p, batch));
+        let rows = ChainRows::of(recipe, rows);
+        let norms_move =
+            recipe.x_chain.is_some_and(|chain| chain.spectral_iteration == SpectralIteration::EachStep);
+        if executor.is_none() && recipe.x_chain.is_some_and(|chain| chain.mala) {
+            let reason = "mala needs chains on a GPU or CPU of this machine: leave out the remote device";
+            return Err(RecipeError::Value { section: "x_chain", reason: reason.into() }.into());
+        }
         let (mut x, mut fresh, mut z) = (None, None, None);
-        if let (Some(energy), Some(chain)) = (&networks.energy, &recipe.x_chain)
-            && chain.spectral_iteration == SpectralIteration::Once
-        {
+        if let (Some(executor), Some(energy), false) = (executor, &networks.energy, norms_move) {
             let energy = energy.fold(&[])?;
-            x = Some(executor.x_chain(&energy, own_chains(recipe) + persistent)?);
-            if recipe.teaching.negatives == Negatives::Fresh && persistent < batch {
-                fresh = Some(executor.x_chain(&energy, batch - persistent)?);
+            let parts = |numbers: Vec<Range<u32>>| {
+                let part = |range: Range<u32>| {
+                    let chain = executor.x_chain(&energy, range.len())?;
+                    Ok(Part { first: range.start, chains: range.len(), chain })
+                };
+                numbers.into_iter().map(part).collect::<Result<Vec<_>, ExecutorError>>()
+            };
+            x = Some(parts(rows.x())?);
+            if recipe.teaching.negatives == Negatives::Fresh {
+                fresh = Some(parts(rows.fresh())?);
             }
         }
         let statistics = recipe.z_chain.map(|chain| chain.batch_norm).unwrap_or_default();
-        if let (Some(generator), Some(_)) = (&networks.generator, &recipe.z_chain)
+        if let (Some(executor), Some(generator), Some(_)) = (executor, &networks.generator, &recipe.z_chain)
             && statistics != ChainStatistics::Batch
         {
-            z = Some(executor.z_chain(&generator.fold(generator.running())?, batch)?);
+            z = Some(executor.z_chain(&generator.fold(generator.running())?, rows.batch.len())?);
         }
         Ok(Chains {
             seed,
+            rows,
             x_settings: recipe.x_chain.map(|chain| chain.settings()),
             z_settings: recipe.z_chain.map(|chain| chain.settings()),
             statistics,
+            norms_move,
             x,
             fresh,
             z,
         })
+    }
+
+    /// Whether the x-chains run on an executor, and so need the energy folded.
+    pub(super) fn on_executor(&self) -> bool {
+        self.x.is_some()
     }
 
     pub(super) fn reseed(&mut self, seed: u64) {
@@ -83,8 +159,8 @@ impl Chains {
     }
 
     /// The x-chain: x ← x - (s_x²/2) ∇ₓE(x) + n_x ε, K_x times from `start`. `folded` is the energy
-    /// for the executor; without it the chain runs in burn, with a power iteration of the energy's
-    /// spectral norms before each step.
+    /// for the executor; without it the chain runs in burn, where the recipe says so with a power
+    /// iteration of the energy's spectral norms before each step.
     ///
     /// # Errors
     /// If the executor or the training device fails.
@@ -98,8 +174,8 @@ impl Chains {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::XChain, iteration, settings.steps);
         match (&mut self.x, folded) {
-            (Some(chain), Some(folded)) => Ok(walk_x(chain, folded, start, noise, &settings).await?),
-            _ => x_chain_of_moving_norms(energy, start, noise, &settings),
+            (Some(parts), Some(folded)) => Ok(walk_x(parts, folded, start, noise, &settings).await?),
+            _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.x()), &settings),
         }
     }
 
@@ -117,8 +193,8 @@ impl Chains {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::FreshXChain, iteration, settings.steps);
         match (&mut self.fresh, folded) {
-            (Some(chain), Some(folded)) => Ok(walk_x(chain, folded, start, noise, &settings).await?),
-            _ => x_chain_of_moving_norms(energy, start, noise, &settings),
+            (Some(parts), Some(folded)) => Ok(walk_x(parts, folded, start, noise, &settings).await?),
+            _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.fresh()), &settings),
         }
     }
 
@@ -140,8 +216,10 @@ impl Chains {
         iteration: u64,
     ) -> Result<Walked, TeachingError> {
         let noise = self.noise(Stream::ZChain, iteration, settings.steps);
+        let first = self.rows.batch.start as u32;
         let Some(chain) = &mut self.z else {
-            return z_chain_of_batch_statistics(generator, start, x, noise, settings);
+            let numbers = first..first + self.rows.batch.len() as u32;
+            return z_chain_in_burn(generator, self.statistics, start, x, noise.of(vec![numbers]), settings);
         };
         let folded = match self.statistics {
             ChainStatistics::Running => generator.fold(generator.running())?,
@@ -149,7 +227,7 @@ impl Chains {
         };
         chain.set_weights(&folded.weights)?;
         chain.set_target(x, None, settings.sigma)?;
-        chain.start(start, noise)?;
+        chain.start(start, noise.from(first))?;
         chain.run(settings.steps, &settings.langevin)?;
         Ok(Walked { state: chain.state().await?, trace: chain.trace().await?, acceptance: None })
     }
@@ -160,9 +238,43 @@ impl Chains {
     }
 
     /// Each iteration has its own range of the step counter.
-    fn noise(&self, stream: Stream, iteration: u64, steps: u32) -> ChainNoise {
+    fn noise(&self, stream: Stream, iteration: u64, steps: u32) -> StepNoise {
         let first_step = (iteration as u32).wrapping_mul(steps);
-        ChainNoise { noise: Noise::new(self.seed, stream), first_chain: 0, first_step }
+        StepNoise { noise: Noise::new(self.seed, stream), first_step }
+    }
+}
+
+/// Noise of an iteration's steps, for chains of any numbers.
+struct StepNoise {
+    noise: Noise,
+    first_step: u32,
+}
+
+impl StepNoise {
+    /// For the chains from number `first_chain` on.
+    fn from(&self, first_chain: u32) -> ChainNoise {
+        ChainNoise { noise: self.noise, first_chain, first_step: self.first_step }
+    }
+
+    /// For the chains of these numbers.
+    fn of(self, numbers: Vec<Range<u32>>) -> NumberedNoise {
+        NumberedNoise { steps: self, numbers }
+    }
+}
+
+/// Noise for chains of certain numbers.
+struct NumberedNoise {
+    steps: StepNoise,
+    numbers: Vec<Range<u32>>,
+}
+
+impl NumberedNoise {
+    /// Standard normals of all chains for one step, `[chains, len]`.
+    fn normals(&self, step: u32, len: usize) -> Vec<f32> {
+        let StepNoise { noise, first_step } = &self.steps;
+        let step = first_step.wrapping_add(step);
+        let rows = |range: &Range<u32>| noise.normal_rows(range.start, range.len(), len, step);
+        self.numbers.iter().flat_map(rows).collect()
     }
 }
 
@@ -173,17 +285,44 @@ const NO_STEPS: XChainSettings = XChainSettings {
 };
 
 async fn walk_x(
-    chain: &mut XChain,
+    parts: &mut [Part<XChain>],
     energy: &Weighted,
     start: &[f32],
-    noise: ChainNoise,
+    noise: StepNoise,
     settings: &XChainSettings,
 ) -> Result<Walked, ExecutorError> {
-    chain.set_weights(&energy.weights)?;
-    chain.start(start, noise)?;
-    chain.run(settings.steps, &settings.langevin)?;
-    let (state, trace, acceptance) = (chain.state().await?, chain.trace().await?, chain.acceptance().await?);
-    Ok(Walked { state, trace, acceptance })
+    let len = energy.network.input_len();
+    let mut walked = Vec::new();
+    let mut start = start.chunks(len);
+    for Part { first, chains, chain } in parts {
+        let start: Vec<f32> = start.by_ref().take(*chains).flatten().copied().collect();
+        chain.set_weights(&energy.weights)?;
+        chain.start(&start, noise.from(*first))?;
+        chain.run(settings.steps, &settings.langevin)?;
+        let (state, trace) = (chain.state().await?, chain.trace().await?);
+        walked.push(Walked { state, trace, acceptance: chain.acceptance().await? });
+    }
+    Ok(side_by_side(walked))
+}
+
+/// Chains that took the same steps, as one.
+fn side_by_side(mut parts: Vec<Walked>) -> Walked {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let chains: usize = parts.iter().map(|part| part.trace.chains).sum();
+    let rows = parts.iter().map(|part| part.trace.rows().len()).min().unwrap_or(0);
+    let mut values = Vec::with_capacity(rows * chains);
+    for row in 0..rows {
+        values.extend(parts.iter().filter_map(|part| part.trace.rows().nth(row)).flatten());
+    }
+    let first_step = parts.first().map_or(0, |part| part.trace.first_step);
+    let shares: Option<f32> = parts.iter().map(|p| Some(p.acceptance? * p.trace.chains as f32)).sum();
+    Walked {
+        trace: Trace { first_step, chains, values },
+        acceptance: shares.filter(|_| chains > 0).map(|sum| sum / chains as f32),
+        state: parts.into_iter().flat_map(|part| part.state).collect(),
+    }
 }
 
 /// Statistics of the generator's batch norms over the latents where the z-chain starts.
@@ -196,75 +335,106 @@ pub fn start_statistics(generator: &BurnNetwork, start: &[f32]) -> Vec<crate::ne
 }
 
 /// z₀ of the encoder: a sample of q(z|x), or its mean. `posterior` holds the encoder's outputs,
-/// `[batch, 2·latent]`.
-pub fn encoded_start(kind: ZStart, posterior: &[f32], latent: usize, seed: u64, iteration: u64) -> Vec<f32> {
-    let batch = posterior.len() / (2 * latent);
+/// `[rows, 2·latent]`; `(first, iteration)` say which rows of the batch they are, and of which one.
+pub fn encoded_start(
+    kind: ZStart,
+    posterior: &[f32],
+    latent: usize,
+    seed: u64,
+    (first, iteration): (u32, u64),
+) -> Vec<f32> {
+    let count = posterior.len() / (2 * latent);
     let means = posterior.chunks(2 * latent).flat_map(|row| &row[..latent]);
     if kind == ZStart::Mean {
         return means.copied().collect();
     }
     let log_variances = posterior.chunks(2 * latent).flat_map(|row| &row[latent..]);
-    let noise = Noise::new(seed, Stream::Encoder).normal_rows(0, batch, latent, iteration as u32);
+    let noise = Noise::new(seed, Stream::Encoder).normal_rows(first, count, latent, iteration as u32);
     let sample = means.zip(log_variances).zip(noise);
     sample.map(|((mean, log_variance), e)| mean + (0.5 * log_variance).exp() * e).collect()
 }
 
-/// z₀ of the prior.
-pub fn prior_start(batch: usize, latent: usize, seed: u64, iteration: u64) -> Vec<f32> {
-    Noise::new(seed, Stream::Start).normal_rows(0, batch, latent, iteration as u32)
+/// z₀ of the prior, for the rows from `first` on of an iteration's batch.
+pub fn prior_start(count: usize, latent: usize, seed: u64, (first, iteration): (u32, u64)) -> Vec<f32> {
+    Noise::new(seed, Stream::Start).normal_rows(first, count, latent, iteration as u32)
 }
 
-/// Langevin steps in burn, on the sum of `potentials` (one a chain) and with what they report.
+/// Langevin steps in burn, on the sum of `potentials` (one a chain) and with what they report. The state
+/// stays on `device`, and is read once: a remote device is far away.
 fn walk_in_burn(
     start: &[f32],
     len: usize,
     device: &Device,
-    noise: ChainNoise,
+    noise: &NumberedNoise,
     (steps, langevin): (u32, &Langevin),
     mut potentials: impl FnMut(Tensor<2>) -> Potentials,
 ) -> Result<Walked, TeachingError> {
-    let mut state = start.to_vec();
-    let mut trace = Trace { first_step: 0, chains: start.len() / len, values: Vec::new() };
-    let mut normals = vec![0.0; len];
+    let chains = start.len() / len;
+    if chains == 0 {
+        return Ok(Walked { state: Vec::new(), trace: Trace::default(), acceptance: None });
+    }
+    let mut state = rows(start, len, device);
+    let mut measured = Vec::new();
     for step in 0..steps {
         // A new leaf each step: no graph outlives its step.
-        let x = rows(&state, len, device).autodiff().require_grad();
+        let x = state.clone().autodiff().require_grad();
         let Potentials { sum, values } = potentials(x.clone());
-        let mut gradients = sum.backward();
-        let gradient = match x.grad_remove(&mut gradients) {
-            Some(gradient) => read(gradient)?,
-            None => vec![0.0; state.len()],
-        };
-        trace.values.extend(read(values.inner())?);
-        for (chain, (state, gradient)) in state.chunks_mut(len).zip(gradient.chunks(len)).enumerate() {
-            let chain = noise.first_chain + chain as u32;
-            noise.noise.normals(chain, noise.first_step.wrapping_add(step), &mut normals);
-            langevin.update(state, gradient, &normals);
-        }
+        let gradient = x.grad_remove(&mut sum.backward());
+        let normals = rows(&noise.normals(step, len), len, device);
+        state = updated(state, gradient, normals, langevin);
+        measured.push(values.inner());
     }
-    let last = potentials(rows(&state, len, device).autodiff());
-    trace.values.extend(read(last.values.inner())?);
-    Ok(Walked { state, trace, acceptance: None })
+    measured.push(potentials(state.clone().autodiff()).values.inner());
+    let values = read(Tensor::cat(measured, 0))?;
+    let trace = Trace { first_step: 0, chains, values };
+    Ok(Walked { state: read(state)?, trace, acceptance: None })
+}
+
+/// [`Langevin::update`] on tensors, in its order: what is not a number stays so.
+fn updated(x: Tensor<2>, gradient: Option<Tensor<2>>, normals: Tensor<2>, langevin: &Langevin) -> Tensor<2> {
+    let clamped =
+        |x: Tensor<2>, low: f32, high: f32| x.clone().clamp(low, high).mask_where(x.clone().is_nan(), x);
+    let mut next = x;
+    if let Some(mut gradient) = gradient {
+        if let Some(c) = langevin.gradient_clamp {
+            gradient = clamped(gradient, -c, c);
+        }
+        next = next - gradient.mul_scalar(0.5 * langevin.step_size * langevin.step_size);
+    }
+    next = next + normals.mul_scalar(langevin.noise);
+    match langevin.range_clamp {
+        Some([low, high]) => clamped(next, low, high),
+        None => next,
+    }
 }
 
 /// What drives a chain in burn, and what is recorded of it.
 struct Potentials {
     sum: Tensor<1>,
-    /// One a chain.
+    /// One a chain, `[chains, 1]`.
     values: Tensor<2>,
 }
 
-/// The x-chain as the authors' code runs it: a power iteration of the spectral norms at each step.
-fn x_chain_of_moving_norms(
+/// The x-chain; with `norms_move` as the authors' code runs it, with a power iteration of the spectral
+/// norms at each step.
+fn x_chain_in_burn(
     energy: &mut BurnNetwork,
+    norms_move: bool,
     start: &[f32],
-    noise: ChainNoise,
+    noise: NumberedNoise,
     settings: &XChainSettings,
 ) -> Result<Walked, TeachingError> {
     let (len, device) = (energy.input_len(), energy.device().clone());
     let steps = (settings.steps, &settings.langevin);
+    if !norms_move {
+        let tape = energy.constant();
+        return walk_in_burn(start, len, &device, &noise, steps, |x| {
+            let values = tape.forward(x, Normalise::Batch).value;
+            Potentials { sum: values.clone().sum(), values }
+        });
+    }
     let mut taken = 0;
-    walk_in_burn(start, len, &device, noise, steps, |x| {
+    walk_in_burn(start, len, &device, &noise, steps, |x| {
         // The last call is for the record alone.
         if taken < settings.steps {
             energy.iterate_spectral_norms();
@@ -275,23 +445,78 @@ fn x_chain_of_moving_norms(
     })
 }
 
-/// The z-chain as the authors' code runs it: batch norms use the statistics of each step's batch,
-/// and the gradient goes through them. Only burn can do that.
-fn z_chain_of_batch_statistics(
+/// The z-chain. With the statistics of each step's batch, as in the authors' code, the gradient goes
+/// through them, and only burn can do that.
+fn z_chain_in_burn(
     generator: &BurnNetwork,
+    statistics: ChainStatistics,
     start: &[f32],
     x: &[f32],
-    noise: ChainNoise,
+    noise: NumberedNoise,
     settings: &ZChainSettings,
 ) -> Result<Walked, TeachingError> {
     let (latent, device) = (generator.input_len(), generator.device().clone());
     let chains = start.len() / latent;
     let tape = generator.constant();
     let x = rows(x, x.len() / chains, &device);
-    walk_in_burn(start, latent, &device, noise, (settings.steps, &settings.langevin), |z| {
-        let values = (tape.forward(z.clone(), Normalise::Batch).value - x.clone()).square().sum_dim(1);
+    let of_start = match statistics {
+        ChainStatistics::Start => start_statistics(generator, start),
+        _ => Vec::new(),
+    };
+    let normalise = match statistics {
+        ChainStatistics::Start => Normalise::By(&of_start),
+        ChainStatistics::Running => Normalise::By(generator.running()),
+        ChainStatistics::Batch => Normalise::Batch,
+    };
+    walk_in_burn(start, latent, &device, &noise, (settings.steps, &settings.langevin), |z| {
+        let values = (tape.forward(z.clone(), normalise).value - x.clone()).square().sum_dim(1);
         let sum = values.clone().sum().div_scalar(settings.sigma * settings.sigma)
             + z.square().sum().mul_scalar(0.5);
         Potentials { sum, values }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_chains_of_all_shares_are_those_of_the_batch() {
+        let text = include_str!("../../../recipes/ring.toml");
+        for (generator, share) in [(true, 0.25), (true, 0.75), (false, 0.25), (true, 0.0)] {
+            let mut recipe = Recipe::parse(text).unwrap();
+            recipe.teaching.batch = 16;
+            recipe.teaching.persistent.as_mut().unwrap().share = share;
+            if !generator {
+                recipe.generator = None;
+            }
+            let numbers = |rows: Range<usize>| -> Vec<u32> {
+                ChainRows::of(&recipe, &rows).x().into_iter().flatten().collect()
+            };
+            let whole = ChainRows::of(&recipe, &(0..16));
+            assert_eq!(whole.x().len(), 1, "one run for one device");
+            let mut all = [numbers(0..3), numbers(3..10), numbers(10..16)].concat();
+            all.sort_unstable();
+            assert_eq!(all, numbers(0..16));
+            let fresh = |rows: Range<usize>| -> Vec<u32> {
+                ChainRows::of(&recipe, &rows).fresh().into_iter().flatten().collect()
+            };
+            assert_eq!([fresh(0..3), fresh(3..10), fresh(10..16)].concat(), fresh(0..16));
+        }
+    }
+
+    #[test]
+    fn chains_side_by_side_are_one_walk() {
+        let part = |state: &[f32], values: &[f32], acceptance| Walked {
+            state: state.to_vec(),
+            trace: Trace { first_step: 0, chains: state.len(), values: values.to_vec() },
+            acceptance: Some(acceptance),
+        };
+        let walked =
+            side_by_side(vec![part(&[1.0], &[5.0, 6.0], 0.4), part(&[2.0, 3.0], &[1.0, 2.0, 3.0, 4.0], 1.0)]);
+        assert_eq!(walked.state, [1.0, 2.0, 3.0]);
+        assert_eq!(walked.trace.values, [5.0, 1.0, 2.0, 6.0, 3.0, 4.0]);
+        assert!((walked.acceptance.unwrap() - 0.8).abs() < 1e-6);
+    }
 }

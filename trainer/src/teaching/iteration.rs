@@ -1,7 +1,8 @@
 //! One iteration: chains, losses, updates.
 
-use super::chains::{Walked, encoded_start, own_chains, prior_start};
+use super::chains::{ChainRows, Walked, encoded_start, prior_start};
 use super::losses::{EnergyLoss, TwoSided, encoder_loss, energy_loss, generator_loss};
+use super::share::Share;
 use super::{Networks, Teacher, TeachingError};
 use crate::networks::{DeviceError, Normalise, read, rows};
 use crate::optimiser::NetworkOptimiser;
@@ -45,7 +46,7 @@ impl Phase {
     }
 }
 
-/// A batch of data.
+/// A batch of data; the whole one, also for a replica that has a share of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Which sample of the data each row is.
@@ -54,7 +55,7 @@ pub struct Batch {
     pub values: Vec<f32>,
 }
 
-/// What an iteration says of itself. Energies and errors are means over the batch. What belongs to
+/// What an iteration says of itself. Energies and errors are means over the whole batch. What belongs to
 /// a network or a chain that the recipe does not have is absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -113,7 +114,8 @@ pub enum Gradients {
     Drop,
 }
 
-/// Everything an iteration has passed through; empty where the recipe lacks it.
+/// Everything an iteration has passed through; empty where the recipe lacks it. A replica's rows are
+/// those of its share.
 #[derive(Default)]
 pub struct Passed {
     /// Prior latents z, `[batch, latent]`.
@@ -132,8 +134,8 @@ pub struct Passed {
     pub x_trace: Trace,
     /// Errors along the z-chain.
     pub z_trace: Trace,
-    /// Gradients of generator, encoder and energy, each in the order of its network's parameters;
-    /// empty unless kept.
+    /// Gradients of generator, encoder and energy, each in the order of its network's parameters, as the
+    /// optimisers take them: means over the whole batch. Empty unless kept.
     pub gradients: Vec<Vec<Tensor<1>>>,
 }
 
@@ -146,25 +148,28 @@ pub struct Iteration {
 }
 
 /// One network's update along the gradients of its loss, which are kept if they are asked for.
-struct Update {
+struct Update<'a> {
+    share: &'a Share,
     keep: Gradients,
     kept: Vec<Vec<Tensor<1>>>,
 }
 
-impl Update {
+impl Update<'_> {
     fn step(
         &mut self,
         optimiser: &mut Option<NetworkOptimiser>,
         rate: f64,
         parameters: &mut [Tensor<1>],
         gradients: Vec<Tensor<1>>,
-    ) {
+    ) -> Result<(), TeachingError> {
+        let gradients = self.share.mean(gradients)?;
         if self.keep == Gradients::Keep {
             self.kept.push(gradients.clone());
         }
         if let Some(optimiser) = optimiser {
             optimiser.step(rate, parameters, gradients);
         }
+        Ok(())
     }
 }
 
@@ -175,13 +180,15 @@ impl Teacher {
     /// # Errors
     /// If the batch has another size, or a device fails.
     pub async fn iterate(&mut self, batch: &Batch, keep: Gradients) -> Result<Iteration, TeachingError> {
-        let (t, count) = (self.iteration, self.recipe.teaching.batch);
+        let (t, whole) = (self.iteration, self.recipe.teaching.batch);
         let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
-        if batch.values.len() != count * len || batch.samples.len() != count {
-            return Err(TeachingError::Batch { expected: count * len, found: batch.values.len() });
+        if batch.values.len() != whole * len || batch.samples.len() != whole {
+            return Err(TeachingError::Batch { expected: whole * len, found: batch.values.len() });
         }
         let rates = self.rates();
-        let data = self.augmented(&batch.values, len);
+        let in_batch = self.share.rows().clone();
+        let (first, count) = (in_batch.start as u32, in_batch.len());
+        let data = self.augmented(&batch.values[in_batch.start * len..in_batch.end * len], first, len);
 
         let Self {
             recipe,
@@ -193,6 +200,7 @@ impl Teacher {
             chains,
             persistent,
             kept,
+            share,
             observer,
             ..
         } = self;
@@ -206,7 +214,7 @@ impl Teacher {
         let teaching = &recipe.teaching;
         let vectors = |values: &[f32], len| rows(values, len, device);
         let x = vectors(&data, len);
-        let mut update = Update { keep, kept: Vec::new() };
+        let mut update = Update { share, keep, kept: Vec::new() };
         let mut passed = Passed::default();
         let mut displaced = None;
         let mut acceptance = None;
@@ -224,7 +232,7 @@ impl Teacher {
             energy.iterate_spectral_norms();
         }
         let folded_energy = match energy {
-            Some(energy) if !norms_move => Some(energy.fold(&[])?),
+            Some(energy) if chains.on_executor() => Some(energy.fold(&[])?),
             _ => None,
         };
 
@@ -232,27 +240,31 @@ impl Teacher {
         let generator_tape = generator.as_ref().map(|generator| generator.taped());
         let mut generated = None;
         if let Some(tape) = &generator_tape {
-            passed.z = Noise::new(*seed, Stream::Prior).normal_rows(0, count, latent, t as u32);
+            passed.z = Noise::new(*seed, Stream::Prior).normal_rows(first, count, latent, t as u32);
             let output = tape.forward(vectors(&passed.z, latent), Normalise::Batch);
             passed.x_hat = read(output.value.clone().inner())?;
             generated = Some(output);
         }
 
         // The x-chain, and the persistent ones beside it.
-        let own = own_chains(recipe);
+        let chain_rows = ChainRows::of(recipe, &in_batch);
+        let own = chain_rows.own.len();
         let mut slots = Vec::new();
         let mut carried_over = Vec::new();
         if let (Some(energy), Some(chain)) = (energy.as_mut(), &recipe.x_chain) {
             match chain.start {
                 XStart::Generator => {}
-                XStart::Noise => passed.x_hat = noise_start(*seed, &recipe.data_shape(), 0, own, t as u32),
+                XStart::Noise => {
+                    passed.x_hat = noise_start(*seed, &recipe.data_shape(), first, own, t as u32)
+                }
                 XStart::Data => passed.x_hat = data[..own * len].to_vec(),
             }
             let mut starts = passed.x_hat.clone();
             if let Some(persistent) = persistent {
                 let (drawn, states) = persistent.draw(*seed, t);
                 slots = drawn;
-                starts.extend(states);
+                let mine = &chain_rows.persistent;
+                starts.extend_from_slice(&states[mine.start * len..mine.end * len]);
             }
             let walked = chains.x_chain(energy, folded_energy.as_ref(), &starts, t).await?;
             passed.x_tilde = walked.state;
@@ -260,7 +272,8 @@ impl Teacher {
             passed.x_trace = walked.trace;
             acceptance = walked.acceptance;
             if let Some(persistent) = persistent {
-                persistent.put_back(&slots, &carried_over);
+                let all = share.all_rows(&carried_over, &chain_rows.persistent, slots.len(), len)?;
+                persistent.put_back(&slots, &all);
             }
             displaced = (own > 0).then(|| displacement(&passed.x_hat, &passed.x_tilde, len));
         } else {
@@ -276,15 +289,19 @@ impl Teacher {
         {
             passed.z_0 = match (chain.start, &posterior) {
                 (kind @ (ZStart::Encoder | ZStart::Mean), Some(posterior)) => {
-                    encoded_start(kind, &read(posterior.value.clone().inner())?, latent, *seed, t)
+                    encoded_start(kind, &read(posterior.value.clone().inner())?, latent, *seed, (first, t))
                 }
-                (ZStart::Kept, _) => kept.starts(&batch.samples, prior_start(count, latent, *seed, t)),
-                _ => prior_start(count, latent, *seed, t),
+                (ZStart::Kept, _) => {
+                    let fresh = prior_start(count, latent, *seed, (first, t));
+                    kept.starts(&batch.samples[in_batch.clone()], fresh)
+                }
+                _ => prior_start(count, latent, *seed, (first, t)),
             };
             let Walked { state, trace, .. } =
                 chains.z_chain(generator, &settings, &passed.z_0, &data, t).await?;
             if chain.start == ZStart::Kept {
-                kept.put_back(&batch.samples, &state);
+                let all = share.all_rows(&state, &in_batch, whole, latent)?;
+                kept.put_back(&batch.samples, &all);
             }
             (passed.z_tilde, passed.z_trace) = (state, trace);
         }
@@ -308,8 +325,8 @@ impl Teacher {
                     rates.generator,
                     generator.parameters_mut(),
                     gradients,
-                );
-                generator.update_running(&generated.statistics);
+                )?;
+                generator.update_running(&share.statistics(generated.statistics)?);
                 if let Some(average) = &mut averages.generator {
                     average.update(t, generator.parameters());
                 }
@@ -329,8 +346,8 @@ impl Teacher {
         }
         let encoder_losses = match (encoder.as_mut(), posterior, encoder_losses) {
             (Some(encoder), Some(posterior), Some((gradients, loss))) => {
-                update.step(&mut optimisers.encoder, rates.encoder, encoder.parameters_mut(), gradients);
-                encoder.update_running(&posterior.statistics);
+                update.step(&mut optimisers.encoder, rates.encoder, encoder.parameters_mut(), gradients)?;
+                encoder.update_running(&share.statistics(posterior.statistics)?);
                 Some(loss)
             }
             _ => None,
@@ -340,7 +357,7 @@ impl Teacher {
         // The last rows of the negatives are the persistent chains'.
         let mut energy_losses = None;
         if let Some(energy) = energy {
-            let rest = (count - slots.len()) * len;
+            let rest = chain_rows.rest() * len;
             let mut negatives = match (teaching.negatives, generator.as_ref()) {
                 (Negatives::Fresh | Negatives::Generator, Some(generator)) => {
                     let z = vectors(&passed.z, latent);
@@ -369,7 +386,7 @@ impl Teacher {
             );
             let gradients = tape.gradients(&mut loss.total.backward());
             drop(tape);
-            update.step(&mut optimisers.energy, rates.energy, energy.parameters_mut(), gradients);
+            update.step(&mut optimisers.energy, rates.energy, energy.parameters_mut(), gradients)?;
             if let Some(average) = &mut averages.energy {
                 average.update(t, energy.parameters());
             }
@@ -378,9 +395,10 @@ impl Teacher {
         }
 
         begin(Phase::Figures);
+        let kept_gradients = update.kept;
         self.iteration += 1;
         let mut figures = Figures::read(energy_losses, generator_losses, encoder_losses)?;
-        let report = Report {
+        let mut report = Report {
             iteration: self.iteration,
             energy_data: figures.next(),
             energy_model: figures.next(),
@@ -395,7 +413,8 @@ impl Teacher {
             z_chain_error: ends(&passed.z_trace, count),
             rates,
         };
-        passed.gradients = update.kept;
+        self.share.report(&mut report, own, own + chain_rows.persistent.len())?;
+        passed.gradients = kept_gradients;
         Ok(Iteration { report, passed })
     }
 
@@ -410,15 +429,16 @@ impl Teacher {
         }
     }
 
-    /// The batch with some images mirrored and noise added, as far as the recipe says so.
-    fn augmented(&self, data: &[f32], len: usize) -> Vec<f32> {
+    /// Rows of the batch from `first` on, with some images mirrored and noise added, as far as the recipe
+    /// says so.
+    fn augmented(&self, data: &[f32], first: u32, len: usize) -> Vec<f32> {
         let mut data = data.to_vec();
         if self.recipe.data.flip
             && let [.., width] = self.recipe.data_shape()[..]
         {
             let noise = Noise::new(self.seed, Stream::Flip);
             for (row, image) in data.chunks_mut(len).enumerate() {
-                if noise.below(row as u32, self.iteration as u32, 2) == 1 {
+                if noise.below(first + row as u32, self.iteration as u32, 2) == 1 {
                     image.chunks_mut(width).for_each(<[f32]>::reverse);
                 }
             }
@@ -426,7 +446,7 @@ impl Teacher {
         let deviation = self.recipe.data.noise;
         if deviation > 0.0 {
             let noise = Noise::new(self.seed, Stream::DataNoise);
-            let normals = noise.normal_rows(0, data.len() / len, len, self.iteration as u32);
+            let normals = noise.normal_rows(first, data.len() / len, len, self.iteration as u32);
             data.iter_mut().zip(normals).for_each(|(x, e)| *x += deviation * e);
         }
         data

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[cfg(feature = "remote")]
+pub mod worker;
+
 use burn::tensor::Device;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};

@@ -1,0 +1,140 @@
+//! Devices that fail in mid-run. Some of burn's give an error, others panic, here or on threads of their
+//! own; either way a run is to end with a message.
+
+use crate::networks::DeviceError;
+use crate::teaching::TeachingError;
+use dual_mcmc::executor::ExecutorError;
+use dual_mcmc::gpu::GpuError;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+
+/// A device that has failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{device} failed: {reason}")]
+pub struct Fault {
+    /// The device, as a person names it.
+    pub device: String,
+    /// What it said.
+    pub reason: String,
+}
+
+/// While there is one, panics anywhere in the process are not printed.
+pub struct Quiet(());
+
+static QUIET: AtomicUsize = AtomicUsize::new(0);
+
+/// The first panic that was not printed.
+static SAID: Mutex<Option<String>> = Mutex::new(None);
+
+impl Quiet {
+    /// From now on, until it is dropped.
+    pub fn new() -> Quiet {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let usual = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                if QUIET.load(Ordering::SeqCst) == 0 {
+                    return usual(info);
+                }
+                let said = info.payload_as_str().unwrap_or("it panicked").to_string();
+                SAID.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(said);
+            }));
+        });
+        QUIET.fetch_add(1, Ordering::SeqCst);
+        Quiet(())
+    }
+}
+
+impl Default for Quiet {
+    fn default() -> Quiet {
+        Quiet::new()
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        QUIET.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What `run` returns, or the message of the panic that ended it.
+///
+/// # Errors
+/// If it panics.
+pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        // What was said first is the cause: it may have been on another thread.
+        let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).take();
+        one_line(&first.unwrap_or_else(|| message(panic.as_ref())))
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into())
+}
+
+/// The first line of a message, not too long.
+pub fn one_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into(),
+    }
+}
+
+/// What a device's error says, in one line.
+pub fn reason(error: &anyhow::Error) -> String {
+    let lost = error.chain().find_map(|cause| {
+        let executor = match cause.downcast_ref::<TeachingError>() {
+            Some(TeachingError::Executor(error)) => Some(error.as_ref()),
+            _ => cause.downcast_ref::<ExecutorError>(),
+        };
+        match executor {
+            Some(ExecutorError::Gpu(GpuError::Lost(reason))) => Some(reason),
+            _ => None,
+        }
+    });
+    // What a program should do about it is no advice for its user.
+    lost.map_or_else(|| one_line(&format!("{error:#}")), |reason| format!("the GPU was lost ({reason})"))
+}
+
+/// Whether an error says that a device has failed, and not, for example, a file.
+pub fn of_device(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let teaching = cause.downcast_ref::<TeachingError>();
+        matches!(teaching, Some(TeachingError::Executor(_) | TeachingError::Device(_)))
+            || cause.is::<ExecutorError>()
+            || cause.is::<GpuError>()
+            || cause.is::<DeviceError>()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_panic_is_caught_with_its_message() {
+        let quiet = Quiet::new();
+        let caught: Result<(), String> = caught(|| panic!("the wire\nis cut"));
+        assert_eq!(caught.unwrap_err(), "the wire");
+        drop(quiet);
+        assert_eq!(one_line(&"x".repeat(300)).chars().count(), 201);
+        assert_eq!(super::caught(|| 3), Ok(3));
+    }
+
+    #[test]
+    fn errors_of_devices_are_told_from_others() {
+        let lost = TeachingError::from(ExecutorError::from(GpuError::Lost("gone".into())));
+        let lost = anyhow::Error::from(lost).context("while training");
+        assert!(of_device(&lost));
+        assert_eq!(reason(&lost), "the GPU was lost (gone)");
+        assert!(of_device(&anyhow::Error::from(ExecutorError::from(GpuError::OutOfMemory))));
+        assert!(!of_device(&anyhow::anyhow!("the disk is full")));
+    }
+}

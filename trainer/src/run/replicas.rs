@@ -1,0 +1,310 @@
+//! A teacher on several devices: a thread for each, with its share of every batch.
+
+use super::checkpoint::Record;
+use super::device::TrainingDevice;
+use super::fault::{Fault, caught, of_device, reason};
+use crate::recipe::{Recipe, TrainNetwork};
+use crate::teaching::{Batch, Gradients, Iteration, Meeting, Parted, Report, Share, Teacher, TeachingError};
+use anyhow::{Result, ensure};
+use burn::tensor::Tensor;
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The replicas of a teacher. The first one runs on the caller's thread, and is the one that is measured,
+/// recorded and exported; the others follow it.
+pub struct Replicas {
+    first: Teacher,
+    others: Vec<Sender<Command>>,
+    rendezvous: Option<Arc<Rendezvous>>,
+    device: String,
+}
+
+/// What the others are told to do.
+enum Command {
+    Step(Arc<Batch>),
+    Restore(Arc<Record>),
+}
+
+impl Replicas {
+    /// A replica of the teacher of `recipe` on each of `devices`.
+    ///
+    /// # Errors
+    /// If the recipe does not pass its checks, its batch cannot be split over so many devices, or a device
+    /// fails.
+    pub fn new(recipe: &Recipe, devices: &[TrainingDevice], seed: u64) -> Result<Replicas> {
+        let Some((first, rest)) = devices.split_first() else { anyhow::bail!("there is no device") };
+        let batch = recipe.teaching.batch;
+        if rest.is_empty() {
+            let teacher = replica(recipe, first, Share::whole(batch), seed)?;
+            return Ok(Replicas {
+                first: teacher,
+                others: Vec::new(),
+                rendezvous: None,
+                device: first.name(),
+            });
+        }
+        check_shares(recipe, devices.len())?;
+        let rendezvous = Arc::new(Rendezvous::new(devices.len()));
+        let mut shares = Share::split(batch, devices.len()).into_iter().enumerate().map(|(rank, rows)| {
+            Share::of(rows, batch, Box::new(Place { rank, rendezvous: Arc::clone(&rendezvous) }))
+        });
+        let own = shares.next();
+        let (ready, made) = channel();
+        let others = rest.iter().zip(shares).enumerate().map(|(i, (device, share))| {
+            let (sender, commands) = channel();
+            let (recipe, device) = (recipe.clone(), device.clone());
+            let (rendezvous, ready) = (Arc::clone(&rendezvous), ready.clone());
+            let thread = std::thread::Builder::new().name(format!("replica {}", i + 1));
+            thread.spawn(move || {
+                let make = || replica(&recipe, &device, share, seed);
+                follow(make, &device.name(), &ready, &commands, &rendezvous);
+            })?;
+            Ok(sender)
+        });
+        let others = others.collect::<Result<Vec<_>>>()?;
+        drop(ready);
+        let own = own.unwrap_or_else(|| Share::whole(batch));
+        let teacher = replica(recipe, first, own, seed)?;
+        // What is wrong with the recipe on one of the devices is found before anything begins.
+        for _ in &others {
+            made.recv().map_err(|_| Parted)??;
+        }
+        Ok(Replicas { first: teacher, others, rendezvous: Some(rendezvous), device: first.name() })
+    }
+
+    /// The first replica.
+    pub fn first(&self) -> &Teacher {
+        &self.first
+    }
+
+    /// The first replica, to be changed: what changes its state must be followed by
+    /// [`Replicas::follow_first`].
+    pub fn first_mut(&mut self) -> &mut Teacher {
+        &mut self.first
+    }
+
+    /// One iteration of all replicas.
+    ///
+    /// # Errors
+    /// If the batch has another size, or any device fails.
+    pub fn step(&mut self, batch: Batch) -> Result<Report> {
+        Ok(self.iterate(batch, Gradients::Drop)?.report)
+    }
+
+    /// As [`Replicas::step`], with what the first replica has passed through.
+    ///
+    /// # Errors
+    /// As [`Replicas::step`].
+    pub fn iterate(&mut self, batch: Batch, keep: Gradients) -> Result<Iteration> {
+        let batch = Arc::new(batch);
+        self.tell(|| Command::Step(Arc::clone(&batch)));
+        Ok(pollster::block_on(self.first.iterate(&batch, keep))?)
+    }
+
+    /// The others take over `record`, the first one's state. Where devices round differently, this is also
+    /// where they are brought together again.
+    pub fn follow_first(&self, record: &Arc<Record>) {
+        self.tell(|| Command::Restore(Arc::clone(record)));
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for other in &self.others {
+            // One that has ended has said why at the rendezvous, where the next iteration finds it.
+            let _ = other.send(command());
+        }
+    }
+
+    /// The device that has failed, if `error` comes from one.
+    pub fn fault(&self, error: &anyhow::Error) -> Option<Fault> {
+        let of_other = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.state().fault.clone());
+        let own = || Fault { device: self.device.clone(), reason: reason(error) };
+        of_other.or_else(|| of_device(error).then(own))
+    }
+}
+
+impl Drop for Replicas {
+    /// The others must not wait for a first one that is gone.
+    fn drop(&mut self) {
+        if let Some(rendezvous) = &self.rendezvous {
+            rendezvous.part(None);
+        }
+    }
+}
+
+fn replica(
+    recipe: &Recipe,
+    device: &TrainingDevice,
+    share: Share,
+    seed: u64,
+) -> Result<Teacher, TeachingError> {
+    Teacher::replica(recipe, &device.parameters, device.chains(), share, seed)
+}
+
+fn check_shares(recipe: &Recipe, devices: usize) -> Result<()> {
+    let batch = recipe.teaching.batch;
+    ensure!(batch >= devices, "teaching.batch is {batch}: it cannot be shared by {devices} devices");
+    let networks = [&recipe.generator, &recipe.encoder];
+    let normalises = networks.into_iter().flatten().any(TrainNetwork::has_batch_norm);
+    ensure!(
+        !normalises || batch / devices >= 2,
+        "teaching.batch is {batch}: batch_norm layers need at least 2 rows on each of {devices} devices"
+    );
+    Ok(())
+}
+
+/// What the thread of one of the others does: make its replica, say how that went, and obey.
+fn follow(
+    make: impl FnOnce() -> Result<Teacher, TeachingError>,
+    device: &str,
+    ready: &Sender<Result<()>>,
+    commands: &Receiver<Command>,
+    rendezvous: &Rendezvous,
+) {
+    let obey = || -> Result<(), TeachingError> {
+        let teacher = match make() {
+            Ok(teacher) => teacher,
+            Err(error) => {
+                let _ = ready.send(Err(error.into()));
+                return Ok(());
+            }
+        };
+        let _ = ready.send(Ok(()));
+        // Never dropped after a failure: there may be nothing left to free, and no one to answer.
+        let mut teacher = ManuallyDrop::new(teacher);
+        for command in commands {
+            match command {
+                // The report is of the whole batch, and the first one's.
+                Command::Step(batch) => teacher.step(&batch).map(|_| ())?,
+                Command::Restore(record) => teacher.restore(&record)?,
+            }
+        }
+        drop(ManuallyDrop::into_inner(teacher));
+        Ok(())
+    };
+    let said = match caught(obey) {
+        // The first replica has gone.
+        Ok(Ok(()) | Err(TeachingError::Parted(_))) => return,
+        Ok(Err(error)) => reason(&error.into()),
+        Err(panic) => panic,
+    };
+    let fault = Fault { device: device.into(), reason: said };
+    rendezvous.part(Some(fault.clone()));
+    let _ = ready.send(Err(fault.into()));
+}
+
+/// Where the replicas' threads wait for each other.
+struct Rendezvous {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// What each replica has brought for this round.
+    brought: Vec<Option<Tensor<1>>>,
+    /// Once all have: their sum, and how many have yet to take it.
+    sum: Option<(Tensor<1>, usize)>,
+    parted: bool,
+    fault: Option<Fault>,
+}
+
+impl Rendezvous {
+    fn new(replicas: usize) -> Rendezvous {
+        let state = State { brought: vec![None; replicas], sum: None, parted: false, fault: None };
+        Rendezvous { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One replica has ended; nobody shall wait for it.
+    fn part(&self, fault: Option<Fault>) {
+        let mut state = self.state();
+        state.parted = true;
+        if state.fault.is_none() {
+            state.fault = fault;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Wait until `ready`.
+    fn wait(&self, ready: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Parted> {
+        let waiting = |state: &mut State| !state.parted && !ready(state);
+        let state = self.changed.wait_while(self.state(), waiting).unwrap_or_else(PoisonError::into_inner);
+        if state.parted { Err(Parted) } else { Ok(state) }
+    }
+}
+
+/// A replica's place at the rendezvous.
+struct Place {
+    rank: usize,
+    rendezvous: Arc<Rendezvous>,
+}
+
+impl Meeting for Place {
+    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>, Parted> {
+        // The last round's sum may be waiting for someone still.
+        let mut state = self.rendezvous.wait(|state| state.sum.is_none())?;
+        state.brought[self.rank] = Some(mine);
+        if state.brought.iter().all(Option::is_some) {
+            // In the order of their ranks, so that a run can be repeated.
+            let all = std::mem::take(&mut state.brought);
+            state.brought = vec![None; all.len()];
+            let replicas = all.len();
+            let sum = all.into_iter().flatten().reduce(|a, b| a + b).ok_or(Parted)?;
+            state.sum = Some((sum, replicas));
+            self.rendezvous.changed.notify_all();
+        }
+        drop(state);
+        let mut state = self.rendezvous.wait(|state| state.sum.is_some())?;
+        let Some((sum, left)) = state.sum.take() else { return Err(Parted) };
+        if left > 1 {
+            state.sum = Some((sum.clone(), left - 1));
+        } else {
+            self.rendezvous.changed.notify_all();
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use burn::tensor::Device;
+
+    fn place(rank: usize, rendezvous: &Arc<Rendezvous>) -> Place {
+        Place { rank, rendezvous: Arc::clone(rendezvous) }
+    }
+
+    #[test]
+    fn every_round_is_the_sum_of_its_own() {
+        let rendezvous = Arc::new(Rendezvous::new(3));
+        let threads: Vec<_> = (0..3)
+            .map(|rank| {
+                let place = place(rank, &rendezvous);
+                std::thread::spawn(move || {
+                    for round in 0..200 {
+                        let mine = Tensor::from_floats([rank as f32, round as f32], &Device::flex());
+                        let sum = place.sum(mine).unwrap().try_into_vec_as::<f32>().unwrap();
+                        assert_eq!(sum, [3.0, 3.0 * round as f32]);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_has_ended() {
+        let rendezvous = Arc::new(Rendezvous::new(2));
+        let waiting = place(0, &rendezvous);
+        let thread =
+            std::thread::spawn(move || waiting.sum(Tensor::from_floats([1.0], &Device::flex())).map(|_| ()));
+        let fault = Fault { device: "the other".into(), reason: "gone".into() };
+        rendezvous.part(Some(fault));
+        assert_eq!(thread.join().unwrap(), Err(Parted));
+        assert_eq!(rendezvous.state().fault.as_ref().unwrap().device, "the other");
+    }
+}
