@@ -41,9 +41,9 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// # Errors
 /// If the set is not here or damaged, or a device fails.
 pub fn train(set: ImageSet, epochs: u64, seed: u64, devices: &TrainingDevice) -> Result<Features> {
-    let labels = set.load_labels(&data::directory()?.join(set.name()))?;
     let channels = if set == ImageSet::Cifar10 { 3 } else { 1 };
     let images = Dataset::load(set.name(), &[channels, 32, 32], None)?;
+    let labels = set.load_labels(&data::directory()?.join(set.name()))?;
     let counts = (images.train_count(), images.held_out_count());
     ensure!(
         counts == (labels.train.len(), labels.held_out.len()),
