@@ -78,7 +78,15 @@ mod tests {
     use burn::tensor::Device;
 
     fn settings() -> recipe::Optimiser {
-        recipe::Optimiser { rate: 0.1, beta1: 0.5, beta2: 0.9, epsilon: 1e-8, weight_decay: 0.0, clip: None }
+        recipe::Optimiser {
+            rate: 0.1,
+            beta1: 0.5,
+            beta2: 0.9,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            clip: None,
+            final_share: 0.0,
+        }
     }
 
     fn values(tensor: &Tensor<1>) -> Vec<f32> {

@@ -161,6 +161,10 @@ pub struct Optimisers {
 pub struct Optimiser {
     /// Learning rate before the schedule.
     pub rate: f64,
+    /// Share of the rate that is left when the schedule's linear fall ends. An energy whose rate stays
+    /// up goes on learning what the generator, no longer learning, still does wrong.
+    #[serde(default)]
+    pub final_share: f64,
     /// Decay of the first moment.
     #[serde(default)]
     pub beta1: f32,
@@ -185,7 +189,8 @@ pub struct Optimiser {
 pub struct Schedule {
     /// Iterations of the whole recipe.
     pub iterations: u64,
-    /// Fraction of `iterations` at the full rate; after it the rate falls linearly to zero.
+    /// Fraction of `iterations` at the full rate; after it the rate falls linearly to zero, or to
+    /// an optimiser's `final_share`.
     #[serde(default = "one_f64")]
     pub constant: f64,
     /// Multiply the rates by a factor at regular intervals.
@@ -204,8 +209,8 @@ pub struct Decay {
 }
 
 impl Schedule {
-    /// The factor on all learning rates at `iteration`, counted from zero.
-    pub fn factor(&self, iteration: u64) -> f64 {
+    /// Learning rate of `optimiser` at `iteration`, counted from zero.
+    pub fn rate(&self, optimiser: &Optimiser, iteration: u64) -> f64 {
         let total = self.iterations as f64;
         let flat = self.constant * total;
         let linear = if self.constant >= 1.0 || (iteration as f64) < flat {
@@ -214,7 +219,8 @@ impl Schedule {
             ((total - iteration as f64) / (total - flat)).max(0.0)
         };
         let steps = self.decay.map_or(1.0, |d| d.factor.powf((iteration / d.every.max(1)) as f64));
-        linear * steps
+        let left = optimiser.final_share + (1.0 - optimiser.final_share) * linear;
+        optimiser.rate * left * steps
     }
 }
 

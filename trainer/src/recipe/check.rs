@@ -191,6 +191,8 @@ fn check_optimiser(section: &'static str, o: &Optimiser) -> Result<(), RecipeErr
     for (key, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
         require(section, (0.0..1.0).contains(&beta), format!("{key} must be in [0, 1), and is {beta}"))?;
     }
+    let share = (0.0..=1.0).contains(&o.final_share);
+    require(section, share, format!("final_share must be in [0, 1], and is {}", o.final_share))?;
     let epsilon = o.epsilon.is_finite() && o.epsilon > 0.0;
     require(section, epsilon, format!("epsilon must be positive, and is {}", o.epsilon))?;
     not_negative(section, "weight_decay", o.weight_decay)?;

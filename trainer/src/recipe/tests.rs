@@ -200,6 +200,7 @@ fn impossible_values_are_errors_that_name_their_section() {
         ("teaching.lambda_ebm", "nan", "[teaching] lambda_ebm"),
         ("teaching.persistent", "{ share = 0.5, size = 4, restart = 0.1, range = [-1, 1] }", "size"),
         ("optimiser.energy.rate", "0", "[optimiser.energy] rate"),
+        ("optimiser.energy.final_share", "1.5", "[optimiser.energy] final_share"),
         ("optimiser.encoder.beta2", "1", "[optimiser.encoder] beta2"),
         ("schedule.iterations", "0", "[schedule] iterations"),
         ("schedule.constant", "1.5", "[schedule] constant"),
@@ -296,15 +297,19 @@ fn errors_name_the_line() {
 }
 
 #[test]
-fn the_rate_is_constant_then_falls_linearly_to_zero() {
+fn the_rate_is_constant_then_falls_linearly() {
+    let mut optimiser = Recipe::parse(SMALL).unwrap().optimiser.energy.unwrap();
+    optimiser.rate = 2.0;
     let mut schedule = Schedule { iterations: 100, constant: 0.5, decay: None };
-    assert_eq!(schedule.factor(0), 1.0);
-    assert_eq!(schedule.factor(49), 1.0);
-    assert_eq!(schedule.factor(75), 0.5);
-    assert_eq!(schedule.factor(100), 0.0);
-    assert_eq!(schedule.factor(1000), 0.0);
+    for (iteration, rate) in [(0, 2.0), (49, 2.0), (75, 1.0), (100, 0.0), (1000, 0.0)] {
+        assert_eq!(schedule.rate(&optimiser, iteration), rate);
+    }
+    optimiser.final_share = 0.5;
+    for (iteration, rate) in [(0, 2.0), (75, 1.5), (100, 1.0), (1000, 1.0)] {
+        assert_eq!(schedule.rate(&optimiser, iteration), rate);
+    }
     schedule.constant = 1.0;
     schedule.decay = Some(Decay { factor: 0.5, every: 10 });
-    assert_eq!(schedule.factor(9), 1.0);
-    assert_eq!(schedule.factor(25), 0.25);
+    assert_eq!(schedule.rate(&optimiser, 9), 2.0);
+    assert_eq!(schedule.rate(&optimiser, 25), 0.5);
 }

@@ -145,8 +145,15 @@ fn learn(
 ) -> Result<BurnNetwork> {
     // The role keys initial parameters, nothing else.
     let mut network = BurnNetwork::new(&description(images.shape[0]), Role::Encoder, seed, device)?;
-    let adam =
-        Optimiser { rate: RATE, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None };
+    let adam = Optimiser {
+        rate: RATE,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        clip: None,
+        final_share: 0.0,
+    };
     let mut optimiser = NetworkOptimiser::new(&adam);
     let total = epochs * iterations(images);
     let (started, mut printed) = (Instant::now(), Instant::now());

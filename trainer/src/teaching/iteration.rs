@@ -6,7 +6,7 @@ use super::share::Share;
 use super::{Networks, Teacher, TeachingError};
 use crate::networks::{DeviceError, Normalise, read, rows};
 use crate::optimiser::NetworkOptimiser;
-use crate::recipe::{Negatives, SpectralIteration, XStart, ZStart};
+use crate::recipe::{Negatives, Optimiser, Recipe, SpectralIteration, XStart, ZStart};
 use burn::tensor::Tensor;
 use dual_mcmc::chain::{Trace, noise_start};
 use dual_mcmc::noise::{Noise, Stream};
@@ -419,9 +419,8 @@ impl Teacher {
     }
 
     fn rates(&self) -> Rates {
-        let factor = self.recipe.schedule.factor(self.iteration);
-        let optimiser = &self.recipe.optimiser;
-        let rate = |o: Option<crate::recipe::Optimiser>| o.map_or(0.0, |o| o.rate * factor);
+        let Recipe { optimiser, schedule, .. } = &self.recipe;
+        let rate = |o: Option<Optimiser>| o.map_or(0.0, |o| schedule.rate(&o, self.iteration));
         Rates {
             energy: rate(optimiser.energy) * self.energy_rate_factor,
             generator: rate(optimiser.generator),
