@@ -18,9 +18,8 @@ use crate::network::Conv2d;
 pub struct Convolution<T> {
     source: Phases,
     target: Phases,
-    /// Zeros above and left of a plane.
-    top: usize,
-    left: usize,
+    /// Zeros above a plane, and left of it.
+    before: usize,
     padded: [usize; 2],
     /// Elements of all planes, and of what is read beyond them.
     planes: usize,
@@ -75,8 +74,8 @@ impl<T: Real> Convolution<T> {
         Convolution::new(
             source,
             target,
-            taps,
-            |output, input, element| weights[(output * c.in_channels + input) * area + element],
+            &taps,
+            &|output, input, element| weights[(output * c.in_channels + input) * area + element],
             c.kernel,
         )
     }
@@ -97,8 +96,8 @@ impl<T: Real> Convolution<T> {
         Convolution::new(
             source,
             target,
-            taps,
-            |output, input, element| weights[(input * c.in_channels + output) * area + element],
+            &taps,
+            &|output, input, element| weights[(input * c.in_channels + output) * area + element],
             c.kernel,
         )
     }
@@ -107,8 +106,8 @@ impl<T: Real> Convolution<T> {
     fn new(
         source: Phases,
         target: Phases,
-        taps: impl Fn(usize) -> Vec<Tap>,
-        weight: impl Fn(usize, usize, usize) -> T,
+        taps: &dyn Fn(usize) -> Vec<Tap>,
+        weight: &dyn Fn(usize, usize, usize) -> T,
         kernel: usize,
     ) -> Convolution<T> {
         let of_phases: Vec<Vec<Tap>> = (0..target.step).map(taps).collect();
@@ -118,8 +117,7 @@ impl<T: Real> Convolution<T> {
         let padded = [target.height, target.width].map(|n| n.div_ceil(target.step) + before + after);
         let plane = padded[0] * padded[1];
         let planes = source.channels * source.step * source.step * plane;
-        let mut convolution =
-            Convolution { source, target, top: before, left: before, padded, planes, parts: Vec::new() };
+        let mut convolution = Convolution { source, target, before, padded, planes, parts: Vec::new() };
         for row in 0..target.step {
             for column in 0..target.step {
                 let rows = (target.height - row.min(target.height)).div_ceil(target.step);
@@ -141,7 +139,7 @@ impl<T: Real> Convolution<T> {
                 }
                 let places: Vec<usize> = terms.iter().map(|term| term.0).collect();
                 let panels =
-                    Panels::new(target.channels, terms.len(), |m, k| weight(m, terms[k].1, terms[k].2));
+                    Panels::new(target.channels, terms.len(), &|m, k| weight(m, terms[k].1, terms[k].2));
                 let part = Part { phase: [row, column], rows, columns, places, panels };
                 let read = part.places.iter().max().map_or(0, |place| place + part.positions(padded[1]));
                 convolution.planes = convolution.planes.max(read);
@@ -178,9 +176,9 @@ impl<T: Real> Convolution<T> {
         for (image, phases) in x.chunks_exact(height * width).zip(images) {
             for (phase, plane) in phases.chunks_exact_mut(rows * columns).enumerate() {
                 let (first_row, first_column) = (phase / step, phase % step);
-                let lines = plane.chunks_exact_mut(columns).skip(self.top);
+                let lines = plane.chunks_exact_mut(columns).skip(self.before);
                 for (from, to) in image.chunks_exact(width).skip(first_row).step_by(step).zip(lines) {
-                    let to = &mut to[self.left..];
+                    let to = &mut to[self.before..];
                     if step == 1 {
                         let len = width.min(to.len());
                         to[..len].copy_from_slice(&from[..len]);

@@ -29,8 +29,8 @@ impl<T: Real> Packed<T> {
         match kernel {
             &Kernel::Linear { inputs, outputs, weight, .. } => {
                 let w = &weights[weight..];
-                let there = Panels::new(outputs, inputs, |m, k| w[m * inputs + k]);
-                let back = Panels::new(inputs, outputs, |m, k| w[k * inputs + m]);
+                let there = Panels::new(outputs, inputs, &|m, k| w[m * inputs + k]);
+                let back = Panels::new(inputs, outputs, &|m, k| w[k * inputs + m]);
                 Packed::Linear(Box::new([there, back]))
             }
             Kernel::Conv2d(_) if let Some(c) = upsampled::conv_after_upsampling(plan, index) => {
@@ -85,7 +85,7 @@ pub(super) fn forward<T: Real>(
             }
         }
         (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
-        _ => twin::forward(kernel, weights, x, y, batch),
+        _ => twin::forward_simple(kernel, weights, x, y, batch),
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) fn input_gradient<T: Real>(
         (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => {
             halved_input_gradient(width, grad_y, grad_x);
         }
-        _ => twin::input_gradient(kernel, weights, x, grad_y, grad_x, batch),
+        _ => twin::input_gradient_simple(kernel, weights, grad_y, grad_x, batch),
     }
 }
 

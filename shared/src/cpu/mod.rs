@@ -21,6 +21,8 @@ use fast::Packed;
 /// Which kernels an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernels {
+    /// For tests: the page has no room for them.
+    #[cfg(not(target_arch = "wasm32"))]
     Twin,
     Fast,
 }
@@ -60,6 +62,7 @@ impl<T: Real> Executor<T> {
     ///
     /// # Errors
     /// As [`Executor::new`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn twin(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
         Executor::with_kernels(network, weights, Kernels::Twin)
     }
@@ -202,11 +205,13 @@ impl<T: Real> Executor<T> {
                 Op::Apply { kernel, input, .. } => {
                     let (input, _) = self.reads(index, *input, false);
                     let (weights, x) = (&self.weights, &values[input]);
-                    match self.packed.get(index) {
-                        Some(packed) => {
+                    match self.kernels {
+                        Kernels::Fast => {
+                            let packed = &self.packed[index];
                             fast::forward(kernel, packed, weights, x, &mut output, batch, scratch)
                         }
-                        None => twin::forward(kernel, weights, x, &mut output, batch),
+                        #[cfg(not(target_arch = "wasm32"))]
+                        Kernels::Twin => twin::forward(kernel, weights, x, &mut output, batch),
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -251,11 +256,13 @@ impl<T: Real> Executor<T> {
                         &mut gradient
                     };
                     let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[*output]);
-                    match self.packed.get(index) {
-                        Some(packed) => {
+                    match self.kernels {
+                        Kernels::Fast => {
+                            let packed = &self.packed[index];
                             fast::input_gradient(kernel, packed, weights, x, grad_y, target, batch, scratch);
                         }
-                        None => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
+                        #[cfg(not(target_arch = "wasm32"))]
+                        Kernels::Twin => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
                     }
                     if accumulate {
                         twin::add(part, &mut gradient, true);

@@ -21,7 +21,7 @@ pub fn rounded(positions: usize) -> usize {
 }
 
 /// Weights of this many bytes stay in the processor's cache while positions move on; with more, the
-/// weights are gone through once.
+/// weights are gone through once, panel by panel.
 const CACHED: usize = 1 << 18;
 
 /// Weights `[out, terms]` in the order in which they are used: panels of [`ROWS`] outputs, term by
@@ -35,7 +35,7 @@ pub struct Panels<T> {
 
 impl<T: Real> Panels<T> {
     /// `weight(output, term)` for all `outputs` and `terms`.
-    pub fn new(outputs: usize, terms: usize, weight: impl Fn(usize, usize) -> T) -> Panels<T> {
+    pub fn new(outputs: usize, terms: usize, weight: &dyn Fn(usize, usize) -> T) -> Panels<T> {
         let mut weights = Vec::with_capacity(outputs.div_ceil(ROWS) * terms);
         for first in (0..outputs).step_by(ROWS) {
             for term in 0..terms {
@@ -112,7 +112,8 @@ impl Product<'_, f32> {
         let rows = &mut self.out[panel * ROWS * self.positions..(panel + 1) * ROWS * self.positions];
         let at = first * S::F32_LANES;
         match vectors {
-            1 => one_vector(simd, weights, self.places, self.source, at, rows),
+            // Shorter ones come in pairs.
+            1 if S::F32_LANES == LANES => one_vector(simd, weights, self.places, self.source, at, rows),
             2 => two_vectors(simd, weights, self.places, self.source, at, rows),
             _ => three_vectors(simd, weights, self.places, self.source, at, rows),
         }
@@ -128,21 +129,15 @@ impl WithSimd for Product<'_, f32> {
         let panels = self.panels.rows() / ROWS;
         // Three vectors at a time, but no single one where two pairs will do.
         let width = |first: usize| if vectors - first == 4 { 2 } else { (vectors - first).min(3) };
-        if self.panels.weights.len() * size_of::<[f32; ROWS]>() <= CACHED {
+        let cached = self.panels.weights.len() * size_of::<[f32; ROWS]>() <= CACHED;
+        let together = if cached { panels.max(1) } else { 1 };
+        for start in (0..panels).step_by(together) {
             let mut first = 0;
             while first < vectors {
-                for panel in 0..panels {
+                for panel in start..start + together {
                     self.block(simd, panel, first, width(first));
                 }
                 first += width(first);
-            }
-        } else {
-            for panel in 0..panels {
-                let mut first = 0;
-                while first < vectors {
-                    self.block(simd, panel, first, width(first));
-                    first += width(first);
-                }
             }
         }
     }
@@ -215,7 +210,7 @@ mod tests {
             let mut values = vec![0.0; outputs * terms + 3 * terms + rounded(positions)];
             noise.normals(case as u32, 0, &mut values);
             let (weights, source) = values.split_at(outputs * terms);
-            let panels = Panels::new(outputs, terms, |m, k| weights[m * terms + k]);
+            let panels = Panels::new(outputs, terms, &|m, k| weights[m * terms + k]);
             // Terms that overlap, as the taps of a convolution do.
             let places: Vec<usize> = (0..terms).map(|k| (3 * k) % (3 * terms)).collect();
             let mut out = vec![f32::NAN; panels.rows() * rounded(positions)];

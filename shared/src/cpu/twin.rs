@@ -15,6 +15,14 @@ pub fn forward<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], ba
             conv2d_input_gradient(c, weights, x, y);
             add_bias(c, weights, y);
         }
+        Kernel::Activation(a) => activation(a, x, y),
+        _ => forward_simple(kernel, weights, x, y, batch),
+    }
+}
+
+/// [`forward`] of the kernels that have no other form.
+pub(super) fn forward_simple<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], batch: usize) {
+    match *kernel {
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest([batch * channels, height, width], x, y);
         }
@@ -24,9 +32,11 @@ pub fn forward<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], ba
         Kernel::AveragePool { channels, height, width, kernel } => {
             average_pool([batch * channels, height, width], kernel, x, y);
         }
-        Kernel::Activation(a) => activation(a, x, y),
         Kernel::ScaleShift { channels, positions, scale, shift } => {
             scale_shift([channels, positions], &weights[scale..], &weights[shift..], x, y);
+        }
+        Kernel::Linear { .. } | Kernel::Conv2d(_) | Kernel::ConvTranspose2d(_) | Kernel::Activation(_) => {
+            unreachable!("it has two forms")
         }
     }
 }
@@ -46,6 +56,20 @@ pub fn input_gradient<T: Real>(
         }
         Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x),
         Kernel::ConvTranspose2d(ref c) => conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x),
+        Kernel::Activation(a) => activation_input_gradient(a, x, grad_y, grad_x),
+        _ => input_gradient_simple(kernel, weights, grad_y, grad_x, batch),
+    }
+}
+
+/// [`input_gradient`] of the kernels that have no other form.
+pub(super) fn input_gradient_simple<T: Real>(
+    kernel: &Kernel,
+    weights: &[T],
+    grad_y: &[T],
+    grad_x: &mut [T],
+    batch: usize,
+) {
+    match *kernel {
         Kernel::UpsampleNearest { channels, height, width } => {
             upsample_nearest_input_gradient([batch * channels, height, width], grad_y, grad_x);
         }
@@ -55,9 +79,11 @@ pub fn input_gradient<T: Real>(
         Kernel::AveragePool { channels, height, width, kernel } => {
             average_pool_input_gradient([batch * channels, height, width], kernel, grad_y, grad_x);
         }
-        Kernel::Activation(a) => activation_input_gradient(a, x, grad_y, grad_x),
         Kernel::ScaleShift { channels, positions, scale, .. } => {
             scale_shift_input_gradient([channels, positions], &weights[scale..], grad_y, grad_x);
+        }
+        Kernel::Linear { .. } | Kernel::Conv2d(_) | Kernel::ConvTranspose2d(_) | Kernel::Activation(_) => {
+            unreachable!("it has two forms")
         }
     }
 }
