@@ -34,18 +34,18 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() {
     for text in [POINTS, IMAGES] {
         let recipe = recipe(text, &[]);
         let mut whole = teacher(&recipe, 7);
-        let mut reports = steps(&mut whole, 3);
-        reports.extend(steps(&mut whole, 4));
+        let mut reports = steps(&mut whole, 100);
+        reports.extend(steps(&mut whole, 100));
 
         let mut first = teacher(&recipe, 7);
-        let mut resumed_reports = steps(&mut first, 3);
+        let mut resumed_reports = steps(&mut first, 100);
         let blobs = first.record().unwrap();
         drop(first);
         // Nothing of the new teacher's own start may be left, its seed included.
         let mut resumed = teacher(&recipe, 1234);
         resumed.restore(&blobs).unwrap();
         assert_eq!(resumed.record().unwrap(), blobs);
-        resumed_reports.extend(steps(&mut resumed, 4));
+        resumed_reports.extend(steps(&mut resumed, 100));
 
         assert_eq!(resumed_reports, reports);
         assert_eq!(resumed.record().unwrap(), whole.record().unwrap());
