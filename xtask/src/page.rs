@@ -5,6 +5,7 @@
 //! it runs.
 
 use crate::process::{command, root, run};
+use crate::shorten::shorten;
 use crate::tools::{Toolbox, WASM};
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
@@ -50,7 +51,7 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
 /// Build the page into a folder, with an empty list of models.
 ///
 /// # Errors
-/// If trunk fails, or the folder cannot be written.
+/// If trunk fails, what it built is no page, or the folder cannot be written.
 pub fn build_bare(tools: &Toolbox, out: &Path) -> Result<()> {
     let mut fetch = crate::process::cargo();
     run(fetch.args(["fetch", "--quiet", "--target", WASM]))?;
@@ -63,6 +64,7 @@ pub fn build_bare(tools: &Toolbox, out: &Path) -> Result<()> {
     // Trunk reads NO_COLOR as a boolean and stops at NO_COLOR=1.
     trunk.env_remove("NO_COLOR");
     run(&mut trunk)?;
+    shorten(out)?;
     let models = out.join("models");
     if models.exists() {
         fs::remove_dir_all(&models)?;

@@ -1,0 +1,89 @@
+//! The page's glue made shorter. wasm-bindgen gives every function that the wasm imports a long name with a hash,
+//! in the wasm and again in the JavaScript: 5% of what a visitor waits for, and nothing compresses it.
+
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::{ImportSection, Module};
+use wasmparser::{Parser, Payload};
+
+/// Shorten the names of imports in a page's wasm and its JavaScript, and drop the latter's comments.
+///
+/// # Errors
+/// If a file cannot be read or written, or the wasm is none.
+pub fn shorten(page: &Path) -> Result<()> {
+    let (script, module) = (page.join("dual-mcmc-web.js"), page.join("dual-mcmc-web_bg.wasm"));
+    let read = |file: &Path| fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    let wasm = read(&module)?;
+    let names = short_names(&wasm)?;
+    let mut short = Module::new();
+    Shorten(&names)
+        .parse_core_module(&mut short, Parser::new(0), &wasm)
+        .with_context(|| format!("cannot rewrite {}", module.display()))?;
+    let text = String::from_utf8(read(&script)?).context("JavaScript in UTF-8")?;
+    let write = |file: &Path, bytes: &[u8]| {
+        fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+    };
+    write(&module, &short.finish())?;
+    write(&script, shorten_script(&text, &names).as_bytes())
+}
+
+/// A short name for each import.
+fn short_names(wasm: &[u8]) -> Result<HashMap<String, String>> {
+    let mut names = HashMap::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::ImportSection(imports) = payload? {
+            for import in imports.into_imports() {
+                let count = names.len();
+                names.entry(import?.name.to_owned()).or_insert_with(|| format!("i{count:x}"));
+            }
+        }
+    }
+    Ok(names)
+}
+
+struct Shorten<'a>(&'a HashMap<String, String>);
+
+impl Reencode for Shorten<'_> {
+    type Error = Infallible;
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        for import in section.into_imports() {
+            let import = import?;
+            let name = self.0.get(import.name).map_or(import.name, String::as_str);
+            imports.import(import.module, name, self.entity_type(import.ty)?);
+        }
+        Ok(())
+    }
+}
+
+/// The script without whole lines of comments and without indentation, its words renamed.
+fn shorten_script(text: &str, names: &HashMap<String, String>) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut in_comment = false;
+    for line in text.lines().map(str::trim) {
+        in_comment |= line.starts_with("/*");
+        if !in_comment && !line.starts_with("//") && !line.is_empty() {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+            let mut rest = line;
+            while let Some(start) = rest.find(is_part) {
+                let length = rest[start..].find(|c| !is_part(c)).unwrap_or(rest.len() - start);
+                let word = &rest[start..start + length];
+                short.push_str(&rest[..start]);
+                short.push_str(names.get(word).map_or(word, String::as_str));
+                rest = &rest[start + length..];
+            }
+            short.push_str(rest);
+            short.push('\n');
+        }
+        in_comment &= !line.ends_with("*/");
+    }
+    short
+}
