@@ -37,13 +37,14 @@ fn errors_and_pixels_are_seen() {
 }
 
 /// The browser's own compiler accepts every kernel, also those that no shipped model needs. (naga has
-/// compiled them for the native tests; the two do not accept the same WGSL.)
+/// compiled them for the native tests; the two do not accept the same WGSL.) The many variants of a correlation are
+/// not made pipelines of: that would take a minute.
 #[test]
 fn the_browser_compiles_every_kernel() {
     let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.open(&server.url());
-    let kernels: Vec<(&str, &str)> = dual_mcmc::gpu::kernels().collect();
+    let kernels: Vec<(String, String)> = dual_mcmc::gpu::kernels().collect();
     assert!(kernels.len() >= 20);
     let script = format!(
         "const kernels = {};
@@ -54,7 +55,7 @@ fn the_browser_compiles_every_kernel() {
             device.pushErrorScope('validation');
             const module = device.createShaderModule({{ code }});
             const compute = {{ module, entryPoint: 'main' }};
-            device.createComputePipeline({{ layout: 'auto', compute }});
+            if (!name.startsWith('correlate')) device.createComputePipeline({{ layout: 'auto', compute }});
             const error = await device.popErrorScope();
             const said = (await module.getCompilationInfo()).messages.map((m) => m.message);
             if (error) said.push(error.message);

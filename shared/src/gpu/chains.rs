@@ -25,7 +25,7 @@ impl XChain {
         let layers = Layers::new(gpu, energy, chains, Passes::ForwardAndGradient, TRACE_LEN)?;
         write(gpu, layers.output_gradient(), &vec![1.0; chains]);
         let flops = energy.network.flops()?;
-        let (forward, backward) = (layers.forward.clone(), layers.backward.clone());
+        let (forward, backward) = (layers.forward().to_vec(), layers.backward().to_vec());
         let walk = Walk::new(gpu, &layers, flops, layers.output(), forward, backward);
         gpu.check()?;
         Ok(XChain { layers, walk })
@@ -155,10 +155,10 @@ impl ZChain {
             &[layers.output(), &observed, &mask, layers.output_gradient()],
             Extent::Elements(elements),
         );
-        let mut measure = layers.forward.clone();
+        let mut measure = layers.forward().to_vec();
         measure.push(squared_error);
         let mut gradient = vec![error_gradient.clone()];
-        gradient.extend(layers.backward.iter().cloned());
+        gradient.extend(layers.backward().iter().cloned());
         gradient.push(layers.reference_gradient(gpu, 1.0, &ones));
         let walk = Walk::new(gpu, &layers, generator.network.flops()?, &errors, measure, gradient);
         gpu.check()?;

@@ -25,6 +25,8 @@ pub struct Gpu {
     /// Its queue.
     pub queue: wgpu::Queue,
     shared: Arc<Shared>,
+    #[cfg(not(target_arch = "wasm32"))]
+    plain: bool,
 }
 
 struct Shared {
@@ -113,7 +115,13 @@ impl Gpu {
     ) -> Gpu {
         #[allow(clippy::arc_with_non_send_sync, reason = "wasm has one thread")]
         let shared = Arc::new(Shared { info, origin, health, pipelines: Pipelines::default() });
-        Gpu { device, queue, shared }
+        Gpu {
+            device,
+            queue,
+            shared,
+            #[cfg(not(target_arch = "wasm32"))]
+            plain: false,
+        }
     }
 
     /// Names of the adapters on this machine, in the order of [`GpuChoice::Index`].
@@ -152,6 +160,18 @@ impl Gpu {
             return Err(GpuError::Lost(reason.clone()));
         }
         health.error.take().map_or(Ok(()), Err)
+    }
+
+    /// The same device with the plain kernels, one for each layer and direction: an oracle for those that
+    /// everything else runs on, and what they are compared with.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_plain_kernels(self) -> Gpu {
+        Gpu { plain: true, ..self }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn uses_plain_kernels(&self) -> bool {
+        self.plain
     }
 
     pub(super) fn pipelines(&self) -> &Pipelines {

@@ -1,7 +1,7 @@
 //! One kernel launch with everything it needs, made once and recorded many times.
 
 use super::Gpu;
-use super::program::{Program, WORKGROUP};
+use super::program::{Shader, WORKGROUP};
 
 /// How many workgroups a kernel needs.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +25,15 @@ impl Dispatch {
     /// `params` are the words of the kernel's `Params`, `buffers` its bindings from 1 on.
     pub(super) fn new(
         gpu: &Gpu,
-        program: Program,
+        shader: impl Into<Shader>,
         params: &[u32],
         buffers: &[&wgpu::Buffer],
         extent: Extent,
     ) -> Dispatch {
-        let label = Some(program.name());
-        let pipeline = gpu.pipelines().get(&gpu.device, program).clone();
+        let shader = shader.into();
+        let name = shader.name();
+        let label = Some(name.as_str());
+        let pipeline = gpu.pipelines().get(&gpu.device, shader);
         let uniform = gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label,
             size: (params.len() as u64 * 4).next_multiple_of(16),

@@ -47,14 +47,14 @@ impl Forward {
     /// If `x` is not made of whole rows or has too many, or the device failed.
     pub fn submit(&mut self, x: &[f32]) -> Result<usize, GpuError> {
         let rows = self.layers.write_input(&self.gpu, x)?;
-        submit(&self.gpu, &self.layers.forward);
+        submit(&self.gpu, self.layers.forward());
         self.gpu.check()?;
         Ok(rows)
     }
 
     /// Record the pass over what [`Forward::input_buffer`] holds, for the caller to submit.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        encode(&self.layers.forward, encoder);
+        encode(self.layers.forward(), encoder);
     }
 
     /// Inputs `[batch, input]`, f32.

@@ -53,7 +53,7 @@ impl InputGradient {
             GpuError::check_length("the gradient of the output", grad_output.len(), expected)?;
             write(&self.gpu, self.layers.output_gradient(), grad_output);
         }
-        submit(&self.gpu, self.layers.forward.iter().chain(&self.layers.backward));
+        submit(&self.gpu, self.layers.forward().iter().chain(self.layers.backward()));
         self.gpu.check()?;
         Ok(rows)
     }

@@ -17,8 +17,11 @@ mod device;
 mod dispatch;
 mod error;
 mod forward;
+mod fused;
 mod gradient;
 mod layers;
+#[cfg(not(target_arch = "wasm32"))]
+mod plain;
 mod program;
 mod read;
 mod walk;

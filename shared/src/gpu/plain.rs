@@ -1,117 +1,45 @@
-//! A network on the GPU: its weights, one buffer for each value of its plan and one for the
-//! gradient of each, and the dispatches of both passes.
+//! The plain kernels: one for each layer and direction, a thread for a few results, nothing packed and nothing
+//! fused. An oracle for the fused ones, and what they are compared with; never in a page.
 
-use super::dispatch::{Dispatch, Extent, storage, write};
+use super::dispatch::{Dispatch, Extent, storage};
+use super::layers::{Blueprint, Passes, Recorded, check_fit, words};
 use super::program::Program;
 use super::{Gpu, GpuError};
-use crate::model::Weighted;
 use crate::network::{Activation, Conv2d, Kernel, Op, Plan};
 
-/// Whether a network is also run backwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passes {
-    Forward,
-    ForwardAndGradient,
+/// The dispatches of a plan, with one buffer for each of its values and one for the gradient of each.
+pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
+    let Blueprint { gpu, plan, weights, batch, passes, .. } = *blueprint;
+    let longest = plan.values.iter().copied().max().unwrap_or(0);
+    check_fit(gpu, 0, longest, batch)?;
+    let per_value = |label: &str| -> Vec<wgpu::Buffer> {
+        plan.values.iter().map(|len| storage(gpu, label, batch * len)).collect()
+    };
+    let values = per_value("value");
+    let gradients = match passes {
+        Passes::Forward => Vec::new(),
+        Passes::ForwardAndGradient => per_value("gradient"),
+    };
+    let ends = [0, plan.output];
+    let layers = Layers { plan, batch, weights, values, gradients };
+    Ok(Recorded {
+        ends: ends.map(|value| layers.values[value].clone()),
+        gradients: ends.iter().filter_map(|&value| layers.gradients.get(value).cloned()).collect(),
+        prepare: Vec::new(),
+        forward: layers.forward_pass(gpu),
+        backward: if passes == Passes::Forward { Vec::new() } else { layers.backward_pass(gpu) },
+    })
 }
 
-/// A network with its weights and a batch's activations.
-#[derive(Debug)]
-pub(super) struct Layers {
-    plan: Plan,
-    pub(super) batch: usize,
-    weights: wgpu::Buffer,
+struct Layers<'a> {
+    plan: &'a Plan,
+    batch: usize,
+    weights: &'a wgpu::Buffer,
     values: Vec<wgpu::Buffer>,
-    /// Empty for a network that only runs forward.
     gradients: Vec<wgpu::Buffer>,
-    pub(super) forward: Vec<Dispatch>,
-    pub(super) backward: Vec<Dispatch>,
 }
 
-impl Layers {
-    /// Allocate and record everything. `row_len` are the numbers that the caller itself will keep
-    /// for each row in one buffer.
-    pub(super) fn new(
-        gpu: &Gpu,
-        weighted: &Weighted,
-        batch: usize,
-        passes: Passes,
-        row_len: usize,
-    ) -> Result<Layers, GpuError> {
-        let mut plan = Plan::new(&weighted.network)?;
-        plan.check_weights(&weighted.weights)?;
-        if plan.ops.is_empty() {
-            // Nothing but reshapes. A copy gives input and output a buffer each, as elsewhere.
-            let kernel = Kernel::Activation(Activation::LeakyRelu(1.0));
-            plan.values.push(plan.values[0]);
-            plan.ops.push(Op::Apply { kernel, input: 0, output: 1, accumulate: false });
-            plan.output = 1;
-        }
-        check_fit(gpu, &plan, batch, row_len)?;
-        let weights = storage(gpu, "weights", plan.parameter_count);
-        write(gpu, &weights, &weighted.weights);
-        let per_value = |label: &str| -> Vec<wgpu::Buffer> {
-            plan.values.iter().map(|len| storage(gpu, label, batch * len)).collect()
-        };
-        let values = per_value("value");
-        let gradients = match passes {
-            Passes::Forward => Vec::new(),
-            Passes::ForwardAndGradient => per_value("gradient"),
-        };
-        let mut layers =
-            Layers { plan, batch, weights, values, gradients, forward: Vec::new(), backward: Vec::new() };
-        layers.forward = layers.forward_pass(gpu);
-        if passes == Passes::ForwardAndGradient {
-            layers.backward = layers.backward_pass(gpu);
-        }
-        gpu.check()?;
-        Ok(layers)
-    }
-
-    pub(super) fn input_len(&self) -> usize {
-        self.plan.values[0]
-    }
-
-    pub(super) fn output_len(&self) -> usize {
-        self.plan.values[self.plan.output]
-    }
-
-    /// `[batch, input]`.
-    pub(super) fn input(&self) -> &wgpu::Buffer {
-        &self.values[0]
-    }
-
-    /// `[batch, output]`.
-    pub(super) fn output(&self) -> &wgpu::Buffer {
-        &self.values[self.plan.output]
-    }
-
-    /// `[batch, input]`, what the backward pass gives.
-    pub(super) fn input_gradient(&self) -> &wgpu::Buffer {
-        &self.gradients[0]
-    }
-
-    /// `[batch, output]`, what the backward pass starts from.
-    pub(super) fn output_gradient(&self) -> &wgpu::Buffer {
-        &self.gradients[self.plan.output]
-    }
-
-    pub(super) fn set_weights(&self, gpu: &Gpu, weights: &[f32]) -> Result<(), GpuError> {
-        self.plan.check_weights(weights)?;
-        write(gpu, &self.weights, weights);
-        gpu.check()
-    }
-
-    /// Write rows to the input, and say how many.
-    pub(super) fn write_input(&self, gpu: &Gpu, x: &[f32]) -> Result<usize, GpuError> {
-        let rows = x.len() / self.input_len();
-        if rows == 0 {
-            return Err(GpuError::Empty);
-        }
-        GpuError::check_length("the input", x.len(), rows.min(self.batch) * self.input_len())?;
-        write(gpu, self.input(), x);
-        Ok(rows)
-    }
-
+impl Layers<'_> {
     fn forward_pass(&self, gpu: &Gpu) -> Vec<Dispatch> {
         let mut pass = Vec::new();
         for op in &self.plan.ops {
@@ -125,18 +53,6 @@ impl Layers {
                     pass.push(add(gpu, &self.values[*b], y, true));
                 }
             }
-        }
-        if let Some(tau) = self.plan.reference {
-            let half_precision = 0.5 / (tau * tau);
-            let params = [self.batch as u32, self.input_len() as u32, half_precision.to_bits()];
-            let buffers = [self.input(), self.output()];
-            pass.push(Dispatch::new(
-                gpu,
-                Program::ReferenceEnergy,
-                &params,
-                &buffers,
-                Extent::Rows(self.batch),
-            ));
         }
         pass
     }
@@ -155,55 +71,49 @@ impl Layers {
                 }
             }
         }
-        if let Some(tau) = self.plan.reference {
-            pass.push(self.reference_gradient(gpu, tau, self.output_gradient()));
-        }
         pass
-    }
-
-    /// Adds x/τ² to the input's gradient, weighted by one number a row.
-    pub(super) fn reference_gradient(&self, gpu: &Gpu, tau: f32, weights: &wgpu::Buffer) -> Dispatch {
-        let inverse_variance = 1.0 / (tau * tau);
-        let params = [self.batch as u32, self.input_len() as u32, inverse_variance.to_bits()];
-        let buffers = [self.input(), weights, self.input_gradient()];
-        let extent = Extent::Elements(self.batch * self.input_len());
-        Dispatch::new(gpu, Program::ReferenceGradient, &params, &buffers, extent)
     }
 
     fn forward(&self, gpu: &Gpu, kernel: &Kernel, input: usize, output: usize) -> Dispatch {
         let (x, y) = (&self.values[input], &self.values[output]);
         let elements = self.batch * self.plan.values[output];
         let extent = Extent::Elements(elements);
-        let weighted = [&self.weights, x, y];
+        let weighted = [self.weights, x, y];
         let batch = self.batch;
         match *kernel {
             Kernel::Linear { inputs, outputs, weight, bias } => {
                 let params =
                     words([batch, inputs, outputs, weight, bias.is_some().into(), bias.unwrap_or(0)]);
                 let extent = tiles(1, batch, outputs);
-                Dispatch::new(gpu, Program::Linear, &params, &weighted, extent)
+                Dispatch::new(gpu, Program::PlainLinear, &params, &weighted, extent)
             }
             Kernel::Conv2d(c) => self.conv2d(gpu, &c, c.bias, x, y, false),
             Kernel::ConvTranspose2d(c) => self.conv2d_input_gradient(gpu, &c, c.bias, x, y, false),
             Kernel::UpsampleNearest { channels, height, width } => {
                 let params = words([batch * channels, height, width]);
-                Dispatch::new(gpu, Program::UpsampleNearest, &params, &[x, y], extent)
+                Dispatch::new(gpu, Program::PlainUpsampleNearest, &params, &[x, y], extent)
             }
             Kernel::UpsampleBilinear { channels, height, width } => {
                 let params = words([batch * channels, height, width]);
-                Dispatch::new(gpu, Program::UpsampleBilinear, &params, &[x, y], extent)
+                Dispatch::new(gpu, Program::PlainUpsampleBilinear, &params, &[x, y], extent)
             }
             Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
                 let params = words([batch * channels, height, width, kh, kw]);
-                Dispatch::new(gpu, Program::AveragePool, &params, &[x, y], extent)
+                Dispatch::new(gpu, Program::PlainAveragePool, &params, &[x, y], extent)
             }
             Kernel::Activation(activation) => {
                 let [function, slope] = function(activation);
-                Dispatch::new(gpu, Program::Activation, &[elements as u32, function, slope], &[x, y], extent)
+                Dispatch::new(
+                    gpu,
+                    Program::PlainActivation,
+                    &[elements as u32, function, slope],
+                    &[x, y],
+                    extent,
+                )
             }
             Kernel::ScaleShift { channels, positions, scale, shift } => {
                 let params = words([elements, channels, positions, scale, shift]);
-                Dispatch::new(gpu, Program::ScaleShift, &params, &weighted, extent)
+                Dispatch::new(gpu, Program::PlainScaleShift, &params, &weighted, extent)
             }
         }
     }
@@ -220,7 +130,7 @@ impl Layers {
     ) -> Dispatch {
         let params = conv2d_words(self.batch, c, bias, accumulate);
         let extent = tiles(self.batch, c.out_channels, c.out_height * c.out_width);
-        Dispatch::new(gpu, Program::Conv2d, &params, &[&self.weights, x, y], extent)
+        Dispatch::new(gpu, Program::PlainConv2d, &params, &[self.weights, x, y], extent)
     }
 
     /// From the convolution's output to its input: its backward pass, or its transpose.
@@ -235,7 +145,13 @@ impl Layers {
     ) -> Dispatch {
         let params = conv2d_words(self.batch, c, bias, accumulate);
         let extent = tiles(self.batch, c.in_channels, c.height * c.width);
-        Dispatch::new(gpu, Program::Conv2dInputGradient, &params, &[&self.weights, grad_y, grad_x], extent)
+        Dispatch::new(
+            gpu,
+            Program::PlainConv2dInputGradient,
+            &params,
+            &[self.weights, grad_y, grad_x],
+            extent,
+        )
     }
 
     fn backward(
@@ -249,7 +165,7 @@ impl Layers {
         let (grad_x, grad_y) = (&self.gradients[input], &self.gradients[output]);
         let elements = self.batch * self.plan.values[input];
         let extent = Extent::Elements(elements);
-        let weighted = [&self.weights, grad_y, grad_x];
+        let weighted = [self.weights, grad_y, grad_x];
         let plain = [grad_y, grad_x];
         let batch = self.batch;
         let add = usize::from(accumulate);
@@ -257,39 +173,34 @@ impl Layers {
             Kernel::Linear { inputs, outputs, weight, .. } => {
                 let params = words([batch, inputs, outputs, weight, add]);
                 let extent = tiles(1, batch, inputs);
-                Dispatch::new(gpu, Program::LinearInputGradient, &params, &weighted, extent)
+                Dispatch::new(gpu, Program::PlainLinearInputGradient, &params, &weighted, extent)
             }
             Kernel::Conv2d(c) => self.conv2d_input_gradient(gpu, &c, None, grad_y, grad_x, accumulate),
             Kernel::ConvTranspose2d(c) => self.conv2d(gpu, &c, None, grad_y, grad_x, accumulate),
             Kernel::UpsampleNearest { channels, height, width } => {
                 let params = words([batch * channels, height, width, add]);
-                Dispatch::new(gpu, Program::UpsampleNearestInputGradient, &params, &plain, extent)
+                Dispatch::new(gpu, Program::PlainUpsampleNearestInputGradient, &params, &plain, extent)
             }
             Kernel::UpsampleBilinear { channels, height, width } => {
                 let params = words([batch * channels, height, width, add]);
-                Dispatch::new(gpu, Program::UpsampleBilinearInputGradient, &params, &plain, extent)
+                Dispatch::new(gpu, Program::PlainUpsampleBilinearInputGradient, &params, &plain, extent)
             }
             Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
                 let params = words([batch * channels, height, width, kh, kw, add]);
-                Dispatch::new(gpu, Program::AveragePoolInputGradient, &params, &plain, extent)
+                Dispatch::new(gpu, Program::PlainAveragePoolInputGradient, &params, &plain, extent)
             }
             Kernel::Activation(activation) => {
                 let [function, slope] = function(activation);
                 let params = [elements as u32, function, slope, add as u32];
                 let buffers = [&self.values[input], grad_y, grad_x];
-                Dispatch::new(gpu, Program::ActivationInputGradient, &params, &buffers, extent)
+                Dispatch::new(gpu, Program::PlainActivationInputGradient, &params, &buffers, extent)
             }
             Kernel::ScaleShift { channels, positions, scale, .. } => {
                 let params = words([elements, channels, positions, scale, add]);
-                Dispatch::new(gpu, Program::ScaleShiftInputGradient, &params, &weighted, extent)
+                Dispatch::new(gpu, Program::PlainScaleShiftInputGradient, &params, &weighted, extent)
             }
         }
     }
-}
-
-/// `y ← x`.
-pub(super) fn copy(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Dispatch {
-    add(gpu, x, y, false)
 }
 
 /// `y ← x`, or `y ← y + x`.
@@ -302,11 +213,6 @@ fn add(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer, accumulate: bool) -> Dispa
 /// Invocations of a kernel that computes `planes` × `rows` × `columns` results in tiles: `tile.wgsl`.
 fn tiles(planes: usize, rows: usize, columns: usize) -> Extent {
     Extent::Elements(planes * rows.div_ceil(4) * columns.div_ceil(4))
-}
-
-/// Sizes as the kernels take them. `check_fit` has made sure that they fit.
-fn words<const N: usize>(sizes: [usize; N]) -> [u32; N] {
-    sizes.map(|n| n as u32)
 }
 
 /// The parameters of both convolution kernels.
@@ -332,31 +238,8 @@ fn conv2d_words(batch: usize, c: &Conv2d, bias: Option<usize>, accumulate: bool)
 /// Number of the function in `activation_functions.wgsl`, and the slope's bits.
 fn function(activation: Activation) -> [u32; 2] {
     match activation {
-        Activation::LeakyRelu(slope) => [0, slope.to_bits()],
-        Activation::Silu => [1, 0],
-        Activation::Tanh => [2, 0],
+        Activation::LeakyRelu(slope) => [1, slope.to_bits()],
+        Activation::Silu => [2, 0],
+        Activation::Tanh => [3, 0],
     }
-}
-
-/// Every buffer must fit into one binding, and every index into 32 bits.
-fn check_fit(gpu: &Gpu, plan: &Plan, batch: usize, row_len: usize) -> Result<(), GpuError> {
-    let limits = gpu.device.limits();
-    let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u32::MAX.into());
-    let bytes = plan.parameter_count as u64 * 4;
-    if bytes > limit {
-        return Err(GpuError::TooLarge { what: "the weights", bytes, limit });
-    }
-    let longest = plan.values.iter().copied().max().unwrap_or(0).max(row_len);
-    let row_bytes = longest.max(1) as u64 * 4;
-    let fit = limit / row_bytes;
-    if fit == 0 {
-        return Err(GpuError::TooLarge { what: "the activations", bytes: row_bytes, limit });
-    }
-    if batch == 0 {
-        return Err(GpuError::Empty);
-    }
-    if batch as u64 > fit {
-        return Err(GpuError::TooMany { asked: batch, fit: fit as usize });
-    }
-    Ok(())
 }

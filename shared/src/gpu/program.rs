@@ -1,7 +1,7 @@
 //! The kernels: their WGSL, and their pipelines, compiled when first used.
 
-use std::array;
-use std::sync::OnceLock;
+use super::fused::{self, Tail, Variant};
+use std::sync::{Mutex, PoisonError};
 
 /// Write `text` without comments and indentation to `out`, as far as it fits, and return its length.
 /// Kernels travel with every page. Lines stay, so that a message names the right one.
@@ -35,36 +35,48 @@ const fn text(bytes: &[u8]) -> &str {
     }
 }
 
+/// The text of a file in `kernels/`, as [`bare`] leaves it.
+macro_rules! part {
+    ($name:literal) => {{
+        const TEXT: &[u8] = include_str!(concat!("kernels/", $name, ".wgsl")).as_bytes();
+        const BARE: [u8; bare(TEXT, &mut [])] = {
+            let mut out = [0; bare(TEXT, &mut [])];
+            bare(TEXT, &mut out);
+            out
+        };
+        const { text(&BARE) }
+    }};
+}
+
+static INDEX: &str = part!("index");
+#[cfg(not(target_arch = "wasm32"))]
+static TILE: &str = part!("plain/tile");
+static BETWEEN: &str = part!("between");
+static ACTIVATIONS: &str = part!("activation_functions");
+static WORKGROUP_SUM: &str = part!("workgroup_sum");
+static NOISE: &str = part!("noise");
+static FUNCTIONS: &str = part!("fused/functions");
+static PLANE: &str = part!("fused/plane");
+static CORRELATE: &str = part!("fused/correlate");
+
 macro_rules! programs {
-    ($($variant:ident: $name:literal $(with $part:literal)*;)*) => {
+    ($($(#[$on:meta])* $variant:ident: $name:literal $(with $part:ident)*;)*) => {
         /// A kernel in `kernels/`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Program { $($variant),* }
+        pub(super) enum Program { $($(#[$on])* $variant),* }
 
         impl Program {
-            const ALL: &[Program] = &[$(Program::$variant),*];
+            const ALL: &[Program] = &[$($(#[$on])* Program::$variant),*];
 
             /// Name of the kernel, and of its file.
-            pub(super) fn name(self) -> &'static str {
-                match self { $(Program::$variant => $name),* }
+            fn name(self) -> &'static str {
+                match self { $($(#[$on])* Program::$variant => $name),* }
             }
 
             /// Its WGSL, with the functions it calls.
-            fn source(self) -> &'static str {
+            fn source(self) -> String {
                 match self {
-                    $(Program::$variant => {
-                        const TEXT: &[u8] = concat!(
-                            include_str!("kernels/index.wgsl"),
-                            $(include_str!(concat!("kernels/", $part, ".wgsl")),)*
-                            include_str!(concat!("kernels/", $name, ".wgsl")),
-                        ).as_bytes();
-                        const BARE: [u8; bare(TEXT, &mut [])] = {
-                            let mut out = [0; bare(TEXT, &mut [])];
-                            bare(TEXT, &mut out);
-                            out
-                        };
-                        const { text(&BARE) }
-                    }),*
+                    $($(#[$on])* Program::$variant => [INDEX, $($part,)* part!($name)].concat()),*
                 }
             }
         }
@@ -72,64 +84,162 @@ macro_rules! programs {
 }
 
 programs! {
-    Linear: "linear" with "tile";
-    LinearInputGradient: "linear_input_gradient" with "tile";
-    Conv2d: "conv2d" with "tile";
-    Conv2dInputGradient: "conv2d_input_gradient" with "tile";
-    UpsampleNearest: "upsample_nearest";
-    UpsampleNearestInputGradient: "upsample_nearest_input_gradient";
-    UpsampleBilinear: "upsample_bilinear" with "between";
-    UpsampleBilinearInputGradient: "upsample_bilinear_input_gradient" with "between";
+    Pack: "fused/pack";
+    PackBias: "fused/pack_bias";
+    Copy: "fused/copy";
+    Reshape: "fused/reshape" with PLANE;
+    Pool: "fused/pool" with PLANE;
+    PoolInputGradient: "fused/pool_input_gradient" with PLANE;
+    Upsample: "fused/upsample" with PLANE;
+    UpsampleInputGradient: "fused/upsample_input_gradient" with PLANE;
+    Bilinear: "fused/bilinear" with PLANE with BETWEEN;
+    BilinearInputGradient: "fused/bilinear_input_gradient" with PLANE with BETWEEN;
+    ScaleShift: "fused/scale_shift" with PLANE;
     Add: "add";
-    AveragePool: "average_pool";
-    AveragePoolInputGradient: "average_pool_input_gradient";
-    Activation: "activation" with "activation_functions";
-    ActivationInputGradient: "activation_input_gradient" with "activation_functions";
-    ScaleShift: "scale_shift";
-    ScaleShiftInputGradient: "scale_shift_input_gradient";
-    ReferenceEnergy: "reference_energy" with "workgroup_sum";
+    ReferenceEnergy: "reference_energy" with WORKGROUP_SUM;
     ReferenceGradient: "reference_gradient";
-    SquaredError: "squared_error" with "workgroup_sum";
+    SquaredError: "squared_error" with WORKGROUP_SUM;
     SquaredErrorGradient: "squared_error_gradient";
     Record: "record";
-    Langevin: "langevin" with "noise";
-    Accept: "accept" with "noise" with "workgroup_sum";
+    Langevin: "langevin" with NOISE;
+    Accept: "accept" with NOISE with WORKGROUP_SUM;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainLinear: "plain/linear" with TILE;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainLinearInputGradient: "plain/linear_input_gradient" with TILE;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainConv2d: "plain/conv2d" with TILE;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainConv2dInputGradient: "plain/conv2d_input_gradient" with TILE;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainUpsampleNearest: "plain/upsample_nearest";
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainUpsampleNearestInputGradient: "plain/upsample_nearest_input_gradient";
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainUpsampleBilinear: "plain/upsample_bilinear" with BETWEEN;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainUpsampleBilinearInputGradient: "plain/upsample_bilinear_input_gradient" with BETWEEN;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainAveragePool: "plain/average_pool";
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainAveragePoolInputGradient: "plain/average_pool_input_gradient";
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainActivation: "plain/activation" with ACTIVATIONS;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainActivationInputGradient: "plain/activation_input_gradient" with ACTIVATIONS;
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainScaleShift: "plain/scale_shift";
+    #[cfg(not(target_arch = "wasm32"))]
+    PlainScaleShiftInputGradient: "plain/scale_shift_input_gradient";
+}
+
+impl Program {
+    /// Whether its results go through a [`Tail`].
+    fn finishes(self) -> bool {
+        use Program::{
+            Bilinear, BilinearInputGradient, Copy, Pool, PoolInputGradient, ScaleShift, Upsample,
+            UpsampleInputGradient,
+        };
+        matches!(
+            self,
+            Copy | Pool
+                | PoolInputGradient
+                | Upsample
+                | UpsampleInputGradient
+                | Bilinear
+                | BilinearInputGradient
+                | ScaleShift
+        )
+    }
+}
+
+/// What a dispatch runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shader {
+    /// A kernel as it is.
+    Program(Program),
+    /// A kernel whose results go through a tail.
+    Finished(Program, Tail),
+    /// A variant of a correlation, whose results do.
+    Correlate(Variant, Tail),
+}
+
+impl From<Program> for Shader {
+    fn from(program: Program) -> Shader {
+        Shader::Program(program)
+    }
+}
+
+impl Shader {
+    pub(super) fn name(&self) -> String {
+        match self {
+            Shader::Program(program) => program.name().into(),
+            Shader::Finished(program, tail) => format!("{}, {tail:?}", program.name()),
+            Shader::Correlate(variant, tail) => format!("{variant:?}, {tail:?}"),
+        }
+    }
+
+    fn source(&self) -> String {
+        match self {
+            Shader::Program(program) => program.source(),
+            Shader::Finished(program, tail) => {
+                let extra = if *program == Program::ScaleShift { 4 } else { 3 };
+                [ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()].concat()
+            }
+            Shader::Correlate(variant, tail) => {
+                let finish = tail.source(variant.writes_elements(), 4);
+                [INDEX, ACTIVATIONS, FUNCTIONS, &finish, &fused::correlate(variant, CORRELATE)].concat()
+            }
+        }
+    }
 }
 
 /// Invocations of a workgroup, the same in every kernel.
 pub(super) const WORKGROUP: usize = 64;
 
 /// The kernels as name and complete WGSL, for tools that check shaders.
-pub fn kernels() -> impl Iterator<Item = (&'static str, &'static str)> {
-    Program::ALL.iter().map(|program| (program.name(), program.source()))
+pub fn kernels() -> impl Iterator<Item = (String, String)> {
+    let whole = |program: &Program| !program.finishes();
+    let programs = Program::ALL.iter().copied().filter(whole).map(Shader::Program);
+    let finished = Program::ALL.iter().copied().filter(|program| program.finishes());
+    let finished = finished.map(|program| Shader::Finished(program, Tail::default()));
+    let variants = Variant::all();
+    let tails = variants
+        .first()
+        .copied()
+        .into_iter()
+        .flat_map(|variant| Tail::all().into_iter().map(move |tail| Shader::Correlate(variant, tail)));
+    let correlations = variants.iter().map(|&variant| Shader::Correlate(variant, Tail::default()));
+    let all: Vec<Shader> = programs.chain(finished).chain(tails).chain(correlations).collect();
+    all.into_iter().map(|shader| (shader.name(), shader.source()))
 }
 
 /// The compiled kernels of a device.
-pub(super) struct Pipelines([OnceLock<wgpu::ComputePipeline>; Program::ALL.len()]);
-
-impl Default for Pipelines {
-    fn default() -> Pipelines {
-        Pipelines(array::from_fn(|_| OnceLock::new()))
-    }
-}
+#[derive(Default)]
+pub(super) struct Pipelines(Mutex<Vec<(Shader, wgpu::ComputePipeline)>>);
 
 impl Pipelines {
-    /// The pipeline of `program`, compiled now if it is not yet.
-    pub(super) fn get(&self, device: &wgpu::Device, program: Program) -> &wgpu::ComputePipeline {
-        self.0[program as usize].get_or_init(|| {
-            let label = Some(program.name());
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label,
-                source: wgpu::ShaderSource::Wgsl(program.source().into()),
-            });
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label,
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                cache: None,
-            })
-        })
+    /// The pipeline of `shader`, compiled now if it is not yet.
+    pub(super) fn get(&self, device: &wgpu::Device, shader: Shader) -> wgpu::ComputePipeline {
+        let mut compiled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pipeline)) = compiled.iter().find(|(known, _)| *known == shader) {
+            return pipeline.clone();
+        }
+        let name = shader.name();
+        let label = Some(name.as_str());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(shader.source().into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        compiled.push((shader, pipeline.clone()));
+        pipeline
     }
 }

@@ -147,7 +147,7 @@ impl Walk {
             Extent::Elements(chains * self.len.div_ceil(4)),
         );
         let end = copy(gpu, &states, layers.input());
-        let evaluate = || layers.forward.iter().chain(&layers.backward).cloned();
+        let evaluate = || layers.forward().iter().chain(layers.backward()).cloned();
         let begin = evaluate().chain([accept[0].clone()]).collect();
         let mut step = vec![record, end.clone(), langevin.clone()];
         step.extend(evaluate());

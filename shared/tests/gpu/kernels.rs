@@ -9,6 +9,19 @@ use pollster::block_on;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+/// Also those that no test happens to need.
+#[test]
+fn every_kernel_is_valid() {
+    let Some(gpu) = gpu() else { return };
+    for (name, code) in dual_mcmc::gpu::kernels() {
+        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let source = wgpu::ShaderSource::Wgsl(code.as_str().into());
+        let _ = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&name), source });
+        let error = block_on(scope.pop());
+        assert!(error.is_none(), "{name}: {}\n{code}", error.unwrap());
+    }
+}
+
 /// One layer alone on random weights and a random batch.
 fn check(input: Vec<usize>, layer: Layer, batch: usize, seed: u64) -> Result<(), TestCaseError> {
     let Some(gpu) = gpu() else { return Ok(()) };

@@ -1,8 +1,8 @@
 // Sigmoid and hyperbolic tangent that neither overflow nor cancel: WGSL's own may do both.
 
-const LEAKY_RELU = 0u;
-const SILU = 1u;
-const TANH = 2u;
+const LEAKY_RELU = 1u;
+const SILU = 2u;
+const TANH = 3u;
 
 fn sigmoid(x: f32) -> f32 {
     let e = exp(-abs(x));

@@ -1,0 +1,450 @@
+//! Linear layers and convolutions of both directions as one operation: every output is a sum over the taps of
+//! a window and over channels.
+//!
+//! A *window* looks at `kernel` places around each output, as a convolution does; its transpose, a *spread*,
+//! computes `stride` × `stride` interleaved phases of the output, each a window of its own, smaller kernel. A
+//! linear layer is a window as large as the image it reads, or a spread from one place to the image it
+//! writes.
+
+use super::geometry::Geometry;
+use crate::network::Conv2d;
+
+/// Channels, height and width.
+pub(super) type Shape = [usize; 3];
+
+/// A stride that no place reaches: every row and column is a phase of its own.
+const APART: usize = 1 << 16;
+
+/// Channel-wise factors that are multiplied into the weights, and terms that go to the bias. Offsets into the
+/// flat weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scale {
+    pub(super) scale: usize,
+    pub(super) shift: usize,
+}
+
+/// Where a weight lies in the flat weights: `offset + Σ index · stride`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) offset: usize,
+    pub(super) output: usize,
+    pub(super) input: usize,
+    /// Strides of the kernel's rows and columns.
+    pub(super) kernel: [usize; 2],
+}
+
+/// The operation, in one direction.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Correlation {
+    pub(super) from: Shape,
+    pub(super) to: Shape,
+    /// Rows and columns of the kernel.
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: usize,
+    pub(super) padding: usize,
+    /// Whether it is a spread.
+    pub(super) spreads: bool,
+    /// Whether the 4 × 4 kernel's elements are sums of a 3 × 3 kernel's: a convolution after upsampling.
+    pub(super) sums: bool,
+    pub(super) source: Source,
+    /// The bias, and the stride of its channels: an image made by a linear layer has one for each element.
+    pub(super) bias: Option<[usize; 2]>,
+    pub(super) scale: Option<Scale>,
+    /// Whether the scale belongs to the channels of `from`: in the backward direction.
+    pub(super) scales_input: bool,
+}
+
+impl Correlation {
+    /// A linear layer between images of these shapes, of which one is a vector, or has to be seen as one.
+    pub(super) fn linear(from: Shape, to: Shape, weight: usize, bias: Option<usize>) -> Correlation {
+        let inputs: usize = from.iter().product();
+        let places = |shape: Shape| shape[1] * shape[2];
+        let spreads = places(to) > 1;
+        let shape = if spreads { to } else { from };
+        // Elements of the image are columns of the weights, or rows.
+        let one = if spreads { inputs } else { 1 };
+        let source = Source {
+            offset: weight,
+            output: inputs * places(to),
+            input: places(from),
+            kernel: [shape[2] * one, one],
+        };
+        Correlation {
+            from,
+            to,
+            kernel: [shape[1], shape[2]],
+            stride: if spreads { APART } else { 1 },
+            padding: 0,
+            spreads,
+            sums: false,
+            source,
+            bias: bias.map(|bias| [bias, places(to)]),
+            scale: None,
+            scales_input: false,
+        }
+    }
+
+    /// The convolution `c`.
+    pub(super) fn window(c: &Conv2d, bias: Option<usize>) -> Correlation {
+        let area = c.kernel * c.kernel;
+        Correlation {
+            from: [c.in_channels, c.height, c.width],
+            to: [c.out_channels, c.out_height, c.out_width],
+            kernel: [c.kernel; 2],
+            stride: c.stride,
+            padding: c.padding,
+            spreads: false,
+            sums: false,
+            source: Source {
+                offset: c.weight,
+                output: c.in_channels * area,
+                input: area,
+                kernel: [c.kernel, 1],
+            },
+            bias: bias.map(|bias| [bias, 1]),
+            scale: None,
+            scales_input: false,
+        }
+    }
+
+    /// The transpose of the convolution `c`.
+    pub(super) fn spread(c: &Conv2d, bias: Option<usize>) -> Correlation {
+        Correlation { bias: bias.map(|bias| [bias, 1]), ..Correlation::window(c, None).transposed() }
+    }
+
+    /// The other direction, without bias: the gradient in the input.
+    pub(super) fn transposed(&self) -> Correlation {
+        let mut source = self.source;
+        std::mem::swap(&mut source.output, &mut source.input);
+        let linear = self.stride == APART || !self.spreads && self.to[1..] == [1, 1] && self.padding == 0;
+        let stride = match (linear, self.spreads) {
+            (true, true) => 1,
+            (true, false) => APART,
+            _ => self.stride,
+        };
+        Correlation {
+            from: self.to,
+            to: self.from,
+            stride,
+            spreads: !self.spreads,
+            source,
+            bias: None,
+            scales_input: !self.scales_input,
+            ..self.clone()
+        }
+    }
+
+    /// This convolution of an upsampled image as one of the image itself, where that can be.
+    ///
+    /// Outputs of one parity of row and column see the same 2 × 2 places of the small image: a spread with
+    /// stride 2 and 4 × 4 kernels, and 4/9 of the multiplications.
+    pub(super) fn after_upsampling(&self) -> Option<Correlation> {
+        let fits = !self.spreads && (self.kernel, self.stride, self.padding) == ([3, 3], 1, 1);
+        let [channels, height, width] = self.from;
+        (fits && self.scale.is_none()).then(|| Correlation {
+            from: [channels, height / 2, width / 2],
+            kernel: [4, 4],
+            stride: 2,
+            spreads: true,
+            sums: true,
+            ..self.clone()
+        })
+    }
+
+    /// Phases of the output's rows and columns.
+    pub(super) fn phases(&self) -> [usize; 2] {
+        let phases = |size: usize| if self.spreads { self.stride.min(size) } else { 1 };
+        [phases(self.to[1]), phases(self.to[2])]
+    }
+
+    /// Rows and columns of a phase's window.
+    pub(super) fn taps(&self) -> [usize; 2] {
+        self.kernel.map(|size| if self.spreads { size.div_ceil(self.stride) } else { size })
+    }
+
+    /// Rows and columns of a phase of the output.
+    pub(super) fn grid(&self) -> [usize; 2] {
+        let [rows, columns] = self.phases();
+        [self.to[1].div_ceil(rows), self.to[2].div_ceil(columns)]
+    }
+
+    /// From one output of a phase to the next, in rows or columns of the input.
+    pub(super) fn step(&self) -> usize {
+        if self.spreads { 1 } else { self.stride }
+    }
+
+    /// The row or column of the input where the first output's window starts, before what a phase adds.
+    pub(super) fn first(&self) -> [isize; 2] {
+        if self.spreads { self.taps().map(|taps| 1 - taps as isize) } else { [-(self.padding as isize); 2] }
+    }
+
+    /// What phase `phase` adds to that.
+    fn shift(&self, phase: usize) -> usize {
+        if self.spreads { (phase + self.padding) / self.stride } else { 0 }
+    }
+
+    /// Zeros that this direction and its transpose want around `from` and around `to`.
+    pub(super) fn borders(&self) -> [usize; 2] {
+        [self.border(), self.transposed().border()]
+    }
+
+    /// How far windows reach over the edge of `from`.
+    fn border(&self) -> usize {
+        let (first, taps, grid, phases) = (self.first(), self.taps(), self.grid(), self.phases());
+        let reach = |d: usize| {
+            let before = -first[d] - self.shift(0) as isize;
+            let last = (self.grid_last(d, grid[d], phases[d])) as isize;
+            let after = first[d] + last + taps[d] as isize - self.from[1 + d] as isize;
+            before.max(after).max(0) as usize
+        };
+        reach(0).max(reach(1))
+    }
+
+    /// The largest start of a window in dimension `d`, relative to the first.
+    fn grid_last(&self, d: usize, grid: usize, phases: usize) -> usize {
+        let start = |phase: usize| {
+            // Late phases may have one place less.
+            let places = (self.to[1 + d] - phase).div_ceil(phases).min(grid);
+            (places - 1) * self.step() + self.shift(phase)
+        };
+        (0..phases).map(start).max().unwrap_or(0)
+    }
+}
+
+/// Which kernel computes a correlation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::gpu) struct Variant {
+    /// Neighbouring outputs of one invocation.
+    pub(super) positions: usize,
+    /// Elements of output channels of one invocation.
+    pub(super) blocks: usize,
+    /// Columns of the window that are taken together, their inputs read once.
+    pub(super) taps: usize,
+    /// From one output to the next in columns of the input; 0 if it is the kernel's parameter.
+    pub(super) step: usize,
+    /// Whether an element of the input is one channel instead of four.
+    pub(super) scalar: bool,
+    /// Whether places beyond the edge are to be told by their index: there is no border.
+    pub(super) checked: bool,
+    /// Whether sums start at a bias.
+    pub(super) biased: bool,
+    pub(super) write: Write,
+}
+
+impl Variant {
+    /// Every variant that a network may need.
+    pub(in crate::gpu) fn all() -> Vec<Variant> {
+        let mut all = Vec::new();
+        let windows = [(1, 0)].into_iter().chain((1..=4).flat_map(|taps| [(taps, 1), (taps, 2)]));
+        for (taps, step) in windows {
+            for (scalar, checked) in [(false, false), (true, false), (true, true)] {
+                for write in [Write::Elements, Write::Channels, Write::Narrow] {
+                    for (positions, blocks) in [(4, 1), (8, 1), (4, 2), (8, 2)] {
+                        if write != Write::Narrow || blocks == 1 {
+                            // Every other one, to have both.
+                            let biased = all.len().is_multiple_of(2);
+                            all.push(Variant {
+                                positions,
+                                blocks,
+                                taps,
+                                step,
+                                scalar,
+                                checked,
+                                biased,
+                                write,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether it writes elements of four channels.
+    pub(in crate::gpu) fn writes_elements(&self) -> bool {
+        self.write == Write::Elements
+    }
+}
+
+/// How a kernel writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::gpu) enum Write {
+    /// Elements of four channels.
+    Elements,
+    /// Four channels, one by one.
+    Channels,
+    /// One channel.
+    Narrow,
+}
+
+/// The parameters of `correlate.wgsl` and `pack.wgsl` for one correlation.
+pub(super) struct Recipe {
+    pub(super) variant: Variant,
+    pub(super) params: Vec<u32>,
+    pub(super) invocations: usize,
+    /// Parameters of the packing of weights, the bias, and elements of four that each has.
+    pub(super) pack: [u32; 24],
+    pub(super) pack_bias: [u32; 12],
+    pub(super) weights: usize,
+    pub(super) biases: usize,
+}
+
+impl Correlation {
+    /// How a buffer with this geometry is read or written as `shape`: a caller's rows may be vectors to a
+    /// linear layer, and an image to others.
+    pub(super) fn layout(&self, shape: Shape, geometry: &Geometry) -> Geometry {
+        match shape {
+            [channels, 1, 1] if geometry.border == 0 && geometry.height * geometry.width > 1 => {
+                Geometry::vector(channels)
+            }
+            _ => *geometry,
+        }
+    }
+
+    /// Everything the GPU needs to know. `slope` are the bits of a leaky ReLU's, for the tail. The bias is
+    /// packed behind the weights.
+    pub(super) fn recipe(&self, batch: usize, [input, output]: [&Geometry; 2], slope: u32) -> Recipe {
+        let (phases, taps, grid) = (self.phases(), self.taps(), self.grid());
+        let first = self.first();
+        // Where each sample has one place, neighbours are samples.
+        let by_sample = grid == [1, 1];
+        let [rows, columns] = if by_sample { [1, batch] } else { grid };
+        let samples = if by_sample { 1 } else { batch };
+        let scalar = input.lanes == 1;
+        let checked = scalar && self.border() > 0;
+        let write = match (output.lanes, self.to[0]) {
+            (1, 1) => Write::Narrow,
+            (1, _) => Write::Channels,
+            _ => Write::Elements,
+        };
+        let elements = if write == Write::Narrow { 1 } else { self.to[0].div_ceil(4) };
+        let step = if by_sample { 0 } else { self.step() };
+        let together = matches!(step, 1 | 2) && taps[1] <= 4;
+        let biased = self.bias.is_some() || self.scale.is_some() && !self.scales_input;
+        let variant = Variant {
+            positions: if columns > 4 { 8 } else { 4 },
+            blocks: if elements > 1 { 2 } else { 1 },
+            taps: if together { taps[1] } else { 1 },
+            step: if together { step } else { 0 },
+            scalar,
+            checked,
+            biased,
+            write,
+        };
+        let groups = elements.div_ceil(variant.blocks);
+        let tap_groups = taps[1] / variant.taps;
+        let places = groups * phases[0] * phases[1];
+        let inputs = input.planes();
+        let lanes = if write == Write::Narrow { 1 } else { 4 * variant.blocks };
+        let input_lanes = if scalar { 1 } else { 4 };
+        let numbers = places
+            * taps[0]
+            * taps[1]
+            * inputs
+            * if write == Write::Narrow { 4 } else { lanes * input_lanes };
+        let weights = numbers / 4;
+        let biases = if biased { places * variant.blocks } else { 0 };
+        let column = self.step();
+        let [in_x, in_y, in_z] =
+            if by_sample { [input.sample(), 0, 0] } else { [column, column * input.row(), input.sample()] };
+        let apart = if self.spreads { [phases[0], phases[1]] } else { [1, 1] };
+        let [out_x, out_y, out_z] = if by_sample {
+            [output.sample(), 0, 0]
+        } else {
+            [apart[1], apart[0] * output.row(), output.sample()]
+        };
+        let [limit_y, limit_x] =
+            if by_sample { [phases[0], batch * phases[1]] } else { [self.to[1], self.to[2]] };
+        let [pad, stride] = if self.spreads { [self.padding, self.stride] } else { [0, 1] };
+        let words = [
+            columns,
+            rows,
+            samples,
+            groups,
+            phases[0],
+            phases[1],
+            pad,
+            stride,
+            taps[0],
+            tap_groups,
+            inputs,
+            first[0] as usize,
+            first[1] as usize,
+            in_x,
+            in_y,
+            in_z,
+            input.row(),
+            input.plane(),
+            input.origin(),
+            if by_sample { 0 } else { column },
+            input.height,
+            input.width,
+            out_x,
+            out_y,
+            out_z,
+            output.row(),
+            output.plane(),
+            output.origin(),
+            limit_y,
+            limit_x,
+            if write == Write::Elements { output.planes() } else { self.to[0] },
+            weights,
+        ];
+        let params = [slope].into_iter().chain(words.map(|word| word as u32)).collect();
+        let tiles = columns.div_ceil(variant.positions) * rows * samples;
+        let scale = self.scale.map_or(0, |scale| scale.scale);
+        let scaled = match (self.scale, self.scales_input) {
+            (None, _) => 0,
+            (Some(_), false) => 1,
+            (Some(_), true) => 2,
+        };
+        let source = &self.source;
+        let pack = [
+            weights,
+            variant.blocks,
+            phases[0],
+            phases[1],
+            taps[0],
+            tap_groups,
+            variant.taps,
+            inputs,
+            input_lanes,
+            usize::from(write == Write::Narrow),
+            self.to[0],
+            self.from[0],
+            self.kernel[0],
+            self.kernel[1],
+            pad,
+            if self.spreads { stride } else { 0 },
+            usize::from(self.sums),
+            source.offset,
+            source.output,
+            source.input,
+            source.kernel[0],
+            source.kernel[1],
+            scaled,
+            scale,
+        ]
+        .map(|word| word as u32);
+        let [bias, bias_stride] = self.bias.unwrap_or_default();
+        // Of an image made by a linear layer every element has a bias of its own.
+        let own = bias_stride > 1;
+        let pack_bias = [
+            biases,
+            weights,
+            variant.blocks,
+            phases[0] * phases[1],
+            self.to[0],
+            usize::from(self.bias.is_some()),
+            bias,
+            bias_stride,
+            usize::from(own),
+            usize::from(self.scale.is_some()),
+            scale,
+            self.scale.map_or(0, |scale| scale.shift),
+        ]
+        .map(|word| word as u32);
+        Recipe { variant, params, invocations: tiles * places, pack, pack_bias, weights, biases }
+    }
+}

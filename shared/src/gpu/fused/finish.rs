@@ -1,0 +1,125 @@
+//! What a kernel does last with each of its results: the WGSL function `finish`.
+
+use crate::network::Activation;
+
+/// A function of `functions.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    LeakyRelu,
+    Silu,
+    Tanh,
+    /// As the last, for slopes that are told from its result.
+    TanhOfResult,
+}
+
+/// What becomes of a result after the sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Then {
+    #[default]
+    Write,
+    /// Apply it.
+    Activate(Function),
+    /// Keep the sum in `extra`, and apply it.
+    KeepAndActivate(Function),
+    /// Multiply by its slope at what `extra` holds.
+    SlopeAtExtra(Function),
+    /// Multiply by its slope at what is there and will be overwritten.
+    SlopeAtPlace(Function),
+    /// Multiply by its slope at what `extra` holds before the sum.
+    FirstSlopeAtExtra(Function),
+}
+
+/// What a kernel does with its results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::gpu) struct Tail {
+    /// Add to what is there.
+    pub(super) adds: bool,
+    pub(super) then: Then,
+}
+
+impl Function {
+    pub(super) fn of(activation: Activation) -> Function {
+        match activation {
+            Activation::LeakyRelu(_) => Function::LeakyRelu,
+            Activation::Silu => Function::Silu,
+            Activation::Tanh => Function::Tanh,
+        }
+    }
+
+    /// For slopes at the activation's result.
+    pub(super) fn of_result(activation: Activation) -> Function {
+        match activation {
+            Activation::Tanh => Function::TanhOfResult,
+            other => Function::of(other),
+        }
+    }
+
+    fn value(self) -> &'static str {
+        match self {
+            Function::LeakyRelu => "leaky_relu",
+            Function::Silu => "silu",
+            Function::Tanh | Function::TanhOfResult => "hyperbolic_tangents",
+        }
+    }
+
+    fn slope(self) -> &'static str {
+        match self {
+            Function::LeakyRelu => "leaky_relu_slope",
+            Function::Silu => "silu_slope",
+            Function::Tanh => "hyperbolic_tangents_slope",
+            Function::TanhOfResult => "hyperbolic_tangents_slope_of_result",
+        }
+    }
+}
+
+impl Tail {
+    /// Every tail, for tools that check shaders.
+    pub(in crate::gpu) fn all() -> Vec<Tail> {
+        use Function::{LeakyRelu, Silu, Tanh, TanhOfResult};
+        let with = |make: fn(Function) -> Then| [LeakyRelu, Silu, Tanh, TanhOfResult].map(make);
+        let mut thens = vec![Then::Write];
+        for make in [
+            Then::Activate,
+            Then::KeepAndActivate,
+            Then::SlopeAtExtra,
+            Then::SlopeAtPlace,
+            Then::FirstSlopeAtExtra,
+        ] {
+            thens.extend(with(make));
+        }
+        thens.into_iter().flat_map(|then| [false, true].map(|adds| Tail { adds, then })).collect()
+    }
+
+    pub(in crate::gpu) fn reads_extra(&self) -> bool {
+        matches!(self.then, Then::KeepAndActivate(_) | Then::SlopeAtExtra(_) | Then::FirstSlopeAtExtra(_))
+    }
+
+    /// The function, for results of four numbers or of one; `extra` is the binding that it may need.
+    pub(in crate::gpu) fn source(&self, four: bool, extra: usize) -> String {
+        let kind = if four { "vec4<f32>" } else { "f32" };
+        let declared = if self.reads_extra() {
+            format!("@group(0) @binding({extra}) var<storage, read_write> extra: array<{kind}>;\n")
+        } else {
+            String::new()
+        };
+        let call = |name: &str, of: &str| {
+            if four { format!("{name}({of})") } else { format!("{name}(vec4<f32>({of})).x") }
+        };
+        let first = match self.then {
+            Then::FirstSlopeAtExtra(f) => format!(" * {}", call(f.slope(), "extra[place]")),
+            _ => String::new(),
+        };
+        let add = if self.adds { " + y[place]" } else { "" };
+        let (keep, last) = match self.then {
+            Then::Write | Then::FirstSlopeAtExtra(_) => ("", "sum".into()),
+            Then::Activate(f) => ("", call(f.value(), "sum")),
+            Then::KeepAndActivate(f) => ("extra[place] = sum;\n", call(f.value(), "sum")),
+            Then::SlopeAtExtra(f) => ("", format!("sum * {}", call(f.slope(), "extra[place]"))),
+            Then::SlopeAtPlace(f) => ("", format!("sum * {}", call(f.slope(), "y[place]"))),
+        };
+        format!(
+            "{declared}fn finish(place: u32, value: {kind}) {{\n\
+             let sum = value{first}{add};\n{keep}y[place] = {last};\n}}\n"
+        )
+    }
+}

@@ -1,0 +1,141 @@
+//! The WGSL of a correlation's variant: `correlate.wgsl` with its sums written out.
+//!
+//! Every number of a sum has a name of its own, and is assigned once: software adapters keep variables in
+//! memory and do not unroll loops.
+
+use super::correlation::{Variant, Write};
+use std::fmt::Write as _;
+
+const XYZW: [char; 4] = ['x', 'y', 'z', 'w'];
+
+/// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
+pub(in crate::gpu) fn correlate(variant: &Variant, frame: &str) -> String {
+    let Variant { positions, blocks, taps, scalar, write, .. } = *variant;
+    let narrow = write == Write::Narrow;
+    let piece = taps * if narrow { 1 } else { blocks * if scalar { 1 } else { 4 } };
+    let element = |single: bool| if single { "f32" } else { "vec4<f32>" };
+    frame
+        .replace("array<IN>", &format!("array<{}>", element(scalar)))
+        .replace("array<OUT>", &format!("array<{}>", element(write != Write::Elements)))
+        .replace("POSITIONS", &format!("{positions}u"))
+        .replace("PIECE", &format!("{piece}u"))
+        .replace("SUMS\n", &sums(variant, piece))
+}
+
+fn sums(variant: &Variant, piece: usize) -> String {
+    let Variant { positions, blocks, taps, step, scalar, checked, biased, write } = *variant;
+    let narrow = write == Write::Narrow;
+    let mut out = String::new();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = out.write_fmt(text);
+        out.push('\n');
+    };
+    // One number a position, or four channels.
+    let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| (o, p)));
+    let zero = if narrow { "0.0" } else { "vec4<f32>(0.0)" };
+    for o in 0..blocks {
+        let part = if narrow { ".x" } else { "" };
+        match biased {
+            true => {
+                line(format_args!("let bias_{o} = weights[params.biases + place * {blocks}u + {o}u]{part};"))
+            }
+            false => line(format_args!("let bias_{o} = {zero};")),
+        }
+    }
+    for (o, p) in each() {
+        line(format_args!("var sum_{o}_{p} = bias_{o};"));
+    }
+
+    // Where the inputs of a group of taps lie, behind the first.
+    let offset = |p: usize, t: usize| if step > 0 { p * step + t } else { p };
+    let mut offsets: Vec<usize> = (0..positions).flat_map(|p| (0..taps).map(move |t| offset(p, t))).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    let away = |k: usize| if step > 0 { format!("{k}u") } else { format!("{k}u * in_x") };
+
+    line(format_args!("for (var ty = 0u; ty < taps; ty++) {{"));
+    if checked {
+        line(format_args!("let at_y = first_row + i32(ty);"));
+        line(format_args!("let in_y = at_y >= 0 && at_y < height;"));
+    }
+    line(format_args!("for (var tx = 0u; tx < tap_groups; tx++) {{"));
+    line(format_args!("var at = start + ty * in_row + tx * {taps}u;"));
+    if checked {
+        for &k in &offsets {
+            let at = if step > 0 { format!("{k}") } else { format!("{k} * i32(in_step)") };
+            line(format_args!("let at_{k} = first_column + i32(tx) * {taps} + {at};"));
+            line(format_args!("let in_{k} = in_y && at_{k} >= 0 && at_{k} < width;"));
+        }
+    }
+    line(format_args!("for (var c = 0u; c < inputs; c++) {{"));
+    for &k in &offsets {
+        let read = format!("x[at + {}]", away(k));
+        match (checked, scalar) {
+            (true, _) => line(format_args!("let x_{k} = select(0.0, {read}, in_{k});")),
+            (false, _) => line(format_args!("let x_{k} = {read};")),
+        }
+    }
+    let pieces = piece / taps;
+    for t in 0..taps {
+        for i in 0..pieces {
+            line(format_args!("let w_{t}_{i} = weights[weight + {}u];", t * pieces + i));
+        }
+    }
+    for (o, p) in each() {
+        let mut terms = String::new();
+        for t in 0..taps {
+            let x = format!("x_{}", offset(p, t));
+            match (narrow, scalar) {
+                (true, true) => {
+                    let _ = write!(terms, " + w_{t}_0.x * {x}");
+                }
+                (true, false) => {
+                    let _ = write!(terms, " + dot(w_{t}_0, {x})");
+                }
+                (false, true) => {
+                    let _ = write!(terms, " + w_{t}_{o} * {x}");
+                }
+                (false, false) => {
+                    for (i, lane) in XYZW.iter().enumerate() {
+                        let _ = write!(terms, " + w_{t}_{} * {x}.{lane}", 4 * o + i);
+                    }
+                }
+            }
+        }
+        line(format_args!("sum_{o}_{p} = sum_{o}_{p}{terms};"));
+    }
+    line(format_args!("at += in_plane;"));
+    line(format_args!("weight += {piece}u;"));
+    line(format_args!("}}}}}}"));
+
+    line(format_args!("if (row * params.phases_y + phase_y >= params.limit_y) {{ return; }}"));
+    line(format_args!(
+        "let to = params.out_origin + sample * params.out_z + row * params.out_y + phase_y * params.out_row + phase_x;"
+    ));
+    for p in 0..positions {
+        line(format_args!("if ((column + {p}u) * params.phases_x + phase_x < params.limit_x) {{"));
+        line(format_args!("let at = to + (column + {p}u) * params.out_x;"));
+        for o in 0..blocks {
+            match write {
+                Write::Narrow => line(format_args!("finish(at, sum_{o}_{p});")),
+                Write::Elements => {
+                    line(format_args!("if (group * {blocks}u + {o}u < params.outputs) {{"));
+                    line(format_args!(
+                        "finish(at + (group * {blocks}u + {o}u) * params.out_plane, sum_{o}_{p});"
+                    ));
+                    line(format_args!("}}"));
+                }
+                Write::Channels => {
+                    for (j, lane) in XYZW.iter().enumerate() {
+                        let channel = format!("(group * {}u + {}u)", 4 * blocks, 4 * o + j);
+                        line(format_args!("if ({channel} < params.outputs) {{"));
+                        line(format_args!("finish(at + {channel} * params.out_plane, sum_{o}_{p}.{lane});"));
+                        line(format_args!("}}"));
+                    }
+                }
+            }
+        }
+        line(format_args!("}}"));
+    }
+    out
+}

@@ -1,0 +1,29 @@
+// Nearest-neighbour upsampling by two.
+
+struct Params {
+    slope: f32,
+    planes: u32,
+    // Of the small planes.
+    height: u32,
+    width: u32,
+    border: u32,
+    large_border: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = element_index(id, groups);
+    let at = plane_of(index, 2u * params.height, 2u * params.width);
+    if (at.index >= params.planes) {
+        return;
+    }
+    let source = place_in(at.index, at.row / 2u, at.column / 2u, params.height, params.width, params.border);
+    let place = place_in(
+        at.index, at.row, at.column, 2u * params.height, 2u * params.width, params.large_border,
+    );
+    finish(place, x[source]);
+}

@@ -1,0 +1,203 @@
+//! A network on the GPU: its weights, the buffers at its ends, and the dispatches of both passes.
+
+use super::dispatch::{Dispatch, Extent, storage, submit, write};
+#[cfg(not(target_arch = "wasm32"))]
+use super::plain;
+use super::program::Program;
+use super::{Gpu, GpuError, fused};
+use crate::model::Weighted;
+use crate::network::{Activation, Kernel, Op, Plan};
+
+/// Whether a network is also run backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passes {
+    Forward,
+    ForwardAndGradient,
+}
+
+/// What a network's dispatches are made from.
+pub(super) struct Blueprint<'a> {
+    pub(super) gpu: &'a Gpu,
+    pub(super) plan: &'a Plan,
+    /// Shape of one input.
+    pub(super) input: &'a [usize],
+    /// The flat weights.
+    pub(super) weights: &'a wgpu::Buffer,
+    pub(super) batch: usize,
+    pub(super) passes: Passes,
+}
+
+/// The dispatches of both passes, and the buffers at their ends.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// `[batch, input]` and `[batch, output]`.
+    pub(super) ends: [wgpu::Buffer; 2],
+    /// Their gradients; none for a network that only runs forward.
+    pub(super) gradients: Vec<wgpu::Buffer>,
+    /// To be run after the weights have changed.
+    pub(super) prepare: Vec<Dispatch>,
+    pub(super) forward: Vec<Dispatch>,
+    /// From the output's gradient, which stays as it is, to the input's.
+    pub(super) backward: Vec<Dispatch>,
+}
+
+/// A network with its weights and a batch's activations.
+#[derive(Debug)]
+pub(super) struct Layers {
+    plan: Plan,
+    pub(super) batch: usize,
+    weights: wgpu::Buffer,
+    recorded: Recorded,
+}
+
+impl Layers {
+    /// Allocate and record everything. `row_len` are the numbers that the caller itself will keep
+    /// for each row in one buffer.
+    pub(super) fn new(
+        gpu: &Gpu,
+        weighted: &Weighted,
+        batch: usize,
+        passes: Passes,
+        row_len: usize,
+    ) -> Result<Layers, GpuError> {
+        let mut plan = Plan::new(&weighted.network)?;
+        plan.check_weights(&weighted.weights)?;
+        if plan.ops.is_empty() {
+            // Nothing but reshapes. A copy gives input and output a buffer each, as elsewhere.
+            let kernel = Kernel::Activation(Activation::LeakyRelu(1.0));
+            plan.values.push(plan.values[0]);
+            plan.ops.push(Op::Apply { kernel, input: 0, output: 1, accumulate: false });
+            plan.output = 1;
+        }
+        check_fit(gpu, plan.parameter_count, row_len, batch)?;
+        let weights = storage(gpu, "weights", plan.parameter_count);
+        let input = &weighted.network.input;
+        let recorded = record(&Blueprint { gpu, plan: &plan, input, weights: &weights, batch, passes })?;
+        let mut layers = Layers { plan, batch, weights, recorded };
+        if let Some(tau) = layers.plan.reference {
+            layers.add_reference(gpu, tau, passes);
+        }
+        layers.set_weights(gpu, &weighted.weights)?;
+        Ok(layers)
+    }
+
+    /// The reference's term of the energy, and of its gradient.
+    fn add_reference(&mut self, gpu: &Gpu, tau: f32, passes: Passes) {
+        let half_precision = 0.5 / (tau * tau);
+        let params = [self.batch as u32, self.input_len() as u32, half_precision.to_bits()];
+        let buffers = [self.input(), self.output()];
+        let extent = Extent::Rows(self.batch);
+        let energy = Dispatch::new(gpu, Program::ReferenceEnergy, &params, &buffers, extent);
+        self.recorded.forward.push(energy);
+        if passes == Passes::ForwardAndGradient {
+            let gradient = self.reference_gradient(gpu, tau, self.output_gradient());
+            self.recorded.backward.push(gradient);
+        }
+    }
+
+    pub(super) fn input_len(&self) -> usize {
+        self.plan.values[0]
+    }
+
+    pub(super) fn output_len(&self) -> usize {
+        self.plan.values[self.plan.output]
+    }
+
+    /// `[batch, input]`.
+    pub(super) fn input(&self) -> &wgpu::Buffer {
+        &self.recorded.ends[0]
+    }
+
+    /// `[batch, output]`.
+    pub(super) fn output(&self) -> &wgpu::Buffer {
+        &self.recorded.ends[1]
+    }
+
+    /// `[batch, input]`, what the backward pass gives.
+    pub(super) fn input_gradient(&self) -> &wgpu::Buffer {
+        &self.recorded.gradients[0]
+    }
+
+    /// `[batch, output]`, what the backward pass starts from.
+    pub(super) fn output_gradient(&self) -> &wgpu::Buffer {
+        &self.recorded.gradients[1]
+    }
+
+    pub(super) fn forward(&self) -> &[Dispatch] {
+        &self.recorded.forward
+    }
+
+    /// The backward pass, for the values of the forward pass before it.
+    pub(super) fn backward(&self) -> &[Dispatch] {
+        &self.recorded.backward
+    }
+
+    pub(super) fn set_weights(&self, gpu: &Gpu, weights: &[f32]) -> Result<(), GpuError> {
+        self.plan.check_weights(weights)?;
+        write(gpu, &self.weights, weights);
+        submit(gpu, &self.recorded.prepare);
+        gpu.check()
+    }
+
+    /// Write rows to the input, and say how many.
+    pub(super) fn write_input(&self, gpu: &Gpu, x: &[f32]) -> Result<usize, GpuError> {
+        let rows = x.len() / self.input_len();
+        if rows == 0 {
+            return Err(GpuError::Empty);
+        }
+        GpuError::check_length("the input", x.len(), rows.min(self.batch) * self.input_len())?;
+        write(gpu, self.input(), x);
+        Ok(rows)
+    }
+
+    /// Adds x/τ² to the input's gradient, weighted by one number a row.
+    pub(super) fn reference_gradient(&self, gpu: &Gpu, tau: f32, weights: &wgpu::Buffer) -> Dispatch {
+        let inverse_variance = 1.0 / (tau * tau);
+        let params = [self.batch as u32, self.input_len() as u32, inverse_variance.to_bits()];
+        let buffers = [self.input(), weights, self.input_gradient()];
+        let extent = Extent::Elements(self.batch * self.input_len());
+        Dispatch::new(gpu, Program::ReferenceGradient, &params, &buffers, extent)
+    }
+}
+
+fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
+    #[cfg(not(target_arch = "wasm32"))]
+    if blueprint.gpu.uses_plain_kernels() {
+        return plain::record(blueprint);
+    }
+    fused::record(blueprint)
+}
+
+/// `y ← x`.
+pub(super) fn copy(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Dispatch {
+    let elements = (y.size() / 4) as usize;
+    Dispatch::new(gpu, Program::Add, &words([elements, 0]), &[x, y], Extent::Elements(elements))
+}
+
+/// Sizes as the kernels take them. `check_fit` has made sure that they fit.
+pub(super) fn words<const N: usize>(sizes: [usize; N]) -> [u32; N] {
+    sizes.map(|n| n as u32)
+}
+
+/// Every buffer must fit into one binding, and every index into 32 bits. `row_len` are the numbers of a row
+/// in the longest buffer.
+pub(super) fn check_fit(gpu: &Gpu, weights: usize, row_len: usize, batch: usize) -> Result<(), GpuError> {
+    let limits = gpu.device.limits();
+    let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u32::MAX.into());
+    let bytes = weights as u64 * 4;
+    if bytes > limit {
+        return Err(GpuError::TooLarge { what: "the weights", bytes, limit });
+    }
+    let row_bytes = row_len.max(1) as u64 * 4;
+    let fit = limit / row_bytes;
+    if fit == 0 {
+        return Err(GpuError::TooLarge { what: "the activations", bytes: row_bytes, limit });
+    }
+    if batch == 0 {
+        return Err(GpuError::Empty);
+    }
+    if batch as u64 > fit {
+        return Err(GpuError::TooMany { asked: batch, fit: fit as usize });
+    }
+    Ok(())
+}
