@@ -875,16 +875,24 @@ fn every_recipe_is_valid() {
 #[test]
 fn the_bench_measures_iterations_phases_and_chains() {
     let lab = Lab::new();
-    lab.run("bench --device cpu --seconds 0.01 --json b.json");
+    lab.run("bench --device cpu --seconds 0.01 --chains 3 --json b.json");
     let figures: serde_json::Value =
         serde_json::from_slice(&std::fs::read(lab.path("b.json")).unwrap()).unwrap();
     for recipe in ["ring", "fashion-mnist"] {
-        let measured = &figures["recipes"][recipe];
+        let measured = &figures["training"][recipe];
         let milliseconds = measured["iteration_milliseconds"].as_f64().unwrap();
         let phases: f64 =
             measured["phase_milliseconds"].as_object().unwrap().values().filter_map(|v| v.as_f64()).sum();
         assert!(milliseconds > 0.0 && phases > 0.3 * milliseconds, "{milliseconds} {phases}");
-        assert!(measured["x_chain"]["16_chains"]["gigaflops"].as_f64().unwrap() > 0.0);
+        for chain in ["x-chain", "z-chain"] {
+            let measured = &figures["chains"][format!("{recipe}, {chain}")]["3_chains"];
+            assert!(measured["gigaflops"].as_f64().unwrap() > 0.0, "{measured}");
+        }
     }
+    lab.run("bench chains --device cpu --seconds 0.01 --networks wide --chains 1 --json w.json");
+    let figures: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(lab.path("w.json")).unwrap()).unwrap();
+    assert!(figures["training"].is_null() && !figures["chains"]["wide, x-chain"].is_null(), "{figures}");
+    lab.fails("bench chains --device cpu --kernels plain", "--device gpu");
     lab.fails("bench --device cpu --json missing/b.json", "missing");
 }

@@ -2,8 +2,9 @@
 
 use super::arguments::{Devices, positive};
 use crate::data::atomic;
+use crate::run::bench::{self, Kernels, Network, Settings, What};
+use crate::run::device;
 use crate::run::evaluate::{Figures, table};
-use crate::run::{bench, device};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,12 +12,24 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct Bench {
+    /// What is timed [default: both]
+    #[arg(value_enum)]
+    what: Vec<What>,
     /// All figures as one JSON object
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Seconds for each figure
     #[arg(long, value_name = "S", value_parser = positive, default_value_t = 5.0)]
     seconds: f32,
+    /// Networks whose chains are timed
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["ring", "fashion-mnist"])]
+    networks: Vec<Network>,
+    /// Numbers of chains
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [16, 64])]
+    chains: Vec<usize>,
+    /// Kernels that chains run on a GPU
+    #[arg(long, value_enum, default_value_t)]
+    kernels: Kernels,
     #[command(flatten)]
     devices: Devices,
 }
@@ -27,7 +40,14 @@ impl Bench {
             atomic::check_writable(json)?;
         }
         let devices = device::all(&self.devices.devices)?;
-        let figures = bench::run(&devices, Duration::from_secs_f32(self.seconds))?;
+        let settings = Settings {
+            what: self.what,
+            time: Duration::from_secs_f32(self.seconds),
+            networks: self.networks,
+            chains: self.chains,
+            kernels: self.kernels,
+        };
+        let figures = bench::run(&devices, &settings)?;
         print!("{}", table(&Figures::of(&figures)));
         match &self.json {
             Some(json) => atomic::write_bytes(json, &serde_json::to_vec_pretty(&figures)?),
