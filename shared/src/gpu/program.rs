@@ -175,7 +175,7 @@ impl Shader {
         match self {
             Shader::Program(program) => program.name().into(),
             Shader::Finished(program, tail) => format!("{}, {tail:?}", program.name()),
-            Shader::Correlate(variant, tail) => format!("{variant:?}, {tail:?}"),
+            Shader::Correlate(variant, tail) => format!("fused/correlate, {variant:?}, {tail:?}"),
         }
     }
 
