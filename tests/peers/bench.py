@@ -1,16 +1,17 @@
-"""How long a training iteration and an x-chain step take in PyTorch, beside `dual-mcmc bench` in the same call.
+"""How long a training iteration and a step of each chain take in PyTorch, beside `dual-mcmc bench` in the same call.
 
-    python tests/peers/bench.py target/release/dual-mcmc [--device cpu|cuda] [--seconds 5]
+    python tests/peers/bench.py target/release/dual-mcmc [training] [chains] [--device cpu|cuda] [--seconds 5]
+        [--networks ring,fashion-mnist,wide,cifar10-paper] [--chains 16,64] [--compile]
 
 The same recipes (recipes/ring.toml and recipes/fashion-mnist.toml), networks, batches, chain lengths and
 optimisers, eager mode, float32 with TF32 off, all cores; noise from torch.randn. Prints milliseconds of both, and
-PyTorch's divided by ours: above 1 ours is faster. The z-chain uses the batch-norm statistics of its start, folded,
-as the recipes say.
+PyTorch's divided by ours: above 1 ours is faster. With `--compile` the chains run through torch.compile, too. The
+z-chain uses the batch-norm statistics of its start, folded, as the recipes say.
 """
 
+import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 import tomllib
@@ -23,27 +24,38 @@ from torch.nn.utils.parametrizations import spectral_norm
 from page import ROOT
 from lab_model import LAYERS, Network
 
-CHAINS = [16, 64]
+STEPS = 10  # between two looks at the clock
+
+
+def conv(in_channels):
+    shape = {"kernel": 3, "stride": 1, "padding": 1}
+    return [{"type": "conv2d", "in_channels": in_channels, "out_channels": 128, **shape},
+            {"type": "leaky_relu", "slope": 0.2}]
+
+
+# Arithmetic and little else.
+WIDE = {"input": [3, 32, 32], "layers": [
+    *conv(3), *conv(128), *conv(128), *conv(128), {"type": "average_pool", "kernel": 32}, {"type": "flatten"},
+    {"type": "linear", "in_features": 128, "out_features": 1}]}
 
 
 class BatchNorm(nn.Module):
-    """Batch statistics, or those that `hold` found."""
+    """Batch statistics, or those of the batch that was seen while `holding`."""
 
     def __init__(self, channels):
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-        self.held = None
+        self.holding, self.held = False, None
 
     def forward(self, x):
+        if self.holding:
+            mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+            scale = (self.weight / (variance + 1e-5).sqrt()).detach()
+            self.held = scale, (self.bias - mean * scale).detach()
         if self.held is not None:
             scale, shift = self.held
             return x * scale[:, None, None] + shift[:, None, None]
         return nn.functional.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=1e-5)
-
-    def hold(self, x):
-        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
-        scale = (self.weight / (variance + 1e-5).sqrt()).detach()
-        self.held = scale, (self.bias - mean * scale).detach()
 
 
 LAYERS["batch_norm"] = lambda d: BatchNorm(d["channels"])
@@ -56,6 +68,32 @@ def squared_error(a, b):
 def likelihood(z, posterior):
     mean, log_variance = posterior.chunk(2, dim=1)
     return (log_variance / 2 + (z - mean).square() / (2 * (1e-6 + log_variance.exp()))).sum(1).mean()
+
+
+def norms(network):
+    return [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
+
+
+def hold_statistics(network, z):
+    for norm in norms(network):
+        norm.holding = True
+    with torch.no_grad():
+        network(z)
+    for norm in norms(network):
+        norm.holding = False
+
+
+def walk(state, settings, potential):
+    half = settings["step_size"] ** 2 / 2
+    for _ in range(settings["steps"]):
+        state.requires_grad_()
+        gradient = torch.autograd.grad(potential(state).sum(), state)[0]
+        state = (state - half * gradient + settings["noise"] * torch.randn_like(state)).detach()
+    return state
+
+
+def z_potential(generator, x, sigma):
+    return lambda z: squared_error(generator(z), x) / sigma**2 + z.square().sum(1) / 2
 
 
 class Training:
@@ -78,21 +116,13 @@ class Training:
         persistent = recipe["teaching"].get("persistent")
         self.buffer = persistent and torch.empty(persistent["size"], *data, device=device).uniform_(*persistent["range"])
 
-    def langevin(self, state, settings, potential):
-        half = settings["step_size"] ** 2 / 2
-        for _ in range(settings["steps"]):
-            state.requires_grad_()
-            gradient = torch.autograd.grad(potential(state).sum(), state)[0]
-            state = (state - half * gradient + settings["noise"] * torch.randn_like(state)).detach()
-        return state
-
     def x_chain(self, state):
         # One fixed energy during the chain: in evaluation mode spectral norm makes no iteration.
         self.energy.eval()
         for p in self.energy.parameters():
             p.requires_grad_(False)
         with nn.utils.parametrize.cached():
-            state = self.langevin(state, self.r["x_chain"], self.energy)
+            state = walk(state, self.r["x_chain"], self.energy)
         for p in self.energy.parameters():
             p.requires_grad_(True)
         self.energy.train()
@@ -101,19 +131,11 @@ class Training:
     def z_chain(self, state):
         for p in self.generator.parameters():
             p.requires_grad_(False)
-        with torch.no_grad():
-            y = state
-            for layer in self.generator:
-                if isinstance(layer, BatchNorm):
-                    layer.hold(y)
-                y = layer(y)
-        sigma = self.r["z_chain"]["sigma"]
-        state = self.langevin(
-            state, self.r["z_chain"],
-            lambda z: squared_error(self.generator(z), self.x) / sigma**2 + z.square().sum(1) / 2)
-        for layer in self.generator:
-            if isinstance(layer, BatchNorm):
-                layer.held = None
+        hold_statistics(self.generator, state)
+        chain = self.r["z_chain"]
+        state = walk(state, chain, z_potential(self.generator, self.x, chain["sigma"]))
+        for norm in norms(self.generator):
+            norm.held = None
         for p in self.generator.parameters():
             p.requires_grad_(True)
         return state
@@ -170,33 +192,69 @@ def timed(step, seconds, device):
     return sorted(times)[len(times) // 2]
 
 
+def chain_networks(name):
+    """(x-chain or z-chain, the network it goes through), spectral norm folded away as it is during a chain."""
+    if name == "wide":
+        return [("x-chain", WIDE)]
+    recipe = tomllib.loads((ROOT / "recipes" / f"{name}.toml").read_text())
+    return [("x-chain", recipe["energy"]), ("z-chain", recipe["generator"])]
+
+
+def chain(which, description, chains, device, compiled):
+    """A function that walks STEPS steps."""
+    network = Network(description).to(device)
+    for p in network.parameters():
+        p.requires_grad_(False)
+    state = torch.randn(chains, *description["input"], device=device)
+    settings = {"step_size": 0.01, "noise": 0.01, "steps": STEPS}
+    hold_statistics(network, state)
+    potential = network if which == "x-chain" else z_potential(network, torch.randn_like(network(state)), 0.3)
+    if compiled:
+        potential = torch.compile(potential)
+    return lambda: walk(state.clone(), settings, potential)
+
+
+def numbers(text):
+    return [int(n) for n in text.split(",")]
+
+
 def main():
-    arguments = sys.argv[1:]
-    binary = arguments.pop(0)
-    options = dict(zip(arguments[::2], arguments[1::2]))
-    device, seconds = options.get("--device", "cpu"), float(options.get("--seconds", 5))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("what", nargs="*", help="training, chains or, where nothing is said, both")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--networks", type=lambda text: text.split(","), default=["ring", "fashion-mnist"])
+    parser.add_argument("--chains", type=numbers, default=[16, 64])
+    parser.add_argument("--compile", action="store_true")
+    args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "bench.json"
-        ours = {"cuda": "gpu"}.get(device, device)
-        command = [binary, "bench", "--device", ours, "--seconds", str(seconds), "--json", str(out)]
+        command = [args.binary, "bench", *args.what, "--device", {"cuda": "gpu"}.get(args.device, args.device),
+                   "--seconds", str(args.seconds), "--networks", ",".join(args.networks),
+                   "--chains", ",".join(map(str, args.chains)), "--json", str(out)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         figures = json.loads(out.read_text())
-    print(f"{figures['device']}; PyTorch {torch.__version__} on {device}, {torch.get_num_threads()} threads")
-    print(f"{'':34}{'ours ms':>10}{'PyTorch ms':>12}{'ratio':>8}")
+    print(f"{figures['device']}; PyTorch {torch.__version__} on {args.device}, {torch.get_num_threads()} threads")
+    print(f"{'':42}{'ours ms':>10}{'PyTorch ms':>12}{'ratio':>8}")
 
     def line(name, ours, theirs):
-        print(f"{name:34}{ours:10.2f}{theirs:12.2f}{theirs / ours:8.2f}")
+        print(f"{name:42}{ours:10.2f}{theirs:12.2f}{theirs / ours:8.2f}", flush=True)
 
-    for name, measured in figures["recipes"].items():
+    for name, measured in figures.get("training", {}).items():
         recipe = tomllib.loads((ROOT / "recipes" / f"{name}.toml").read_text())
-        training = Training(recipe, device)
-        line(f"{name}, iteration", measured["iteration_milliseconds"], timed(training.iteration, seconds, device))
-        steps = recipe["x_chain"]["steps"]
-        for chains in CHAINS:
-            state = torch.randn(chains, *recipe["energy"]["input"], device=device)
-            theirs = timed(lambda: training.x_chain(state.clone()), seconds / 2, device) / steps
-            line(f"{name}, x-chain step, {chains} chains", measured["x_chain"][f"{chains}_chains"]["milliseconds_a_step"], theirs)
+        training = Training(recipe, args.device)
+        line(f"{name}, iteration", measured["iteration_milliseconds"],
+             timed(training.iteration, args.seconds, args.device))
+    for name in args.networks if "chains" in figures else []:
+        for which, description in chain_networks(name):
+            for chains in args.chains:
+                ours = figures["chains"][f"{name}, {which}"][f"{chains}_chains"]["milliseconds_a_step"]
+                for compiled in [False, True] if args.compile else [False]:
+                    step = chain(which, description, chains, args.device, compiled)
+                    theirs = timed(step, args.seconds / 2, args.device) / STEPS
+                    line(f"{name}, {which}, {chains} chains{', compiled' * compiled}", ours, theirs)
 
 
 if __name__ == "__main__":
