@@ -244,6 +244,20 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The trace of chains that took the same steps in several batches, as of one.
+    pub fn side_by_side(mut traces: Vec<Trace>) -> Trace {
+        if traces.len() == 1 {
+            return traces.remove(0);
+        }
+        let rows = traces.iter().map(|trace| trace.rows().len()).min().unwrap_or(0);
+        let parts = |row| traces.iter().filter_map(move |trace| trace.rows().nth(row)).flatten();
+        Trace {
+            first_step: traces.first().map_or(0, |trace| trace.first_step),
+            chains: traces.iter().map(|trace| trace.chains).sum(),
+            values: (0..rows).flat_map(parts).copied().collect(),
+        }
+    }
+
     /// Rows, oldest first.
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &[f32]> + ExactSizeIterator {
         self.values.chunks_exact(self.chains.max(1))

@@ -204,7 +204,7 @@ impl Executor {
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => {
                 let n = network.network.input_len();
-                let batch = GPU_ROWS.min(x.len() / n).max(1);
+                let batch = gpu::Forward::rows_at_once(gpu, network, GPU_ROWS.min(x.len() / n).max(1))?;
                 let mut forward = gpu::Forward::new(gpu, network, batch)?;
                 let mut outputs = Vec::new();
                 for x in x.chunks(batch * n) {
@@ -232,7 +232,7 @@ impl Executor {
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => {
                 let n = energy.network.input_len();
-                let batch = GPU_ROWS.min(x.len() / n).max(1);
+                let batch = gpu::EnergyGradient::rows_at_once(gpu, energy, GPU_ROWS.min(x.len() / n).max(1))?;
                 let mut executor = gpu::EnergyGradient::new(gpu, energy, batch)?;
                 let (mut energies, mut gradients) = (Vec::new(), Vec::new());
                 for x in x.chunks(batch * n) {

@@ -1,18 +1,23 @@
 //! The x-chain and the z-chain on the GPU.
 
 use super::dispatch::{Dispatch, Extent, storage, write};
-use super::layers::{Layers, Passes};
+use super::layers::{Layers, Passes, check_fit};
+use super::parts::{Parked, Parts};
 use super::program::Program;
 use super::walk::Walk;
 use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
 use crate::model::Weighted;
 
+const PASSES: Passes = Passes::ForwardAndGradient;
+
 /// Langevin dynamics on an energy.
 #[derive(Debug)]
 pub struct XChain {
     layers: Layers,
-    walk: Walk,
+    #[cfg(not(target_arch = "wasm32"))]
+    input: Vec<usize>,
+    walk: Parts,
 }
 
 impl XChain {
@@ -22,13 +27,21 @@ impl XChain {
     /// If the network is no energy, its weights do not fit, or so many chains do not fit the GPU.
     pub fn new(gpu: &Gpu, energy: &Weighted, chains: usize) -> Result<XChain, GpuError> {
         energy.network.check_energy(&energy.network.input)?;
-        let layers = Layers::new(gpu, energy, chains, Passes::ForwardAndGradient, TRACE_LEN)?;
-        write(gpu, layers.output_gradient(), &vec![1.0; chains]);
+        let rows = Layers::rows_at_once(gpu, energy, PASSES, TRACE_LEN, chains)?;
+        let layers = Layers::new(gpu, energy, rows, PASSES, TRACE_LEN)?;
+        write(gpu, layers.output_gradient(), &vec![1.0; rows]);
         let flops = energy.network.flops()?;
-        let (forward, backward) = (layers.forward().to_vec(), layers.backward().to_vec());
-        let walk = Walk::new(gpu, &layers, flops, layers.output(), forward, backward);
+        let walk = Parts::new(gpu, &layers, chains, Vec::new(), |chains| {
+            let (forward, backward) = (layers.forward().to_vec(), layers.backward().to_vec());
+            Walk::new(gpu, &layers, chains, flops, layers.output(), forward, backward)
+        });
         gpu.check()?;
-        Ok(XChain { layers, walk })
+        Ok(XChain {
+            layers,
+            #[cfg(not(target_arch = "wasm32"))]
+            input: energy.network.input.clone(),
+            walk,
+        })
     }
 
     /// Replace the energy's weights.
@@ -105,6 +118,22 @@ impl XChain {
         self.walk.trace()
     }
 
+    /// Bytes on the GPU for each chain that takes its steps: values between layers, and their gradients. Chains that
+    /// wait for their turn need their states alone.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bytes_per_chain(&self) -> u64 {
+        self.layers.bytes_per_row(self.walk.gpu(), &self.input)
+    }
+
+    /// Times of a step's kernels, in their order, by the device's clock. The chains move as they are measured.
+    ///
+    /// # Errors
+    /// If the device has no clock, or failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn kernel_times(&mut self) -> Result<Vec<super::KernelTime>, GpuError> {
+        self.walk.kernel_times()
+    }
+
     /// Resolves when all steps submitted so far are done.
     ///
     /// # Errors
@@ -118,7 +147,10 @@ impl XChain {
 #[derive(Debug)]
 pub struct ZChain {
     layers: Layers,
-    walk: Walk,
+    #[cfg(not(target_arch = "wasm32"))]
+    input: Vec<usize>,
+    walk: Parts,
+    chains: usize,
     observed: wgpu::Buffer,
     mask: wgpu::Buffer,
     error_gradient: Dispatch,
@@ -133,26 +165,31 @@ impl ZChain {
     /// GPU.
     pub fn new(gpu: &Gpu, generator: &Weighted, chains: usize) -> Result<ZChain, GpuError> {
         generator.network.check_generator(&generator.network.output()?)?;
-        let layers = Layers::new(gpu, generator, chains, Passes::ForwardAndGradient, TRACE_LEN)?;
-        let data = layers.output_len();
-        let elements = chains * data;
-        let observed = storage(gpu, "observed", elements);
-        let mask = storage(gpu, "mask", elements);
-        let errors = storage(gpu, "errors", chains);
-        let ones = storage(gpu, "ones", chains);
-        write(gpu, &ones, &vec![1.0; chains]);
+        let data: usize = generator.network.output()?.iter().product();
+        check_fit(gpu, 0, data, chains)?;
+        let rows = Layers::rows_at_once(gpu, generator, PASSES, TRACE_LEN, chains)?;
+        let layers = Layers::new(gpu, generator, rows, PASSES, TRACE_LEN)?;
+        let elements = rows * data;
+        let parts = chains.div_ceil(rows);
+        let [observed, mask] = ["observed", "mask"].map(|label| {
+            let working = storage(gpu, label, elements);
+            Parked::new(gpu, &working, data, chains, parts)
+        });
+        let errors = storage(gpu, "errors", rows);
+        let ones = storage(gpu, "ones", rows);
+        write(gpu, &ones, &vec![1.0; rows]);
         let squared_error = Dispatch::new(
             gpu,
             Program::SquaredError,
-            &[chains as u32, data as u32],
-            &[layers.output(), &observed, &mask, &errors],
-            Extent::Rows(chains),
+            &[rows as u32, data as u32],
+            &[layers.output(), &observed.working, &mask.working, &errors],
+            Extent::Rows(rows),
         );
         let error_gradient = Dispatch::new(
             gpu,
             Program::SquaredErrorGradient,
             &[elements as u32, 0],
-            &[layers.output(), &observed, &mask, layers.output_gradient()],
+            &[layers.output(), &observed.working, &mask.working, layers.output_gradient()],
             Extent::Elements(elements),
         );
         let mut measure = layers.forward().to_vec();
@@ -160,9 +197,24 @@ impl ZChain {
         let mut gradient = vec![error_gradient.clone()];
         gradient.extend(layers.backward().iter().cloned());
         gradient.push(layers.reference_gradient(gpu, 1.0, &ones));
-        let walk = Walk::new(gpu, &layers, generator.network.flops()?, &errors, measure, gradient);
+        let flops = generator.network.flops()?;
+        let wholes = [&observed, &mask].map(|parked| parked.whole.clone());
+        let walk = Parts::new(gpu, &layers, chains, vec![observed, mask], |chains| {
+            Walk::new(gpu, &layers, chains, flops, &errors, measure.clone(), gradient.clone())
+        });
         gpu.check()?;
-        Ok(ZChain { layers, walk, observed, mask, error_gradient, has_target: false })
+        let [observed, mask] = wholes;
+        Ok(ZChain {
+            layers,
+            #[cfg(not(target_arch = "wasm32"))]
+            input: generator.network.input.clone(),
+            walk,
+            chains,
+            observed,
+            mask,
+            error_gradient,
+            has_target: false,
+        })
     }
 
     /// Replace the generator's weights.
@@ -181,7 +233,7 @@ impl ZChain {
     /// If `x` is not one row a chain, `mask` neither one row nor one a chain, or `sigma` not
     /// positive.
     pub fn set_target(&mut self, x: &[f32], mask: Option<&[f32]>, sigma: f32) -> Result<(), GpuError> {
-        let (gpu, chains, data) = (self.walk.gpu(), self.layers.batch, self.layers.output_len());
+        let (gpu, chains, data) = (self.walk.gpu(), self.chains, self.layers.output_len());
         GpuError::check_length("the target", x.len(), chains * data)?;
         if !(sigma.is_finite() && sigma > 0.0) {
             return Err(GpuError::Settings(format!("sigma must be positive, not {sigma}")));
@@ -196,7 +248,7 @@ impl ZChain {
         }
         write(gpu, &self.observed, x);
         let weight = 2.0 / (sigma * sigma);
-        self.error_gradient.set_params(gpu, &[x.len() as u32, weight.to_bits()]);
+        self.error_gradient.set_params(gpu, &[(self.layers.batch * data) as u32, weight.to_bits()]);
         gpu.check()?;
         self.has_target = true;
         Ok(())
@@ -245,18 +297,6 @@ impl ZChain {
         self.walk.state_buffer()
     }
 
-    /// Record the evaluation of the current states, after which [`ZChain::reconstruction_buffer`]
-    /// holds their images.
-    pub fn encode_reconstruction(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.walk.encode_measure(encoder);
-    }
-
-    /// The generator's images g(z) on the GPU, `[chains, data]` in f32: those of the states before
-    /// the last step, or of the current ones after [`ZChain::encode_reconstruction`].
-    pub fn reconstruction_buffer(&self) -> &wgpu::Buffer {
-        self.layers.output()
-    }
-
     /// Squared errors `Σ mask·(g(z) - x)²` of the current states, `[chains]`.
     ///
     /// # Errors
@@ -271,6 +311,22 @@ impl ZChain {
     /// If the device failed.
     pub fn trace(&self) -> impl Future<Output = Result<Trace, GpuError>> + use<> {
         self.walk.trace()
+    }
+
+    /// Bytes on the GPU for each chain that takes its steps: values between layers, and their gradients. Chains that
+    /// wait for their turn need their states alone.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bytes_per_chain(&self) -> u64 {
+        self.layers.bytes_per_row(self.walk.gpu(), &self.input)
+    }
+
+    /// Times of a step's kernels, in their order, by the device's clock. The chains move as they are measured.
+    ///
+    /// # Errors
+    /// If the device has no clock, or failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn kernel_times(&mut self) -> Result<Vec<super::KernelTime>, GpuError> {
+        self.walk.kernel_times()
     }
 
     /// Resolves when all steps submitted so far are done.

@@ -1,6 +1,7 @@
 //! The device and what every object on it shares: compiled kernels and the state of its health.
 
 use super::GpuError;
+use super::fused::{Choice, Size};
 use super::program::Pipelines;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,8 @@ pub struct Gpu {
     shared: Arc<Shared>,
     #[cfg(not(target_arch = "wasm32"))]
     plain: bool,
+    #[cfg(not(target_arch = "wasm32"))]
+    forced: Option<Choice>,
 }
 
 struct Shared {
@@ -121,6 +124,8 @@ impl Gpu {
             shared,
             #[cfg(not(target_arch = "wasm32"))]
             plain: false,
+            #[cfg(not(target_arch = "wasm32"))]
+            forced: None,
         }
     }
 
@@ -169,6 +174,22 @@ impl Gpu {
         Gpu { plain: true, ..self }
     }
 
+    /// The same device with one kernel under all linear layers and convolutions that it can compute, for tests
+    /// and for tuning.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_kernel(self, choice: Choice) -> Gpu {
+        Gpu { forced: Some(choice), ..self }
+    }
+
+    /// The kernel for a correlation.
+    pub(super) fn choose(&self, size: &Size) -> Choice {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(choice) = self.forced {
+            return choice;
+        }
+        size.choose(!self.is_software())
+    }
+
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn uses_plain_kernels(&self) -> bool {
         self.plain
@@ -205,6 +226,9 @@ async fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Gpu, G
     let info = adapter.get_info();
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("dual-mcmc"),
+        // To time kernels; a page asks for nothing beyond the defaults.
+        #[cfg(not(target_arch = "wasm32"))]
+        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
         required_limits: wgpu::Limits::defaults(),
         ..Default::default()
     };

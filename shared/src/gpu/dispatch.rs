@@ -1,6 +1,7 @@
 //! One kernel launch with everything it needs, made once and recorded many times.
 
 use super::Gpu;
+use super::fused::{Choice, Size};
 use super::program::{Shader, WORKGROUP};
 
 /// How many workgroups a kernel needs.
@@ -15,6 +16,9 @@ pub(super) enum Extent {
 /// A kernel, its parameters and its buffers.
 #[derive(Clone, Debug)]
 pub(super) struct Dispatch {
+    pub(super) shader: Shader,
+    /// Of a correlation, what its kernel was chosen by, and what was chosen.
+    pub(super) choice: Option<(Size, Choice)>,
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     params: wgpu::Buffer,
@@ -55,7 +59,8 @@ impl Dispatch {
             Extent::Elements(n) => n.div_ceil(WORKGROUP),
             Extent::Rows(n) => n,
         };
-        let dispatch = Dispatch { pipeline, bindings, params: uniform, groups: fold(gpu, groups) };
+        let dispatch =
+            Dispatch { shader, choice: None, pipeline, bindings, params: uniform, groups: fold(gpu, groups) };
         dispatch.set_params(gpu, params);
         dispatch
     }

@@ -30,6 +30,9 @@ pub enum GpuError {
     /// The driver reset the device or it was removed. Everything on it is gone.
     #[error("the GPU was lost ({0}); request it again and make the chains anew")]
     Lost(String),
+    /// Kernels were to be timed on a device without a clock.
+    #[error("this GPU's driver offers no timestamps; leave out the times of kernels")]
+    NoTimestamps,
     /// An allocation failed.
     #[error("the GPU is out of memory; use fewer chains or close other programs")]
     OutOfMemory,

@@ -13,6 +13,14 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// How many of `wanted` rows this GPU takes at once: all, or the share of one of as few equal parts as fit.
+    ///
+    /// # Errors
+    /// If the network does not fit together, or `wanted` rows alone are too many for the GPU.
+    pub fn rows_at_once(gpu: &Gpu, weighted: &Weighted, wanted: usize) -> Result<usize, GpuError> {
+        Layers::rows_at_once(gpu, weighted, Passes::Forward, 0, wanted)
+    }
+
     /// `weighted` for batches of up to `batch` rows.
     ///
     /// # Errors

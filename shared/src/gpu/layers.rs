@@ -51,6 +51,30 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// How many of `wanted` rows go through the layers at once: all of them, or the share of one of as few equal
+    /// parts as fit. `row_len` are the numbers that the caller itself will keep for each row in one buffer.
+    pub(super) fn rows_at_once(
+        gpu: &Gpu,
+        weighted: &Weighted,
+        passes: Passes,
+        row_len: usize,
+        wanted: usize,
+    ) -> Result<usize, GpuError> {
+        let plan = Plan::new(&weighted.network)?;
+        let [longest, sum] = numbers(gpu, &plan, &weighted.network.input, passes);
+        // What the caller keeps of all rows must fit as well.
+        check_fit(gpu, 0, weighted.network.input_len(), wanted)?;
+        let most = rows_in(binding(gpu), longest.max(row_len)).min(rows_in(ACTIVATIONS, sum)).max(1);
+        Ok(wanted.div_ceil(wanted.div_ceil(most)))
+    }
+
+    /// Bytes of values and gradients for each row that goes through the layers.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn bytes_per_row(&self, gpu: &Gpu, input: &[usize]) -> u64 {
+        let [_, sum] = numbers(gpu, &self.plan, input, Passes::ForwardAndGradient);
+        4 * sum as u64
+    }
+
     /// Allocate and record everything. `row_len` are the numbers that the caller itself will keep
     /// for each row in one buffer.
     pub(super) fn new(
@@ -179,25 +203,48 @@ pub(super) fn words<const N: usize>(sizes: [usize; N]) -> [u32; N] {
     sizes.map(|n| n as u32)
 }
 
+/// For a row of a batch, the numbers in the longest value, and in all values and gradients.
+fn numbers(gpu: &Gpu, plan: &Plan, input: &[usize], passes: Passes) -> [usize; 2] {
+    #[cfg(not(target_arch = "wasm32"))]
+    if gpu.uses_plain_kernels() {
+        return plain::numbers(plan, passes);
+    }
+    #[cfg(target_arch = "wasm32")]
+    let _ = gpu;
+    fused::numbers(plan, input, passes)
+}
+
+/// Bytes of activations, at most, before a batch is split: a share of what small graphics devices have.
+const ACTIVATIONS: u64 = 1 << 30;
+
+/// Bytes of the largest binding that 32-bit indices reach.
+fn binding(gpu: &Gpu) -> u64 {
+    let limits = gpu.device.limits();
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u32::MAX.into())
+}
+
+/// Rows of so many numbers that fit into so many bytes.
+fn rows_in(bytes: u64, numbers: usize) -> usize {
+    (bytes / (4 * numbers.max(1) as u64)) as usize
+}
+
 /// Every buffer must fit into one binding, and every index into 32 bits. `row_len` are the numbers of a row
 /// in the longest buffer.
 pub(super) fn check_fit(gpu: &Gpu, weights: usize, row_len: usize, batch: usize) -> Result<(), GpuError> {
-    let limits = gpu.device.limits();
-    let limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u32::MAX.into());
+    let limit = binding(gpu);
     let bytes = weights as u64 * 4;
     if bytes > limit {
         return Err(GpuError::TooLarge { what: "the weights", bytes, limit });
     }
-    let row_bytes = row_len.max(1) as u64 * 4;
-    let fit = limit / row_bytes;
+    let fit = rows_in(limit, row_len);
     if fit == 0 {
-        return Err(GpuError::TooLarge { what: "the activations", bytes: row_bytes, limit });
+        return Err(GpuError::TooLarge { what: "the activations", bytes: row_len as u64 * 4, limit });
     }
     if batch == 0 {
         return Err(GpuError::Empty);
     }
-    if batch as u64 > fit {
-        return Err(GpuError::TooMany { asked: batch, fit: fit as usize });
+    if batch > fit {
+        return Err(GpuError::TooMany { asked: batch, fit });
     }
     Ok(())
 }

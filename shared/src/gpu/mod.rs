@@ -20,8 +20,11 @@ mod forward;
 mod fused;
 mod gradient;
 mod layers;
+mod parts;
 #[cfg(not(target_arch = "wasm32"))]
 mod plain;
+#[cfg(not(target_arch = "wasm32"))]
+mod profile;
 mod program;
 mod read;
 mod walk;
@@ -30,5 +33,8 @@ pub use chains::{XChain, ZChain};
 pub use device::{Gpu, GpuChoice};
 pub use error::GpuError;
 pub use forward::Forward;
+pub use fused::{Choice, Size, Tiling};
 pub use gradient::{EnergyGradient, InputGradient};
+#[cfg(not(target_arch = "wasm32"))]
+pub use profile::{KernelTime, Peaks};
 pub use program::kernels;

@@ -7,6 +7,13 @@ use super::program::Program;
 use super::{Gpu, GpuError};
 use crate::network::{Activation, Conv2d, Kernel, Op, Plan};
 
+/// For a row of a batch, the numbers in the longest value, and in all values and gradients.
+pub(super) fn numbers(plan: &Plan, passes: Passes) -> [usize; 2] {
+    let buffers = if passes == Passes::Forward { 1 } else { 2 };
+    let lengths = || plan.values.iter().copied();
+    [lengths().max().unwrap_or(0), buffers * lengths().sum::<usize>()]
+}
+
 /// The dispatches of a plan, with one buffer for each of its values and one for the gradient of each.
 pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     let Blueprint { gpu, plan, weights, batch, passes, .. } = *blueprint;

@@ -1,6 +1,6 @@
 //! The kernels: their WGSL, and their pipelines, compiled when first used.
 
-use super::fused::{self, Tail, Variant};
+use super::fused::{self, Choice, Kernel, Tail, Variant};
 use std::sync::{Mutex, PoisonError};
 
 /// Write `text` without comments and indentation to `out`, as far as it fits, and return its length.
@@ -58,6 +58,7 @@ static NOISE: &str = part!("noise");
 static FUNCTIONS: &str = part!("fused/functions");
 static PLANE: &str = part!("fused/plane");
 static CORRELATE: &str = part!("fused/correlate");
+static TILED: &str = part!("fused/tiled");
 
 macro_rules! programs {
     ($($(#[$on:meta])* $variant:ident: $name:literal $(with $part:ident)*;)*) => {
@@ -103,6 +104,10 @@ programs! {
     Record: "record";
     Langevin: "langevin" with NOISE;
     Accept: "accept" with NOISE with WORKGROUP_SUM;
+    #[cfg(not(target_arch = "wasm32"))]
+    PeakArithmetic: "peak_arithmetic";
+    #[cfg(not(target_arch = "wasm32"))]
+    PeakCopy: "peak_copy";
     #[cfg(not(target_arch = "wasm32"))]
     PlainLinear: "plain/linear" with TILE;
     #[cfg(not(target_arch = "wasm32"))]
@@ -160,8 +165,8 @@ pub(super) enum Shader {
     Program(Program),
     /// A kernel whose results go through a tail.
     Finished(Program, Tail),
-    /// A variant of a correlation, whose results do.
-    Correlate(Variant, Tail),
+    /// A kernel of a correlation, whose results do.
+    Correlate(Kernel, Tail),
 }
 
 impl From<Program> for Shader {
@@ -175,7 +180,10 @@ impl Shader {
         match self {
             Shader::Program(program) => program.name().into(),
             Shader::Finished(program, tail) => format!("{}, {tail:?}", program.name()),
-            Shader::Correlate(variant, tail) => format!("fused/correlate, {variant:?}, {tail:?}"),
+            Shader::Correlate(Kernel::Direct(variant), tail) => {
+                format!("fused/correlate, {variant:?}, {tail:?}")
+            }
+            Shader::Correlate(Kernel::Tiled(tile), tail) => format!("fused/tiled, {tile:?}, {tail:?}"),
         }
     }
 
@@ -186,7 +194,11 @@ impl Shader {
                 let extra = if *program == Program::ScaleShift { 4 } else { 3 };
                 [ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()].concat()
             }
-            Shader::Correlate(variant, tail) => {
+            Shader::Correlate(Kernel::Tiled(tile), tail) => {
+                let finish = tail.source(true, 4);
+                [ACTIVATIONS, FUNCTIONS, &finish, &tile.source(TILED)].concat()
+            }
+            Shader::Correlate(Kernel::Direct(variant), tail) => {
                 let finish = tail.source(variant.writes_elements(), 4);
                 [INDEX, ACTIVATIONS, FUNCTIONS, &finish, &fused::correlate(variant, CORRELATE)].concat()
             }
@@ -204,12 +216,17 @@ pub fn kernels() -> impl Iterator<Item = (String, String)> {
     let finished = Program::ALL.iter().copied().filter(|program| program.finishes());
     let finished = finished.map(|program| Shader::Finished(program, Tail::default()));
     let variants = Variant::all();
-    let tails = variants
+    let tiles = Choice::all().into_iter().filter_map(|choice| match choice {
+        Choice::Tiled(tiling) => Some(Kernel::Tiled(tiling.tile(4, true))),
+        Choice::Direct { .. } => None,
+    });
+    let kernels: Vec<Kernel> = variants.into_iter().map(Kernel::Direct).chain(tiles).collect();
+    let tails = kernels
         .first()
         .copied()
         .into_iter()
-        .flat_map(|variant| Tail::all().into_iter().map(move |tail| Shader::Correlate(variant, tail)));
-    let correlations = variants.iter().map(|&variant| Shader::Correlate(variant, Tail::default()));
+        .flat_map(|kernel| Tail::all().into_iter().map(move |tail| Shader::Correlate(kernel, tail)));
+    let correlations = kernels.iter().map(|&kernel| Shader::Correlate(kernel, Tail::default()));
     let all: Vec<Shader> = programs.chain(finished).chain(tails).chain(correlations).collect();
     all.into_iter().map(|shader| (shader.name(), shader.source()))
 }

@@ -98,6 +98,12 @@ impl Gpu {
         }
     }
 
+    /// Wait until everything submitted so far is done.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn wait_for_all(&self) -> Result<(), GpuError> {
+        self.wait(self.queue.submit([]))
+    }
+
     /// Natively, callbacks run when somebody polls the device; a browser polls by itself.
     fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), GpuError> {
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };

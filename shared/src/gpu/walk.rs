@@ -1,7 +1,7 @@
 //! What both chains share: the step counter, the trace's ring, the Langevin update, and running
 //! many steps without the CPU.
 
-use super::dispatch::{Dispatch, Extent, encode, storage, submit, write};
+use super::dispatch::{Dispatch, Extent, storage, submit};
 use super::layers::{Layers, copy};
 use super::program::Program;
 use super::{Gpu, GpuError};
@@ -21,7 +21,6 @@ pub(super) struct Walk {
     gpu: Gpu,
     chains: usize,
     len: usize,
-    state: wgpu::Buffer,
     values: wgpu::Buffer,
     ring: wgpu::Buffer,
     counter: wgpu::Buffer,
@@ -53,17 +52,18 @@ struct Adjusted {
 }
 
 impl Walk {
-    /// A walk of the layers' inputs. `measure` computes `values`, one number a chain; `gradient`
+    /// A walk of the layers' first `chains` inputs. `measure` computes `values`, one number a chain; `gradient`
     /// then computes the gradient in the input.
     pub(super) fn new(
         gpu: &Gpu,
         layers: &Layers,
+        chains: usize,
         flops: u64,
         values: &wgpu::Buffer,
         measure: Vec<Dispatch>,
         gradient: Vec<Dispatch>,
     ) -> Walk {
-        let (chains, len) = (layers.batch, layers.input_len());
+        let len = layers.input_len();
         let ring = storage(gpu, "trace", TRACE_LEN * chains);
         let counter = storage(gpu, "step counter", 2 + chains);
         let record = Dispatch::new(
@@ -86,14 +86,13 @@ impl Walk {
         step.extend(gradient);
         step.push(langevin.clone());
         // The backward pass costs about as much as the forward pass.
-        let step_flops = (2 * flops).saturating_mul(chains as u64).max(1);
+        let step_flops = (2 * flops).saturating_mul(layers.batch as u64).max(1);
         let by_count = (SUBMISSION_DISPATCHES / step.len()) as u64;
         let steps_per_submission = by_count.min(SUBMISSION_FLOPS / step_flops).max(1) as u32;
         Walk {
             gpu: gpu.clone(),
             chains,
             len,
-            state: layers.input().clone(),
             values: values.clone(),
             ring,
             counter,
@@ -115,7 +114,7 @@ impl Walk {
             return;
         }
         let (gpu, chains) = (&self.gpu, self.chains);
-        let elements = chains * self.len;
+        let elements = layers.batch * self.len;
         let states = storage(gpu, "states", elements);
         let gradients = storage(gpu, "states' gradients", elements);
         let energies = storage(gpu, "states' energies", chains);
@@ -157,30 +156,8 @@ impl Walk {
         self.adjusted = Some(Adjusted { begin, step, end, langevin, accept, steps_per_submission });
     }
 
-    pub(super) fn start(&mut self, state: &[f32], noise: ChainNoise) -> Result<(), GpuError> {
-        GpuError::check_length("the state", state.len(), self.chains * self.len)?;
-        write(&self.gpu, &self.state, state);
-        self.reset(noise);
-        self.gpu.check()
-    }
-
-    pub(super) fn start_from_buffer(
-        &mut self,
-        buffer: &wgpu::Buffer,
-        noise: ChainNoise,
-    ) -> Result<(), GpuError> {
-        let size = self.state.size();
-        if buffer.size() < size {
-            GpuError::check_length("the buffer", (buffer.size() / 4) as usize, self.chains * self.len)?;
-        }
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &self.state, 0, size);
-        self.gpu.queue.submit([encoder.finish()]);
-        self.reset(noise);
-        self.gpu.check()
-    }
-
-    fn reset(&mut self, noise: ChainNoise) {
+    /// Start anew at what the layers' input will hold, and forget the trace.
+    pub(super) fn reset(&mut self, noise: ChainNoise) {
         self.gpu.queue.write_buffer(&self.counter, 0, &vec![0; 4 * (2 + self.chains)]);
         self.noise = Some(noise);
         (self.taken, self.proposed) = (0, 0);
@@ -256,20 +233,8 @@ impl Walk {
     }
 
     /// Measure the current states: their values, and the row of the trace that is theirs.
-    pub(super) fn measure(&self) {
+    fn measure(&self) {
         submit(&self.gpu, &self.step[..self.measuring]);
-    }
-
-    pub(super) fn encode_measure(&self, encoder: &mut wgpu::CommandEncoder) {
-        encode(&self.step[..self.measuring], encoder);
-    }
-
-    pub(super) fn state(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
-        self.gpu.read(&self.state, self.chains * self.len)
-    }
-
-    pub(super) fn state_buffer(&self) -> &wgpu::Buffer {
-        &self.state
     }
 
     pub(super) fn values(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
@@ -296,8 +261,10 @@ impl Walk {
         }
     }
 
-    pub(super) fn gpu(&self) -> &Gpu {
-        &self.gpu
+    /// Times of a step's kernels. The chains take some steps.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn kernel_times(&self) -> Result<Vec<super::KernelTime>, GpuError> {
+        self.gpu.kernel_times(&self.step)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::random_network::{Choices, weigh};
 use crate::{distance, gpu, norm};
 use dual_mcmc::cpu::Executor;
-use dual_mcmc::gpu::{Forward, InputGradient};
+use dual_mcmc::gpu::{Choice, Forward, InputGradient};
 use dual_mcmc::network::{Layer, Network};
 use pollster::block_on;
 use proptest::prelude::*;
@@ -183,5 +183,65 @@ fn activations_are_accurate_everywhere() {
             assert!(close(y, value, 1e-12), "{layer:?}({x}) = {y}, not {value}");
             assert!(close(slope, gradient, 1.0), "slope of {layer:?} at {x} is {slope}, not {gradient}");
         }
+    }
+}
+
+/// Each kernel that graphics processors choose among, under networks with all that a layer may ask of it: windows and
+/// spreads, strides, linear layers, images made from vectors, folded scales, two paths, and every tail.
+#[test]
+fn every_choice_of_kernel_agrees() {
+    let Some(gpu) = gpu() else { return };
+    let conv = |in_channels, out_channels, kernel, stride| Layer::Conv2d {
+        in_channels,
+        out_channels,
+        kernel,
+        stride,
+        padding: kernel / 2,
+        bias: stride == 1,
+    };
+    let network = Network {
+        input: vec![7],
+        layers: vec![
+            Layer::Linear { in_features: 7, out_features: 12 * 25, bias: true },
+            Layer::Reshape { shape: vec![12, 5, 5] },
+            Layer::UpsampleNearest,
+            conv(12, 16, 3, 1),
+            Layer::ScaleShift { channels: 16 },
+            Layer::LeakyRelu { slope: 0.2 },
+            Layer::Residual { main: vec![conv(16, 16, 1, 1), Layer::Silu], shortcut: vec![] },
+            conv(16, 21, 4, 2),
+            Layer::Tanh,
+            Layer::ConvTranspose2d {
+                in_channels: 21,
+                out_channels: 8,
+                kernel: 4,
+                stride: 2,
+                padding: 1,
+                output_padding: 0,
+                bias: true,
+            },
+            Layer::LeakyRelu { slope: 0.1 },
+            conv(8, 3, 3, 1),
+            Layer::Flatten,
+            Layer::Linear { in_features: 3 * 12 * 12, out_features: 20, bias: true },
+            Layer::Silu,
+            Layer::Linear { in_features: 20, out_features: 9, bias: false },
+        ],
+        reference: None,
+    };
+    let mut choices = Choices::new(11);
+    let weighted = weigh(network, &mut choices);
+    let batch = 3;
+    let x = choices.normals(batch * 7, 1.0);
+    let twin = Executor::<f32>::twin(&weighted.network, &weighted.weights).unwrap();
+    let grad_y = choices.normals(batch * twin.output_len(), 1.0);
+    let (y, grad_x) = (twin.forward(&x), twin.input_gradient(&x, &grad_y));
+    for choice in Choice::all() {
+        let gpu = gpu.clone().with_kernel(choice);
+        let found = block_on(Forward::new(&gpu, &weighted, batch).unwrap().run(&x)).unwrap();
+        assert!(distance(&found, &y) <= 1e-5 * norm(&y), "{choice:?}: {}", distance(&found, &y) / norm(&y));
+        let mut gradient = InputGradient::new(&gpu, &weighted, batch).unwrap();
+        let found = block_on(gradient.run(&x, &grad_y)).unwrap();
+        assert!(distance(&found, &grad_x) <= 2e-5 * norm(&grad_x), "gradient by {choice:?}");
     }
 }

@@ -8,6 +8,7 @@ mod kernels;
 mod laws;
 mod networks;
 mod noise;
+mod parts;
 #[path = "../random_network/mod.rs"]
 mod random_network;
 mod refusals;

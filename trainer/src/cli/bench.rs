@@ -12,7 +12,7 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What is timed [default: both]
+    /// What is timed [default: training and chains]
     #[arg(value_enum)]
     what: Vec<What>,
     /// All figures as one JSON object
@@ -30,6 +30,12 @@ pub struct Bench {
     /// Kernels that chains run on a GPU
     #[arg(long, value_enum, default_value_t)]
     kernels: Kernels,
+    /// Time each kernel of the chains by itself, too, on a GPU
+    #[arg(long)]
+    kernel_times: bool,
+    /// Where `tune` writes the table of the fastest kernels
+    #[arg(long, value_name = "FILE", default_value = "shared/src/gpu/fused/table.rs")]
+    table: PathBuf,
     #[command(flatten)]
     devices: Devices,
 }
@@ -46,8 +52,12 @@ impl Bench {
             networks: self.networks,
             chains: self.chains,
             kernels: self.kernels,
+            kernel_times: self.kernel_times,
         };
         let figures = bench::run(&devices, &settings)?;
+        if let Some(text) = figures["table"].as_str() {
+            atomic::write_bytes(&self.table, text.as_bytes())?;
+        }
         print!("{}", table(&Figures::of(&figures)));
         match &self.json {
             Some(json) => atomic::write_bytes(json, &serde_json::to_vec_pretty(&figures)?),

@@ -311,17 +311,12 @@ fn side_by_side(mut parts: Vec<Walked>) -> Walked {
         return parts.remove(0);
     }
     let chains: usize = parts.iter().map(|part| part.trace.chains).sum();
-    let rows = parts.iter().map(|part| part.trace.rows().len()).min().unwrap_or(0);
-    let mut values = Vec::with_capacity(rows * chains);
-    for row in 0..rows {
-        values.extend(parts.iter().filter_map(|part| part.trace.rows().nth(row)).flatten());
-    }
-    let first_step = parts.first().map_or(0, |part| part.trace.first_step);
     let shares: Option<f32> = parts.iter().map(|p| Some(p.acceptance? * p.trace.chains as f32)).sum();
+    let (states, traces): (Vec<_>, Vec<_>) = parts.into_iter().map(|p| (p.state, p.trace)).unzip();
     Walked {
-        trace: Trace { first_step, chains, values },
+        trace: Trace::side_by_side(traces),
         acceptance: shares.filter(|_| chains > 0).map(|sum| sum / chains as f32),
-        state: parts.into_iter().flat_map(|part| part.state).collect(),
+        state: states.concat(),
     }
 }
 

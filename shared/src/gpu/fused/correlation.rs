@@ -6,7 +6,10 @@
 //! linear layer is a window as large as the image it reads, or a spread from one place to the image it
 //! writes.
 
+use super::choice::{Choice, Size};
 use super::geometry::Geometry;
+use super::tiled::Tile;
+use crate::gpu::dispatch::Extent;
 use crate::network::Conv2d;
 
 /// Channels, height and width.
@@ -239,7 +242,9 @@ impl Variant {
         for (taps, step) in windows {
             for (scalar, checked) in [(false, false), (true, false), (true, true)] {
                 for write in [Write::Elements, Write::Channels, Write::Narrow] {
-                    for (positions, blocks) in [(4, 1), (8, 1), (4, 2), (8, 2)] {
+                    for (positions, blocks) in
+                        [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (2, 2), (4, 2), (8, 2)]
+                    {
                         if write != Write::Narrow || blocks == 1 {
                             // Every other one, to have both.
                             let biased = all.len().is_multiple_of(2);
@@ -278,11 +283,23 @@ pub(in crate::gpu) enum Write {
     Narrow,
 }
 
-/// The parameters of `correlate.wgsl` and `pack.wgsl` for one correlation.
+/// The kernel of a correlation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) enum Kernel {
+    /// `correlate.wgsl`.
+    Direct(Variant),
+    /// `tiled.wgsl`.
+    Tiled(Tile),
+}
+
+/// The parameters of a correlation's kernel and of `pack.wgsl`.
 pub(super) struct Recipe {
-    pub(super) variant: Variant,
+    pub(super) kernel: Kernel,
+    /// What it was chosen by, and what was chosen.
+    pub(super) choice: (Size, Choice),
     pub(super) params: Vec<u32>,
-    pub(super) invocations: usize,
+    /// Invocations of a direct kernel, workgroups of a tiled one.
+    pub(super) extent: Extent,
     /// Parameters of the packing of weights, the bias, and elements of four that each has.
     pub(super) pack: [u32; 24],
     pub(super) pack_bias: [u32; 12],
@@ -304,7 +321,13 @@ impl Correlation {
 
     /// Everything the GPU needs to know. `slope` are the bits of a leaky ReLU's, for the tail. The bias is
     /// packed behind the weights.
-    pub(super) fn recipe(&self, batch: usize, [input, output]: [&Geometry; 2], slope: u32) -> Recipe {
+    pub(super) fn recipe(
+        &self,
+        batch: usize,
+        [input, output]: [&Geometry; 2],
+        slope: u32,
+        choose: impl FnOnce(&Size) -> Choice,
+    ) -> Recipe {
         let (phases, taps, grid) = (self.phases(), self.taps(), self.grid());
         let first = self.first();
         // Where each sample has one place, neighbours are samples.
@@ -322,21 +345,36 @@ impl Correlation {
         let step = if by_sample { 0 } else { self.step() };
         let together = matches!(step, 1 | 2) && taps[1] <= 4;
         let biased = self.bias.is_some() || self.scale.is_some() && !self.scales_input;
-        let variant = Variant {
-            positions: if columns > 4 { 8 } else { 4 },
-            blocks: if elements > 1 { 2 } else { 1 },
-            taps: if together { taps[1] } else { 1 },
-            step: if together { step } else { 0 },
-            scalar,
-            checked,
-            biased,
-            write,
-        };
-        let groups = elements.div_ceil(variant.blocks);
-        let tap_groups = taps[1] / variant.taps;
-        let places = groups * phases[0] * phases[1];
         let inputs = input.planes();
-        let lanes = if write == Write::Narrow { 1 } else { 4 * variant.blocks };
+        let size = Size {
+            outputs: elements,
+            positions: columns * rows * samples * phases[0] * phases[1],
+            depth: taps[0] * taps[1] * inputs,
+            columns,
+        };
+        let direct = |positions: usize, blocks: usize| {
+            let positions = positions.min(columns.next_power_of_two());
+            let blocks = if elements > 1 { blocks } else { 1 };
+            let (taps, step) = if together { (taps[1], step) } else { (1, 0) };
+            let variant = Variant { positions, blocks, taps, step, scalar, checked, biased, write };
+            (Choice::Direct { positions, blocks }, Kernel::Direct(variant))
+        };
+        let (choice, kernel) = match choose(&size) {
+            Choice::Direct { positions, blocks } => direct(positions, blocks),
+            tiled @ Choice::Tiled(tiling) if !scalar && write == Write::Elements => {
+                (tiled, Kernel::Tiled(tiling.tile(inputs, biased)))
+            }
+            Choice::Tiled(_) => direct(4, 1),
+        };
+        // Of a kernel: elements of channels in a group, and columns of taps that are packed together.
+        let (blocks, tap_columns) = match &kernel {
+            Kernel::Direct(variant) => (variant.blocks, variant.taps),
+            Kernel::Tiled(tile) => (tile.depth(), 1),
+        };
+        let groups = elements.div_ceil(blocks);
+        let tap_groups = taps[1] / tap_columns;
+        let places = groups * phases[0] * phases[1];
+        let lanes = if write == Write::Narrow { 1 } else { 4 * blocks };
         let input_lanes = if scalar { 1 } else { 4 };
         let numbers = places
             * taps[0]
@@ -344,7 +382,7 @@ impl Correlation {
             * inputs
             * if write == Write::Narrow { 4 } else { lanes * input_lanes };
         let weights = numbers / 4;
-        let biases = if biased { places * variant.blocks } else { 0 };
+        let biases = if biased { places * blocks } else { 0 };
         let column = self.step();
         let [in_x, in_y, in_z] =
             if by_sample { [input.sample(), 0, 0] } else { [column, column * input.row(), input.sample()] };
@@ -392,7 +430,12 @@ impl Correlation {
             weights,
         ];
         let params = [slope].into_iter().chain(words.map(|word| word as u32)).collect();
-        let tiles = columns.div_ceil(variant.positions) * rows * samples;
+        let extent = match &kernel {
+            Kernel::Direct(variant) => {
+                Extent::Elements(columns.div_ceil(variant.positions) * rows * samples * places)
+            }
+            Kernel::Tiled(tile) => Extent::Rows((columns * rows * samples).div_ceil(tile.width()) * places),
+        };
         let scale = self.scale.map_or(0, |scale| scale.scale);
         let scaled = match (self.scale, self.scales_input) {
             (None, _) => 0,
@@ -402,12 +445,12 @@ impl Correlation {
         let source = &self.source;
         let pack = [
             weights,
-            variant.blocks,
+            blocks,
             phases[0],
             phases[1],
             taps[0],
             tap_groups,
-            variant.taps,
+            tap_columns,
             inputs,
             input_lanes,
             usize::from(write == Write::Narrow),
@@ -433,7 +476,7 @@ impl Correlation {
         let pack_bias = [
             biases,
             weights,
-            variant.blocks,
+            blocks,
             phases[0] * phases[1],
             self.to[0],
             usize::from(self.bias.is_some()),
@@ -445,6 +488,6 @@ impl Correlation {
             self.scale.map_or(0, |scale| scale.shift),
         ]
         .map(|word| word as u32);
-        Recipe { variant, params, invocations: tiles * places, pack, pack_bias, weights, biases }
+        Recipe { kernel, choice: (size, choice), params, extent, pack, pack_bias, weights, biases }
     }
 }

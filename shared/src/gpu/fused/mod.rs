@@ -5,19 +5,23 @@
 //! Values between layers lie as [`Geometry`] says, four channels to an element and within a border of zeros.
 //! The gradient of a value takes the value's own place where no second reader needs that.
 
+mod choice;
 mod correlation;
 mod finish;
 mod geometry;
 mod source;
 mod stages;
+mod table;
+mod tiled;
 
 use super::dispatch::{Dispatch, Extent, storage};
 use super::layers::{Blueprint, Passes, Recorded, check_fit};
 use super::program::{Program, Shader};
 use super::{Gpu, GpuError};
-use crate::network::Activation;
+use crate::network::{Activation, Plan};
+pub use choice::{Choice, Size, Tiling};
 use correlation::Correlation;
-pub(super) use correlation::Variant;
+pub(super) use correlation::{Kernel, Variant};
 pub(super) use finish::Tail;
 use finish::{Function, Then};
 use geometry::Geometry;
@@ -83,6 +87,17 @@ struct Recorder<'a> {
     values: Vec<Value>,
 }
 
+/// For a row of a batch, the numbers in the longest value, and in all values and gradients.
+pub(super) fn numbers(plan: &Plan, input: &[usize], passes: Passes) -> [usize; 2] {
+    let stages = Stages::new(plan, input);
+    let lengths = || stages.values.iter().map(Geometry::len);
+    let buffers = |(index, len): (usize, usize)| {
+        let (_, needs) = Needs::of(&stages, index, passes);
+        len * (1 + usize::from(needs.keeps) + usize::from(needs.own_gradient))
+    };
+    [lengths().max().unwrap_or(0), lengths().enumerate().map(buffers).sum()]
+}
+
 /// The dispatches of a plan.
 pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     let Blueprint { gpu, plan, input, batch, passes, .. } = *blueprint;
@@ -108,6 +123,28 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     Ok(recorded)
 }
 
+/// The buffers that a value needs beside its own.
+struct Needs {
+    /// What its activation was applied to.
+    keeps: bool,
+    /// Its gradient, which else takes the place of one of the others.
+    own_gradient: bool,
+    /// How often stages read it.
+    readers: usize,
+}
+
+impl Needs {
+    /// Those of value `index`, and the activation that makes it.
+    fn of(stages: &Stages, index: usize, passes: Passes) -> (Option<Activation>, Needs) {
+        let maker = stages.stages.iter().find(|stage| stage.output == index);
+        let activation = maker.filter(|stage| stage.work != Work::Copy).and_then(|stage| stage.activation);
+        let readers = stages.stages.iter().flat_map(|stage| &stage.inputs).filter(|&&i| i == index).count();
+        let both = passes == Passes::ForwardAndGradient;
+        let keeps = both && activation.is_some_and(|a| !invertible(a));
+        (activation, Needs { keeps, own_gradient: both && (index == 0 || readers != 1), readers })
+    }
+}
+
 impl Value {
     fn new(blueprint: &Blueprint<'_>, stages: &Stages, index: usize) -> Value {
         let Blueprint { gpu, batch, passes, .. } = *blueprint;
@@ -116,19 +153,16 @@ impl Value {
         let numbers = batch * geometry.len();
         let buffer =
             |label| storage(gpu, label, if index == 0 { numbers } else { numbers.next_multiple_of(4) });
-        let maker = stages.stages.iter().find(|stage| stage.output == index);
-        let activation = maker.filter(|stage| stage.work != Work::Copy).and_then(|stage| stage.activation);
-        let readers = stages.stages.iter().flat_map(|stage| &stage.inputs).filter(|&&i| i == index).count();
+        let (activation, needs) = Needs::of(stages, index, passes);
         let data = buffer("value");
-        let both = passes == Passes::ForwardAndGradient;
-        let kept = (both && activation.is_some_and(|a| !invertible(a))).then(|| buffer("kept value"));
-        let own = index == 0 || readers != 1;
+        let kept = needs.keeps.then(|| buffer("kept value"));
         let gradient = match &kept {
-            _ if !both => None,
-            _ if own => Some(buffer("gradient")),
+            _ if passes == Passes::Forward => None,
+            _ if needs.own_gradient => Some(buffer("gradient")),
             Some(kept) => Some(kept.clone()),
             None => Some(data.clone()),
         };
+        let readers = needs.readers;
         Value { geometry, data, activation, kept, gradient, readers }
     }
 }
@@ -246,7 +280,7 @@ impl Recorder<'_> {
     ) -> Result<Dispatch, GpuError> {
         let Blueprint { gpu, weights, batch, .. } = *self.blueprint;
         let [from, to] = [correlation.layout(correlation.from, from), correlation.layout(correlation.to, to)];
-        let recipe = correlation.recipe(batch, [&from, &to], finish.slope);
+        let recipe = correlation.recipe(batch, [&from, &to], finish.slope, |size| gpu.choose(size));
         let elements = recipe.weights + recipe.biases;
         check_fit(gpu, 4 * elements, 0, batch)?;
         let packed = storage(gpu, "packed weights", 4 * elements);
@@ -260,8 +294,10 @@ impl Recorder<'_> {
         }
         let mut buffers = vec![&packed, x, y];
         buffers.extend(finish.extra);
-        let shader = Shader::Correlate(recipe.variant, finish.tail);
-        Ok(Dispatch::new(gpu, shader, &recipe.params, &buffers, Extent::Elements(recipe.invocations)))
+        let shader = Shader::Correlate(recipe.kernel, finish.tail);
+        let mut dispatch = Dispatch::new(gpu, shader, &recipe.params, &buffers, recipe.extent);
+        dispatch.choice = Some(recipe.choice);
+        Ok(dispatch)
     }
 
     /// Everything else, forward or backward.

@@ -1,9 +1,10 @@
 //! Steps of the chains alone.
 
 use super::{Settings, median, recipe, repeated};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dual_mcmc::chain::{ChainNoise, Langevin};
-use dual_mcmc::executor::Executor;
+use dual_mcmc::executor::{Executor, XChain, ZChain};
+use dual_mcmc::gpu::KernelTime;
 use dual_mcmc::model::Weighted;
 use dual_mcmc::network::{self, Layer};
 use dual_mcmc::noise::{Noise, Stream};
@@ -17,6 +18,8 @@ pub enum Network {
     Ring,
     /// Energy and generator of the recipe `fashion-mnist`
     FashionMnist,
+    /// Energy and generator of the recipe `cifar10`
+    Cifar10,
     /// An energy of four 3×3 convolutions with 128 channels on 32×32: arithmetic and little else
     Wide,
     /// Energy and generator of the recipe `cifar10-paper`
@@ -26,51 +29,77 @@ pub enum Network {
 /// Steps between two looks at the clock.
 const STEPS: u32 = 10;
 
-/// A name, a network, and whether it is a generator.
-type Case = (String, network::Network, bool);
+/// A chain to be timed.
+pub(super) struct Case {
+    pub(super) name: String,
+    network: network::Network,
+    generates: bool,
+}
+
+impl Case {
+    /// Floating-point operations of a chain's step: an input gradient takes about as many as the forward pass.
+    pub(super) fn flops(&self) -> Result<u64> {
+        Ok(2 * self.network.flops()?)
+    }
+}
 
 pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<Value> {
     let mut all = Map::new();
     for &network in &settings.networks {
-        for (name, network, generates) in cases(network)? {
+        for case in cases(network)? {
             let mut figures = Map::new();
             for &chains in &settings.chains {
-                ensure!(chains > 0, "the number of chains must be positive");
-                let weighted = with_random_weights(network.clone());
-                // An input gradient takes about as many operations as the forward pass.
-                let flops = 2 * weighted.network.flops()?;
-                let time = if generates {
-                    z_chain(executor, &weighted, chains, settings)?
-                } else {
-                    x_chain(executor, &weighted, chains, settings)?
-                };
-                figures.insert(
-                    format!("{chains}_chains"),
-                    json!({
-                        "milliseconds_a_step": time,
-                        "chain_steps_a_second": 1e3 * chains as f64 / time,
-                        "gigaflops": flops as f64 * chains as f64 / time / 1e6,
-                    }),
-                );
+                let mut walk = Walk::new(executor, &case, chains)?;
+                let time = walk.time(settings)?;
+                let flops = case.flops()?;
+                let mut measured = json!({
+                    "milliseconds_a_step": time,
+                    "chain_steps_a_second": 1e3 * chains as f64 / time,
+                    "gigaflops": flops as f64 * chains as f64 / time / 1e6,
+                });
+                if let Some(bytes) = walk.bytes_per_chain() {
+                    measured["bytes_a_chain"] = json!(bytes);
+                }
+                if settings.kernel_times {
+                    measured["kernels"] = walk.kernel_times()?.iter().map(kernel).collect();
+                }
+                figures.insert(format!("{chains}_chains"), measured);
             }
-            all.insert(name, figures.into());
+            all.insert(case.name, figures.into());
         }
     }
     Ok(all.into())
 }
 
-fn cases(network: Network) -> Result<Vec<Case>> {
+fn kernel(time: &KernelTime) -> Value {
+    let mut figures = json!({ "kernel": time.name, "microseconds": time.microseconds });
+    if let Some((size, choice)) = time.choice {
+        figures["outputs"] = json!(4 * size.outputs);
+        figures["positions"] = json!(size.positions);
+        figures["inputs"] = json!(4 * size.depth);
+        figures["choice"] = json!(format!("{choice:?}"));
+        let flops = 32 * size.outputs * size.positions * size.depth;
+        figures["gigaflops"] = json!(flops as f64 / time.microseconds / 1e3);
+    }
+    figures
+}
+
+pub(super) fn cases(network: Network) -> Result<Vec<Case>> {
     let text = match network {
         Network::Ring => include_str!("../../../../recipes/ring.toml"),
         Network::FashionMnist => include_str!("../../../../recipes/fashion-mnist.toml"),
+        Network::Cifar10 => include_str!("../../../../recipes/cifar10.toml"),
         Network::Cifar10Paper => include_str!("../../../../recipes/cifar10-paper.toml"),
-        Network::Wide => return Ok(vec![("wide, x-chain".into(), wide(), false)]),
+        Network::Wide => {
+            return Ok(vec![Case { name: "wide, x-chain".into(), network: wide(), generates: false }]);
+        }
     };
     let recipe = recipe(text)?;
     let mut cases = Vec::new();
     for (network, chain) in [(&recipe.energy, "x-chain"), (&recipe.generator, "z-chain")] {
         if let Some(network) = network {
-            cases.push((format!("{}, {chain}", recipe.name), network.folded(), chain == "z-chain"));
+            let name = format!("{}, {chain}", recipe.name);
+            cases.push(Case { name, network: network.folded(), generates: chain == "z-chain" });
         }
     }
     Ok(cases)
@@ -104,34 +133,67 @@ fn with_random_weights(network: network::Network) -> Weighted {
     Weighted { network, weights }
 }
 
-/// Milliseconds of a step.
-fn x_chain(executor: &Executor, energy: &Weighted, chains: usize, settings: &Settings) -> Result<f64> {
-    let mut chain = executor.x_chain(energy, chains)?;
-    chain.start(&normal(chains, energy.network.input_len()), ChainNoise::new(1, Stream::XChain))?;
-    timed(settings, &mut |langevin| {
-        chain.run(STEPS, langevin)?;
-        block_on(chain.state())?;
-        Ok(())
-    })
+/// Chains that have started.
+pub(super) enum Walk {
+    X(XChain),
+    Z(ZChain),
 }
 
-/// Milliseconds of a step.
-fn z_chain(executor: &Executor, generator: &Weighted, chains: usize, settings: &Settings) -> Result<f64> {
-    let data: usize = generator.network.output()?.iter().product();
-    let mut chain = executor.z_chain(generator, chains)?;
-    chain.set_target(&normal(chains, data), None, 0.3)?;
-    chain.start(&normal(chains, generator.network.input_len()), ChainNoise::new(1, Stream::ZChain))?;
-    timed(settings, &mut |langevin| {
-        chain.run(STEPS, langevin)?;
-        block_on(chain.state())?;
-        Ok(())
-    })
-}
+impl Walk {
+    pub(super) fn new(executor: &Executor, case: &Case, chains: usize) -> Result<Walk> {
+        ensure!(chains > 0, "the number of chains must be positive");
+        let weighted = with_random_weights(case.network.clone());
+        let start = normal(chains, weighted.network.input_len());
+        if !case.generates {
+            let mut chain = executor.x_chain(&weighted, chains)?;
+            chain.start(&start, ChainNoise::new(1, Stream::XChain))?;
+            return Ok(Walk::X(chain));
+        }
+        let data: usize = weighted.network.output()?.iter().product();
+        let mut chain = executor.z_chain(&weighted, chains)?;
+        chain.set_target(&normal(chains, data), None, 0.3)?;
+        chain.start(&start, ChainNoise::new(1, Stream::ZChain))?;
+        Ok(Walk::Z(chain))
+    }
 
-fn timed(settings: &Settings, run: &mut dyn FnMut(&Langevin) -> Result<()>) -> Result<f64> {
-    let langevin = Langevin::new(0.01, 0.01);
-    run(&langevin)?;
-    Ok(median(repeated(settings.time, &mut || run(&langevin))?) / f64::from(STEPS))
+    /// Milliseconds of a step.
+    fn time(&mut self, settings: &Settings) -> Result<f64> {
+        let langevin = Langevin::new(0.01, 0.01);
+        let mut run = || -> Result<()> {
+            match self {
+                Walk::X(chain) => {
+                    chain.run(STEPS, &langevin)?;
+                    block_on(chain.state())?;
+                }
+                Walk::Z(chain) => {
+                    chain.run(STEPS, &langevin)?;
+                    block_on(chain.state())?;
+                }
+            }
+            Ok(())
+        };
+        run()?;
+        Ok(median(repeated(settings.time, &mut run)?) / f64::from(STEPS))
+    }
+
+    /// What each chain takes of a GPU's memory.
+    fn bytes_per_chain(&self) -> Option<u64> {
+        match self {
+            Walk::X(XChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
+            Walk::Z(ZChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
+            _ => None,
+        }
+    }
+
+    /// Times of a step's kernels, on a GPU.
+    pub(super) fn kernel_times(&mut self) -> Result<Vec<KernelTime>> {
+        let times = match self {
+            Walk::X(XChain::Gpu(chain)) => Some(chain.kernel_times()?),
+            Walk::Z(ZChain::Gpu(chain)) => Some(chain.kernel_times()?),
+            _ => None,
+        };
+        times.context("only a GPU times its kernels; add --device gpu")
+    }
 }
 
 fn normal(rows: usize, len: usize) -> Vec<f32> {

@@ -2,6 +2,7 @@
 
 mod chains;
 mod training;
+mod tune;
 
 use super::device::{self, TrainingDevice};
 use crate::recipe::Recipe;
@@ -18,6 +19,8 @@ pub enum What {
     Training,
     /// Steps of the x-chain and the z-chain
     Chains,
+    /// Every kernel that a GPU may choose, for each layer: for its table of kernels
+    Tune,
 }
 
 /// Which kernels a GPU runs.
@@ -43,6 +46,8 @@ pub struct Settings {
     pub chains: Vec<usize>,
     /// Kernels of the chains.
     pub kernels: Kernels,
+    /// Whether each kernel is timed by itself, too.
+    pub kernel_times: bool,
 }
 
 /// Time everything for about as long as the settings say, on noise instead of data. Chains are timed on a single
@@ -64,9 +69,20 @@ pub fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
             }
             (executor, Kernels::Fused) => executor.clone(),
         };
+        if let Executor::Gpu(gpu) = &executor {
+            let peaks = gpu.peaks(settings.time / 4)?;
+            figures["peak_gigaflops"] = json!(peaks.gigaflops);
+            figures["peak_gigabytes_a_second"] = json!(peaks.gigabytes);
+        }
         figures["chains"] = chains::run(&executor, settings)?;
     } else {
         ensure!(!settings.what.contains(&What::Chains), "chains are timed on one device of this machine");
+    }
+    if settings.what.contains(&What::Tune) {
+        let [device] = devices else { anyhow::bail!("kernels are tuned on one device") };
+        let (table, times) = tune::run(&device.executor, settings)?;
+        figures["tuning"] = times;
+        figures["table"] = json!(table);
     }
     if wanted(What::Training) {
         figures["training"] = training::run(devices, settings.time)?;

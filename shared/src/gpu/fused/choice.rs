@@ -1,0 +1,123 @@
+//! Which kernel computes a correlation: a pure function of its shape and of the kind of adapter, so that one seed
+//! keeps giving one chain.
+
+use super::table::TABLE;
+use super::tiled::Tile;
+
+/// What a choice is made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Elements of four output channels.
+    pub outputs: usize,
+    /// Outputs of one phase over all samples, times phases.
+    pub positions: usize,
+    /// Elements of inputs that a sum goes over: taps times elements of channels.
+    pub depth: usize,
+    /// Neighbouring outputs.
+    pub columns: usize,
+}
+
+/// A kernel, before it is known what a layer asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Each invocation reads what it needs: so many neighbouring positions times elements of output channels.
+    Direct {
+        /// 1, 2, 4 or 8.
+        positions: usize,
+        /// 1 or 2.
+        blocks: usize,
+    },
+    /// Workgroups share what they read.
+    Tiled(Tiling),
+}
+
+/// A [`Tile`], before a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    /// Positions of an invocation.
+    pub positions: usize,
+    /// Invocations side by side over positions.
+    pub across: usize,
+    /// Elements of output channels of an invocation.
+    pub blocks: usize,
+    /// Invocations side by side over channels.
+    pub deep: usize,
+    /// At most so many elements of input channels at a time.
+    pub planes: usize,
+}
+
+impl Choice {
+    /// Everything worth trying on a graphics processor.
+    pub fn all() -> Vec<Choice> {
+        let mut all = Vec::new();
+        for positions in [1, 2, 4, 8] {
+            for blocks in [1, 2] {
+                all.push(Choice::Direct { positions, blocks });
+            }
+        }
+        for (positions, across, blocks, deep, planes) in [
+            (8, 16, 2, 16, 2),
+            (4, 16, 2, 16, 2),
+            (8, 8, 2, 16, 2),
+            (8, 16, 2, 8, 2),
+            (4, 16, 2, 8, 4),
+            (8, 16, 2, 4, 2),
+            (4, 16, 2, 4, 4),
+            (4, 16, 1, 16, 2),
+            (4, 16, 1, 8, 4),
+            (4, 16, 1, 4, 4),
+            (4, 32, 1, 4, 4),
+            (4, 32, 2, 2, 2),
+            (2, 16, 1, 8, 4),
+            (2, 32, 1, 4, 4),
+            (1, 16, 1, 8, 4),
+            (1, 16, 1, 16, 4),
+        ] {
+            all.push(Choice::Tiled(Tiling { positions, across, blocks, deep, planes }));
+        }
+        all
+    }
+}
+
+impl Tiling {
+    /// The tile for a layer with so many elements of input channels.
+    pub(in crate::gpu) fn tile(&self, inputs: usize, biased: bool) -> Tile {
+        let Tiling { positions, across, blocks, deep, planes } = *self;
+        let planes = (1..=planes).rev().find(|&planes| inputs.is_multiple_of(planes)).unwrap_or(1);
+        Tile { positions, across, blocks, deep, planes, biased }
+    }
+}
+
+/// A row of the table: outputs, positions and depth of a [`Size`], and what was the fastest there.
+pub(super) type Timed = (usize, usize, usize, Choice);
+
+pub(super) const fn direct(positions: usize, blocks: usize) -> Choice {
+    Choice::Direct { positions, blocks }
+}
+
+pub(super) const fn tiled(
+    positions: usize,
+    across: usize,
+    blocks: usize,
+    deep: usize,
+    planes: usize,
+) -> Choice {
+    Choice::Tiled(Tiling { positions, across, blocks, deep, planes })
+}
+
+impl Size {
+    /// The kernel on a graphics processor, or on an adapter that is a program.
+    pub(in crate::gpu) fn choose(&self, hardware: bool) -> Choice {
+        if !hardware {
+            // Barriers are slow there, and so is everything but arithmetic.
+            return direct(if self.columns > 4 { 8 } else { 4 }, 2);
+        }
+        // The size in the table that is nearest by ratios, in half octaves.
+        let octaves = |n: usize| (n.max(1) as u64).pow(2).ilog2();
+        let apart = |a: usize, b: usize| octaves(a).abs_diff(octaves(b));
+        let far = |&&(outputs, positions, depth, _): &&Timed| {
+            2 * apart(outputs, self.outputs) + apart(positions, self.positions) + apart(depth, self.depth)
+        };
+        TABLE.iter().min_by_key(far).map_or(direct(2, 1), |&(.., choice)| choice)
+    }
+}

@@ -1,0 +1,95 @@
+//! Which kernel is the fastest for each linear layer and convolution of the timed networks.
+
+use super::Settings;
+use super::chains::{self, Walk};
+use anyhow::{Result, bail};
+use dual_mcmc::executor::Executor;
+use dual_mcmc::gpu::{Choice, Size, Tiling};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Operations of the longest step that is worth the wait: the slowest choices take a hundred times the fastest.
+const LONGEST: u64 = 400_000_000_000;
+
+/// A size that was timed, and the microseconds of each choice.
+struct Row {
+    size: Size,
+    times: Vec<(Choice, f64)>,
+}
+
+/// The text of `shared/src/gpu/fused/table.rs`, and all times that it comes from.
+///
+/// # Errors
+/// If the device is no GPU with a clock, or fails.
+pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, Value)> {
+    let Executor::Gpu(gpu) = executor else { bail!("only a GPU has kernels to choose from") };
+    let mut rows: Vec<Row> = Vec::new();
+    for &network in &settings.networks {
+        for case in chains::cases(network)? {
+            for choice in Choice::all() {
+                let forced = Executor::Gpu(gpu.clone().with_kernel(choice));
+                for &count in &settings.chains {
+                    if case.flops()? * count as u64 > LONGEST {
+                        continue;
+                    }
+                    for kernel in Walk::new(&forced, &case, count)?.kernel_times()? {
+                        let Some((size, taken)) = kernel.choice else { continue };
+                        if taken == choice {
+                            add(&mut rows, size, choice, kernel.microseconds);
+                        }
+                    }
+                }
+            }
+            eprintln!("timed {}", case.name);
+        }
+    }
+    rows.sort_by_key(|row| (row.size.outputs, row.size.positions, row.size.depth));
+    let figures = rows.iter().map(|row| {
+        let times = row.times.iter().map(|(choice, time)| json!([rust(choice), time]));
+        json!({
+            "outputs": row.size.outputs,
+            "positions": row.size.positions,
+            "depth": row.size.depth,
+            "columns": row.size.columns,
+            "microseconds": times.collect::<Vec<_>>(),
+        })
+    });
+    let figures = figures.collect();
+    Ok((table(&gpu.name(), &rows), figures))
+}
+
+/// Layers of one size, of one network or of several, count once, by their fastest run.
+fn add(rows: &mut Vec<Row>, size: Size, choice: Choice, time: f64) {
+    let Some(row) = rows.iter_mut().find(|row| row.size == size) else {
+        rows.push(Row { size, times: vec![(choice, time)] });
+        return;
+    };
+    match row.times.iter_mut().find(|(known, _)| *known == choice) {
+        Some((_, known)) => *known = known.min(time),
+        None => row.times.push((choice, time)),
+    }
+}
+
+fn table(device: &str, rows: &[Row]) -> String {
+    let mut text = format!(
+        "//! The fastest kernels of a graphics processor, by size: written by `dual-mcmc bench tune --table FILE`\n\
+         //! on {device}.\n\n\
+         use super::choice::{{Timed, direct, tiled}};\n\n\
+         pub(super) const TABLE: &[Timed] = &[\n"
+    );
+    for Row { size, times } in rows {
+        let Some((best, _)) = times.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        let (outputs, positions, depth) = (size.outputs, size.positions, size.depth);
+        let _ = writeln!(text, "    ({outputs}, {positions}, {depth}, {}),", rust(best));
+    }
+    text + "];\n"
+}
+
+fn rust(choice: &Choice) -> String {
+    match *choice {
+        Choice::Direct { positions, blocks } => format!("direct({positions}, {blocks})"),
+        Choice::Tiled(Tiling { positions, across, blocks, deep, planes }) => {
+            format!("tiled({positions}, {across}, {blocks}, {deep}, {planes})")
+        }
+    }
+}
