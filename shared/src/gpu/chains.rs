@@ -4,7 +4,7 @@ use super::dispatch::{Dispatch, Extent, storage, write};
 use super::layers::{Layers, Passes, check_fit};
 use super::parts::{Parked, Parts};
 use super::program::Program;
-use super::walk::Walk;
+use super::walk::{Course, Walk};
 use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
 use crate::model::Weighted;
@@ -30,11 +30,16 @@ impl XChain {
         let rows = Layers::rows_at_once(gpu, energy, PASSES, TRACE_LEN, chains)?;
         let layers = Layers::new(gpu, energy, rows, PASSES, TRACE_LEN)?;
         write(gpu, layers.output_gradient(), &vec![1.0; rows]);
-        let flops = energy.network.flops()?;
-        let walk = Parts::new(gpu, &layers, chains, Vec::new(), |chains| {
-            let (forward, backward) = (layers.forward().to_vec(), layers.backward().to_vec());
-            Walk::new(gpu, &layers, chains, flops, layers.output(), forward, backward)
-        });
+        let course = Course {
+            values: layers.output().clone(),
+            measure: layers.forward().to_vec(),
+            before: Vec::new(),
+            after: Vec::new(),
+            inverse_variance: layers.inverse_variance().unwrap_or(0.0),
+            flops: energy.network.flops()?,
+        };
+        let walk =
+            Parts::new(gpu, &layers, chains, Vec::new(), |chains| Walk::new(gpu, &layers, chains, &course));
         gpu.check()?;
         Ok(XChain {
             layers,
@@ -194,14 +199,18 @@ impl ZChain {
         );
         let mut measure = layers.forward().to_vec();
         measure.push(squared_error);
-        let mut gradient = vec![error_gradient.clone()];
-        gradient.extend(layers.backward().iter().cloned());
-        gradient.push(layers.reference_gradient(gpu, 1.0, &ones));
-        let flops = generator.network.flops()?;
+        let course = Course {
+            values: errors,
+            measure,
+            before: vec![error_gradient.clone()],
+            after: vec![layers.reference_gradient(gpu, 1.0, &ones)],
+            inverse_variance: 1.0,
+            flops: generator.network.flops()?,
+        };
         let wholes = [&observed, &mask].map(|parked| parked.whole.clone());
-        let walk = Parts::new(gpu, &layers, chains, vec![observed, mask], |chains| {
-            Walk::new(gpu, &layers, chains, flops, &errors, measure.clone(), gradient.clone())
-        });
+        let others = vec![observed, mask];
+        let walk =
+            Parts::new(gpu, &layers, chains, others, |chains| Walk::new(gpu, &layers, chains, &course));
         gpu.check()?;
         let [observed, mask] = wholes;
         Ok(ZChain {

@@ -25,6 +25,16 @@ pub(super) struct Dispatch {
     groups: [u32; 2],
 }
 
+/// A kernel's parameters.
+pub(super) fn uniform(gpu: &Gpu, label: &str, words: usize) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: (words as u64 * 4).next_multiple_of(16),
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
 impl Dispatch {
     /// `params` are the words of the kernel's `Params`, `buffers` its bindings from 1 on.
     pub(super) fn new(
@@ -34,17 +44,25 @@ impl Dispatch {
         buffers: &[&wgpu::Buffer],
         extent: Extent,
     ) -> Dispatch {
+        let uniform = uniform(gpu, "params", params.len());
+        let dispatch = Dispatch::with_params(gpu, shader, uniform, buffers, extent);
+        dispatch.set_params(gpu, params);
+        dispatch
+    }
+
+    /// With parameters that the caller writes.
+    pub(super) fn with_params(
+        gpu: &Gpu,
+        shader: impl Into<Shader>,
+        params: wgpu::Buffer,
+        buffers: &[&wgpu::Buffer],
+        extent: Extent,
+    ) -> Dispatch {
         let shader = shader.into();
         let name = shader.name();
         let label = Some(name.as_str());
         let pipeline = gpu.pipelines().get(&gpu.device, shader);
-        let uniform = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label,
-            size: (params.len() as u64 * 4).next_multiple_of(16),
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let entries: Vec<wgpu::BindGroupEntry> = [&uniform]
+        let entries: Vec<wgpu::BindGroupEntry> = [&params]
             .iter()
             .chain(buffers)
             .zip(0..)
@@ -59,10 +77,7 @@ impl Dispatch {
             Extent::Elements(n) => n.div_ceil(WORKGROUP),
             Extent::Rows(n) => n,
         };
-        let dispatch =
-            Dispatch { shader, choice: None, pipeline, bindings, params: uniform, groups: fold(gpu, groups) };
-        dispatch.set_params(gpu, params);
-        dispatch
+        Dispatch { shader, choice: None, pipeline, bindings, params, groups: fold(gpu, groups) }
     }
 
     /// Replace the parameters, for everything submitted from now on.

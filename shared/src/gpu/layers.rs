@@ -3,7 +3,7 @@
 use super::dispatch::{Dispatch, Extent, storage, submit, write};
 #[cfg(not(target_arch = "wasm32"))]
 use super::plain;
-use super::program::Program;
+use super::program::{Program, Shader};
 use super::{Gpu, GpuError, fused};
 use crate::model::Weighted;
 use crate::network::{Activation, Kernel, Op, Plan};
@@ -39,6 +39,19 @@ pub(super) struct Recorded {
     pub(super) forward: Vec<Dispatch>,
     /// From the output's gradient, which stays as it is, to the input's.
     pub(super) backward: Vec<Dispatch>,
+    /// The last kernel of the backward pass as one that takes a Langevin step with the gradient it computes, where
+    /// it can.
+    pub(super) stepping: Option<Stepping>,
+}
+
+/// A kernel that needs a walk's parameters and step counter to run.
+#[derive(Debug)]
+pub(super) struct Stepping {
+    pub(super) shader: Shader,
+    pub(super) params: Vec<u32>,
+    /// Packed weights, and the gradient it starts from.
+    pub(super) buffers: [wgpu::Buffer; 2],
+    pub(super) extent: Extent,
 }
 
 /// A network with its weights and a batch's activations.
@@ -119,6 +132,11 @@ impl Layers {
         }
     }
 
+    /// Of an energy's reference.
+    pub(super) fn inverse_variance(&self) -> Option<f32> {
+        self.plan.reference.map(|tau| 1.0 / (tau * tau))
+    }
+
     pub(super) fn input_len(&self) -> usize {
         self.plan.values[0]
     }
@@ -154,6 +172,23 @@ impl Layers {
     /// The backward pass, for the values of the forward pass before it.
     pub(super) fn backward(&self) -> &[Dispatch] {
         &self.recorded.backward
+    }
+
+    /// The backward pass with a Langevin step of the inputs at its end, by the parameters `walk` of `walk.wgsl` and
+    /// the step counter; `None` where the update takes a kernel of its own. The step adds the reference's gradient
+    /// itself: `walk` has its inverse variance.
+    pub(super) fn backward_and_step(
+        &self,
+        gpu: &Gpu,
+        walk: &wgpu::Buffer,
+        counter: &wgpu::Buffer,
+    ) -> Option<Vec<Dispatch>> {
+        let Stepping { shader, params, buffers: [weights, gradient], extent } =
+            self.recorded.stepping.as_ref()?;
+        let buffers = [weights, gradient, self.input(), walk, counter];
+        let step = Dispatch::new(gpu, *shader, params, &buffers, *extent);
+        let before = self.recorded.backward.len() - 1 - usize::from(self.plan.reference.is_some());
+        Some(self.recorded.backward[..before].iter().cloned().chain([step]).collect())
     }
 
     pub(super) fn set_weights(&self, gpu: &Gpu, weights: &[f32]) -> Result<(), GpuError> {

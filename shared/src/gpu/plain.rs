@@ -35,6 +35,7 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
         prepare: Vec::new(),
         forward: layers.forward_pass(gpu),
         backward: if passes == Passes::Forward { Vec::new() } else { layers.backward_pass(gpu) },
+        stepping: None,
     })
 }
 

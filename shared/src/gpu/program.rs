@@ -55,6 +55,8 @@ static BETWEEN: &str = part!("between");
 static ACTIVATIONS: &str = part!("activation_functions");
 static WORKGROUP_SUM: &str = part!("workgroup_sum");
 static NOISE: &str = part!("noise");
+static WALK: &str = part!("walk");
+static STEP: &str = part!("fused/step");
 static FUNCTIONS: &str = part!("fused/functions");
 static PLANE: &str = part!("fused/plane");
 static CORRELATE: &str = part!("fused/correlate");
@@ -102,7 +104,7 @@ programs! {
     SquaredError: "squared_error" with WORKGROUP_SUM;
     SquaredErrorGradient: "squared_error_gradient";
     Record: "record";
-    Langevin: "langevin" with NOISE;
+    Langevin: "langevin" with NOISE with WALK;
     Accept: "accept" with NOISE with WORKGROUP_SUM;
     #[cfg(not(target_arch = "wasm32"))]
     PeakArithmetic: "peak_arithmetic";
@@ -194,13 +196,17 @@ impl Shader {
                 let extra = if *program == Program::ScaleShift { 4 } else { 3 };
                 [ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()].concat()
             }
-            Shader::Correlate(Kernel::Tiled(tile), tail) => {
-                let finish = tail.source(true, 4);
-                [ACTIVATIONS, FUNCTIONS, &finish, &tile.source(TILED)].concat()
-            }
-            Shader::Correlate(Kernel::Direct(variant), tail) => {
-                let finish = tail.source(variant.writes_elements(), 4);
-                [INDEX, ACTIVATIONS, FUNCTIONS, &finish, &fused::correlate(variant, CORRELATE)].concat()
+            Shader::Correlate(kernel, tail) => {
+                let (four, text) = match kernel {
+                    Kernel::Direct(variant) => {
+                        (variant.writes_elements(), fused::correlate(variant, tail, CORRELATE))
+                    }
+                    Kernel::Tiled(tile) => (true, tile.source(TILED)),
+                };
+                match tail.quad() {
+                    Some(quad) => [INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), &text].concat(),
+                    None => [INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), &text].concat(),
+                }
             }
         }
     }
@@ -226,8 +232,16 @@ pub fn kernels() -> impl Iterator<Item = (String, String)> {
         .copied()
         .into_iter()
         .flat_map(|kernel| Tail::all().into_iter().map(move |tail| Shader::Correlate(kernel, tail)));
+    let steps = kernels.iter().flat_map(|&kernel| {
+        let stepping = move |tail: Tail| Shader::Correlate(kernel, tail);
+        let quads = match kernel {
+            Kernel::Direct(variant) => variant.quads(),
+            Kernel::Tiled(_) => &[],
+        };
+        quads.iter().map(move |&quad| stepping(Tail::step(quad)))
+    });
     let correlations = kernels.iter().map(|&kernel| Shader::Correlate(kernel, Tail::default()));
-    let all: Vec<Shader> = programs.chain(finished).chain(tails).chain(correlations).collect();
+    let all: Vec<Shader> = programs.chain(finished).chain(tails).chain(correlations).chain(steps).collect();
     all.into_iter().map(|shader| (shader.name(), shader.source()))
 }
 

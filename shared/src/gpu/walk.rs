@@ -1,7 +1,7 @@
 //! What both chains share: the step counter, the trace's ring, the Langevin update, and running
 //! many steps without the CPU.
 
-use super::dispatch::{Dispatch, Extent, storage, submit};
+use super::dispatch::{Dispatch, Extent, storage, submit, uniform};
 use super::layers::{Layers, copy};
 use super::program::Program;
 use super::{Gpu, GpuError};
@@ -15,6 +15,9 @@ const SUBMISSION_DISPATCHES: usize = 1024;
 /// this many take a slow GPU a fraction of one.
 const SUBMISSION_FLOPS: u64 = 20_000_000_000;
 
+/// Words of `walk.wgsl`'s `Walk`.
+const WALK_WORDS: usize = 15;
+
 /// The steps of a batch of chains.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -24,7 +27,10 @@ pub(super) struct Walk {
     values: wgpu::Buffer,
     ring: wgpu::Buffer,
     counter: wgpu::Buffer,
-    langevin: Dispatch,
+    /// The words of `walk.wgsl`'s `Walk`.
+    params: wgpu::Buffer,
+    /// Of a Gaussian term of the energy whose gradient the step adds itself, or 0.
+    inverse_variance: f32,
     /// The dispatches of a step; the first `measuring` of them measure the states and record them.
     step: Vec<Dispatch>,
     measuring: usize,
@@ -46,23 +52,31 @@ struct Adjusted {
     step: Vec<Dispatch>,
     /// Leave the states in the layers' input, where they are looked for.
     end: Dispatch,
-    langevin: Dispatch,
     accept: [Dispatch; 2],
     steps_per_submission: u32,
 }
 
+/// What a step consists of beside the layers' own passes.
+#[derive(Debug)]
+pub(super) struct Course {
+    /// One number a chain.
+    pub(super) values: wgpu::Buffer,
+    /// What computes them.
+    pub(super) measure: Vec<Dispatch>,
+    /// From them to the gradient of the layers' output.
+    pub(super) before: Vec<Dispatch>,
+    /// What the gradient of the input has beside that of the layers.
+    pub(super) after: Vec<Dispatch>,
+    /// The same, for a step that adds it itself: all of it is the state over a variance.
+    pub(super) inverse_variance: f32,
+    /// Operations of one chain's forward pass.
+    pub(super) flops: u64,
+}
+
 impl Walk {
-    /// A walk of the layers' first `chains` inputs. `measure` computes `values`, one number a chain; `gradient`
-    /// then computes the gradient in the input.
-    pub(super) fn new(
-        gpu: &Gpu,
-        layers: &Layers,
-        chains: usize,
-        flops: u64,
-        values: &wgpu::Buffer,
-        measure: Vec<Dispatch>,
-        gradient: Vec<Dispatch>,
-    ) -> Walk {
+    /// A walk of the layers' first `chains` inputs.
+    pub(super) fn new(gpu: &Gpu, layers: &Layers, chains: usize, course: &Course) -> Walk {
+        let Course { values, measure, before, after, inverse_variance, flops } = course;
         let len = layers.input_len();
         let ring = storage(gpu, "trace", TRACE_LEN * chains);
         let counter = storage(gpu, "step counter", 2 + chains);
@@ -73,20 +87,23 @@ impl Walk {
             &[values, &ring, &counter],
             Extent::Elements(chains),
         );
-        let langevin = Dispatch::new(
-            gpu,
-            Program::Langevin,
-            &[0; 14],
-            &[layers.input_gradient(), layers.input(), &counter],
-            Extent::Elements(chains * len.div_ceil(4)),
-        );
-        let mut step = measure;
+        let params = uniform(gpu, "walk", WALK_WORDS);
+        let mut step = measure.clone();
         step.push(record);
         let measuring = step.len();
-        step.extend(gradient);
-        step.push(langevin.clone());
+        step.extend_from_slice(before);
+        match layers.backward_and_step(gpu, &params, &counter) {
+            Some(dispatches) => step.extend(dispatches),
+            None => {
+                step.extend_from_slice(layers.backward());
+                step.extend_from_slice(after);
+                let buffers = [layers.input_gradient(), layers.input(), &counter];
+                let extent = Extent::Elements(chains * len.div_ceil(4));
+                step.push(Dispatch::with_params(gpu, Program::Langevin, params.clone(), &buffers, extent));
+            }
+        }
         // The backward pass costs about as much as the forward pass.
-        let step_flops = (2 * flops).saturating_mul(layers.batch as u64).max(1);
+        let step_flops = (2 * *flops).saturating_mul(layers.batch as u64).max(1);
         let by_count = (SUBMISSION_DISPATCHES / step.len()) as u64;
         let steps_per_submission = by_count.min(SUBMISSION_FLOPS / step_flops).max(1) as u32;
         Walk {
@@ -96,7 +113,8 @@ impl Walk {
             values: values.clone(),
             ring,
             counter,
-            langevin,
+            params,
+            inverse_variance: *inverse_variance,
             step,
             measuring,
             steps_per_submission,
@@ -138,22 +156,22 @@ impl Walk {
             &[&energies, &self.ring, &self.counter],
             Extent::Elements(chains),
         );
-        let langevin = Dispatch::new(
+        let langevin = Dispatch::with_params(
             gpu,
             Program::Langevin,
-            &[0; 14],
+            self.params.clone(),
             &[&gradients, layers.input(), &self.counter],
             Extent::Elements(chains * self.len.div_ceil(4)),
         );
         let end = copy(gpu, &states, layers.input());
         let evaluate = || layers.forward().iter().chain(layers.backward()).cloned();
         let begin = evaluate().chain([accept[0].clone()]).collect();
-        let mut step = vec![record, end.clone(), langevin.clone()];
+        let mut step = vec![record, end.clone(), langevin];
         step.extend(evaluate());
         step.push(accept[1].clone());
         let by_count = (SUBMISSION_DISPATCHES / step.len()).max(1) as u32;
         let steps_per_submission = by_count.min(self.steps_per_submission);
-        self.adjusted = Some(Adjusted { begin, step, end, langevin, accept, steps_per_submission });
+        self.adjusted = Some(Adjusted { begin, step, end, accept, steps_per_submission });
     }
 
     /// Start anew at what the layers' input will hold, and forget the trace.
@@ -167,10 +185,10 @@ impl Walk {
     pub(super) fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
         let noise = self.noise.ok_or(GpuError::NotReady("call start"))?;
         langevin.check().map_err(GpuError::Settings)?;
-        let params = self.langevin_params(langevin, &noise);
+        let params = self.params(langevin, &noise);
+        self.gpu.queue.write_buffer(&self.params, 0, bytemuck::cast_slice(&params));
         match &self.adjusted {
             Some(adjusted) if langevin.mala => {
-                adjusted.langevin.set_params(&self.gpu, &params);
                 for (accept, start) in adjusted.accept.iter().zip([1, 0]) {
                     accept.set_params(&self.gpu, &accept_params(&params, langevin, start));
                 }
@@ -180,7 +198,6 @@ impl Walk {
                 self.proposed += u64::from(steps);
             }
             _ => {
-                self.langevin.set_params(&self.gpu, &params);
                 self.submit_steps(&self.step, steps, self.steps_per_submission);
             }
         }
@@ -210,8 +227,8 @@ impl Walk {
         }
     }
 
-    /// The words of `langevin.wgsl`'s `Params`.
-    fn langevin_params(&self, langevin: &Langevin, noise: &ChainNoise) -> [u32; 14] {
+    /// The words of `walk.wgsl`'s `Walk`.
+    fn params(&self, langevin: &Langevin, noise: &ChainNoise) -> [u32; WALK_WORDS] {
         let [seed_low, seed_high] = noise.noise.key();
         let [low, high] = langevin.range_clamp.unwrap_or_default();
         [
@@ -229,6 +246,7 @@ impl Walk {
             langevin.range_clamp.is_some().into(),
             low.to_bits(),
             high.to_bits(),
+            self.inverse_variance.to_bits(),
         ]
     }
 
@@ -268,8 +286,8 @@ impl Walk {
     }
 }
 
-/// The words of `accept.wgsl`'s `Params`, of which `langevin.wgsl`'s are the first.
-fn accept_params(walk: &[u32; 14], langevin: &Langevin, start: u32) -> [u32; 11] {
+/// The words of `accept.wgsl`'s `Params`, most of which are those of `walk.wgsl`.
+fn accept_params(walk: &[u32; WALK_WORDS], langevin: &Langevin, start: u32) -> [u32; 11] {
     let [chains, len, seed_low, seed_high, _, first_chain, first_step, half_squared_step, noise, ..] = *walk;
     let stream = Stream::Acceptance as u32;
     let temperature = langevin.temperature().to_bits();

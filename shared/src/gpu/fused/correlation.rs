@@ -7,6 +7,7 @@
 //! writes.
 
 use super::choice::{Choice, Size};
+use super::finish::Quad;
 use super::geometry::Geometry;
 use super::tiled::Tile;
 use crate::gpu::dispatch::Extent;
@@ -266,6 +267,17 @@ impl Variant {
         all
     }
 
+    /// How it can take a step with what it writes, for tools that check shaders.
+    pub(in crate::gpu) fn quads(&self) -> &'static [Quad] {
+        match (self.write, self.positions, self.step) {
+            (Write::Elements, ..) => &[Quad::Element],
+            (_, 4.., 0) => &[Quad::Row, Quad::Channels],
+            (_, 4.., _) => &[Quad::Row],
+            (.., 0) => &[Quad::Channels],
+            _ => &[],
+        }
+    }
+
     /// Whether it writes elements of four channels.
     pub(in crate::gpu) fn writes_elements(&self) -> bool {
         self.write == Write::Elements
@@ -298,6 +310,9 @@ pub(super) struct Recipe {
     /// What it was chosen by, and what was chosen.
     pub(super) choice: (Size, Choice),
     pub(super) params: Vec<u32>,
+    /// How a step can be taken with the results, were they the gradient of a chain's state: four elements at a
+    /// time, so that each block of random numbers is drawn once.
+    pub(super) quad: Option<Quad>,
     /// Invocations of a direct kernel, workgroups of a tiled one.
     pub(super) extent: Extent,
     /// Parameters of the packing of weights, the bias, and elements of four that each has.
@@ -352,8 +367,20 @@ impl Correlation {
             depth: taps[0] * taps[1] * inputs,
             columns,
         };
+        let rows_of_four = write != Write::Elements
+            && !by_sample
+            && phases == [1, 1]
+            && columns.is_multiple_of(4)
+            && output.border == 0;
+        let quad = match write {
+            Write::Elements => (by_sample && output.plane() == 1).then_some(Quad::Element),
+            _ if by_sample => (output.plane() == 1).then_some(Quad::Channels),
+            _ => rows_of_four.then_some(Quad::Row),
+        };
         let direct = |positions: usize, blocks: usize| {
             let positions = positions.min(columns.next_power_of_two());
+            // Rows of plain images are written by whole quads.
+            let positions = if rows_of_four { positions.max(4) } else { positions };
             let blocks = if elements > 1 { blocks } else { 1 };
             let (taps, step) = if together { (taps[1], step) } else { (1, 0) };
             let variant = Variant { positions, blocks, taps, step, scalar, checked, biased, write };
@@ -488,6 +515,6 @@ impl Correlation {
             self.scale.map_or(0, |scale| scale.shift),
         ]
         .map(|word| word as u32);
-        Recipe { kernel, choice: (size, choice), params, extent, pack, pack_bias, weights, biases }
+        Recipe { kernel, choice: (size, choice), quad, params, extent, pack, pack_bias, weights, biases }
     }
 }

@@ -27,6 +27,19 @@ pub(super) enum Then {
     SlopeAtPlace(Function),
     /// Multiply by its slope at what `extra` holds before the sum.
     FirstSlopeAtExtra(Function),
+    /// It is the gradient of a chain's state: take a Langevin step.
+    Step(Quad),
+}
+
+/// Which four of a state's elements a kernel has at a time: they share a block of random numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) enum Quad {
+    /// An element of four.
+    Element,
+    /// Four neighbours of an image's row.
+    Row,
+    /// Up to four channels of a vector.
+    Channels,
 }
 
 /// What a kernel does with its results.
@@ -90,8 +103,37 @@ impl Tail {
         thens.into_iter().flat_map(|then| [false, true].map(|adds| Tail { adds, then })).collect()
     }
 
+    /// A Langevin step with the results.
+    pub(in crate::gpu) fn step(quad: Quad) -> Tail {
+        Tail { adds: false, then: Then::Step(quad) }
+    }
+
+    /// The elements that it takes a Langevin step with.
+    pub(in crate::gpu) fn quad(&self) -> Option<Quad> {
+        match self.then {
+            Then::Step(quad) => Some(quad),
+            _ => None,
+        }
+    }
+
     pub(in crate::gpu) fn reads_extra(&self) -> bool {
         matches!(self.then, Then::KeepAndActivate(_) | Then::SlopeAtExtra(_) | Then::FirstSlopeAtExtra(_))
+    }
+
+    /// What stands for [`Tail::source`] where the state takes a step: `frame` is `step.wgsl`.
+    pub(in crate::gpu) fn step_source(quad: Quad, frame: &str) -> String {
+        let stepped = |from: &str, part: String| {
+            format!("stepped({from}, gradients{part} + walk.inverse_variance * {from}, noise{part})")
+        };
+        if quad == Quad::Element {
+            let parts =
+                ["x", "y", "z", "w"].map(|part| stepped(&format!("state.{part}"), format!(".{part}")));
+            let step = format!("let state = y[at / 4u];\ny[at / 4u] = vec4<f32>({});", parts.join(", "));
+            let finish = "fn finish(place: u32, value: vec4<f32>) {\nstep_from(4u * place, value, 4u);\n}\n";
+            return frame.replace("STEP", &step) + finish;
+        }
+        let step = stepped("y[at + i]", "[i]".into());
+        frame.replace("STEP", &format!("for (var i = 0u; i < count; i++) {{\ny[at + i] = {step};\n}}"))
     }
 
     /// The function, for results of four numbers or of one; `extra` is the binding that it may need.
@@ -111,7 +153,8 @@ impl Tail {
         };
         let add = if self.adds { " + y[place]" } else { "" };
         let (keep, last) = match self.then {
-            Then::Write | Then::FirstSlopeAtExtra(_) => ("", "sum".into()),
+            // A step has a function of its own.
+            Then::Write | Then::FirstSlopeAtExtra(_) | Then::Step(_) => ("", "sum".into()),
             Then::Activate(f) => ("", call(f.value(), "sum")),
             Then::KeepAndActivate(f) => ("extra[place] = sum;\n", call(f.value(), "sum")),
             Then::SlopeAtExtra(f) => ("", format!("sum * {}", call(f.slope(), "extra[place]"))),

@@ -15,7 +15,7 @@ mod table;
 mod tiled;
 
 use super::dispatch::{Dispatch, Extent, storage};
-use super::layers::{Blueprint, Passes, Recorded, check_fit};
+use super::layers::{Blueprint, Passes, Recorded, Stepping, check_fit};
 use super::program::{Program, Shader};
 use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
@@ -113,6 +113,7 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
         prepare: Vec::new(),
         forward: Vec::new(),
         backward: Vec::new(),
+        stepping: None,
     };
     for stage in &stages.stages {
         recorder.forward(stage, &mut recorded)?;
@@ -294,6 +295,16 @@ impl Recorder<'_> {
         }
         let mut buffers = vec![&packed, x, y];
         buffers.extend(finish.extra);
+        // The gradient of the input, if this is its only part, can move the input at once.
+        let state = &self.values[0];
+        if state.readers == 1 && state.gradient.as_ref() == Some(y) {
+            recorded.stepping = recipe.quad.map(|quad| Stepping {
+                shader: Shader::Correlate(recipe.kernel, Tail::step(quad)),
+                params: recipe.params.clone(),
+                buffers: [packed.clone(), x.clone()],
+                extent: recipe.extent,
+            });
+        }
         let shader = Shader::Correlate(recipe.kernel, finish.tail);
         let mut dispatch = Dispatch::new(gpu, shader, &recipe.params, &buffers, recipe.extent);
         dispatch.choice = Some(recipe.choice);

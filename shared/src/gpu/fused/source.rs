@@ -4,12 +4,13 @@
 //! memory and do not unroll loops.
 
 use super::correlation::{Variant, Write};
+use super::finish::{Quad, Tail};
 use std::fmt::Write as _;
 
 const XYZW: [char; 4] = ['x', 'y', 'z', 'w'];
 
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
-pub(in crate::gpu) fn correlate(variant: &Variant, frame: &str) -> String {
+pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> String {
     let Variant { positions, blocks, taps, scalar, write, .. } = *variant;
     let narrow = write == Write::Narrow;
     let piece = taps * if narrow { 1 } else { blocks * if scalar { 1 } else { 4 } };
@@ -19,10 +20,10 @@ pub(in crate::gpu) fn correlate(variant: &Variant, frame: &str) -> String {
         .replace("array<OUT>", &format!("array<{}>", element(write != Write::Elements)))
         .replace("POSITIONS", &format!("{positions}u"))
         .replace("PIECE", &format!("{piece}u"))
-        .replace("SUMS\n", &sums(variant, piece))
+        .replace("SUMS\n", &sums(variant, tail, piece))
 }
 
-fn sums(variant: &Variant, piece: usize) -> String {
+fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
     let Variant { positions, blocks, taps, step, scalar, checked, biased, write } = *variant;
     let narrow = write == Write::Narrow;
     let mut out = String::new();
@@ -112,24 +113,47 @@ fn sums(variant: &Variant, piece: usize) -> String {
     line(format_args!(
         "let to = params.out_origin + sample * params.out_z + row * params.out_y + phase_y * params.out_row + phase_x;"
     ));
-    for p in 0..positions {
+    let part = |o: usize, p: usize, lane: char| {
+        if narrow { format!("sum_{o}_{p}") } else { format!("sum_{o}_{p}.{lane}") }
+    };
+    let channel = |o: usize, j: usize| match narrow {
+        true => "0u".to_string(),
+        false => format!("(group * {}u + {}u)", 4 * blocks, 4 * o + j),
+    };
+    let lanes = || XYZW.iter().copied().enumerate().take(if narrow { 1 } else { 4 });
+    let row_of_four = tail.quad() == Some(Quad::Row);
+    for p in (0..positions).step_by(if row_of_four { 4 } else { 1 }) {
         line(format_args!("if ((column + {p}u) * params.phases_x + phase_x < params.limit_x) {{"));
         line(format_args!("let at = to + (column + {p}u) * params.out_x;"));
         for o in 0..blocks {
-            match write {
-                Write::Narrow => line(format_args!("finish(at, sum_{o}_{p});")),
-                Write::Elements => {
+            match (write, tail.quad()) {
+                (Write::Elements, _) => {
                     line(format_args!("if (group * {blocks}u + {o}u < params.outputs) {{"));
                     line(format_args!(
                         "finish(at + (group * {blocks}u + {o}u) * params.out_plane, sum_{o}_{p});"
                     ));
                     line(format_args!("}}"));
                 }
-                Write::Channels => {
-                    for (j, lane) in XYZW.iter().enumerate() {
-                        let channel = format!("(group * {}u + {}u)", 4 * blocks, 4 * o + j);
+                (_, Some(Quad::Channels)) => {
+                    let first = channel(o, 0);
+                    let four =
+                        if narrow { format!("vec4<f32>(sum_{o}_{p})") } else { format!("sum_{o}_{p}") };
+                    line(format_args!("if ({first} < params.outputs) {{"));
+                    line(format_args!("step_from(at + {first}, {four}, min(4u, params.outputs - {first}));"));
+                    line(format_args!("}}"));
+                }
+                (_, quad) => {
+                    for (j, lane) in lanes() {
+                        let channel = channel(o, j);
+                        let at = format!("at + {channel} * params.out_plane");
                         line(format_args!("if ({channel} < params.outputs) {{"));
-                        line(format_args!("finish(at + {channel} * params.out_plane, sum_{o}_{p}.{lane});"));
+                        match quad {
+                            Some(_) => {
+                                let [a, b, c, d] = [0, 1, 2, 3].map(|i| part(o, p + i, lane));
+                                line(format_args!("step_from({at}, vec4<f32>({a}, {b}, {c}, {d}), 4u);"));
+                            }
+                            None => line(format_args!("finish({at}, {});", part(o, p, lane))),
+                        }
                         line(format_args!("}}"));
                     }
                 }

@@ -1,0 +1,47 @@
+// The Langevin update: state ← state - (s²/2) gradient + n ε.
+
+struct Walk {
+    chains: u32,
+    len: u32,
+    seed_low: u32,
+    seed_high: u32,
+    stream: u32,
+    first_chain: u32,
+    first_step: u32,
+    half_squared_step: f32,
+    noise: f32,
+    clamps_gradient: u32,
+    gradient_clamp: f32,
+    clamps_range: u32,
+    low: f32,
+    high: f32,
+    // Of a Gaussian term of the energy whose gradient the update adds itself.
+    inverse_variance: f32,
+}
+
+// By its bits: a shader compiler may assume that `x != x` never holds.
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// n ε of the four elements in a block, at the step after `taken` of them.
+fn noise_of(chain: u32, block: u32, taken: u32) -> vec4<f32> {
+    if (walk.noise == 0.0) {
+        return vec4<f32>(0.0);
+    }
+    let counter = vec4<u32>(block, walk.first_chain + chain, walk.first_step + taken, walk.stream);
+    return walk.noise * normals(philox(counter, vec2<u32>(walk.seed_low, walk.seed_high)));
+}
+
+fn stepped(state: f32, slope: f32, noise: f32) -> f32 {
+    // A clamp would turn NaN into a number and hide it.
+    var gradient = slope;
+    if (walk.clamps_gradient == 1u && !is_nan(gradient)) {
+        gradient = clamp(gradient, -walk.gradient_clamp, walk.gradient_clamp);
+    }
+    var next = state - walk.half_squared_step * gradient + noise;
+    if (walk.clamps_range == 1u && !is_nan(next)) {
+        next = clamp(next, walk.low, walk.high);
+    }
+    return next;
+}
