@@ -7,6 +7,7 @@
 //! running statistics, or on its default device.
 
 pub mod batch_norm;
+mod convolution;
 mod forward;
 mod initialise;
 mod resize;

@@ -190,6 +190,15 @@ impl Gpu {
         size.choose(!self.is_software())
     }
 
+    /// Whether an average over so many places is worth a workgroup.
+    pub(super) fn pools_by_groups(&self, places: usize) -> bool {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.forced.is_some() {
+            return places > 1;
+        }
+        places >= 64 && !self.is_software()
+    }
+
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn uses_plain_kernels(&self) -> bool {
         self.plain

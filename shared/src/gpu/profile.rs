@@ -55,7 +55,7 @@ impl Gpu {
         let arithmetic =
             Dispatch::new(self, Program::PeakArithmetic, &words, &[&y], Extent::Elements(ELEMENTS));
         let copy = Dispatch::new(self, Program::PeakCopy, &words, &[&x, &y], Extent::Elements(ELEMENTS));
-        let flops = (ELEMENTS * ROUNDS * 16 * 4 * 2) as f64;
+        let flops = (ELEMENTS * ROUNDS * 32 * 4 * 2) as f64;
         let bytes = (ELEMENTS * 16 * 2) as f64;
         Ok(Peaks {
             gigaflops: flops / self.time_of(&arithmetic, time)? / 1e9,
@@ -79,13 +79,13 @@ impl Gpu {
 
     /// Times of dispatches that follow one another, by the device's clock.
     pub(super) fn kernel_times(&self, dispatches: &[Dispatch]) -> Result<Vec<KernelTime>, GpuError> {
-        // Once to warm up, then until either is reached.
-        const REPETITIONS: usize = 8;
-        const TIME: Duration = Duration::from_millis(200);
+        const ROUNDS: u32 = 5;
+        /// A device that has been idle runs slowly for a while.
+        const WARM_UP: Duration = Duration::from_millis(40);
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Err(GpuError::NoTimestamps);
         }
-        let count = 2 * dispatches.len() as u32;
+        let count = 2 * dispatches.len() as u32 * ROUNDS;
         let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("kernel times"),
             ty: wgpu::QueryType::Timestamp,
@@ -97,14 +97,19 @@ impl Gpu {
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        let mut times = vec![Vec::new(); dispatches.len()];
-        let start = Instant::now();
-        for round in 0..REPETITIONS {
-            if round > 1 && start.elapsed() > TIME {
-                break;
-            }
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            for (dispatch, begin) in dispatches.iter().zip((0..).step_by(2)) {
+        submit(self, dispatches);
+        self.wait_for_all()?;
+        let begin = Instant::now();
+        submit(self, dispatches);
+        self.wait_for_all()?;
+        let round = begin.elapsed().max(Duration::from_micros(10));
+        for _ in 0..WARM_UP.as_nanos() / round.as_nanos() {
+            submit(self, dispatches);
+        }
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for round in 0..ROUNDS {
+            for (dispatch, i) in dispatches.iter().zip(0..) {
+                let begin = 2 * (round * dispatches.len() as u32 + i);
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                     label: None,
                     timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
@@ -115,20 +120,18 @@ impl Gpu {
                 });
                 dispatch.encode(&mut pass);
             }
-            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-            self.queue.submit([encoder.finish()]);
-            let words = ready(self.read(&resolved, 2 * count as usize))?;
-            let stamps: Vec<u64> = words
-                .chunks(2)
-                .map(|pair| u64::from(pair[0].to_bits()) | u64::from(pair[1].to_bits()) << 32)
-                .collect();
-            let nanoseconds = f64::from(self.queue.get_timestamp_period());
-            if round == 0 {
-                continue;
-            }
-            for (times, stamps) in times.iter_mut().zip(stamps.chunks(2)) {
-                times.push(stamps[1].saturating_sub(stamps[0]) as f64 * nanoseconds / 1e3);
-            }
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        self.queue.submit([encoder.finish()]);
+        let words = ready(self.read(&resolved, 2 * count as usize))?;
+        let stamps: Vec<u64> = words
+            .chunks(2)
+            .map(|pair| u64::from(pair[0].to_bits()) | u64::from(pair[1].to_bits()) << 32)
+            .collect();
+        let nanoseconds = f64::from(self.queue.get_timestamp_period());
+        let mut times = vec![Vec::new(); dispatches.len()];
+        for (i, stamps) in stamps.chunks(2).enumerate() {
+            times[i % dispatches.len()].push(stamps[1].saturating_sub(stamps[0]) as f64 * nanoseconds / 1e3);
         }
         let median = |mut times: Vec<f64>| {
             times.sort_by(f64::total_cmp);

@@ -92,6 +92,7 @@ programs! {
     Copy: "fused/copy";
     Reshape: "fused/reshape" with PLANE;
     Pool: "fused/pool" with PLANE;
+    PoolWide: "fused/pool_wide" with PLANE;
     PoolInputGradient: "fused/pool_input_gradient" with PLANE;
     Upsample: "fused/upsample" with PLANE;
     UpsampleInputGradient: "fused/upsample_input_gradient" with PLANE;
@@ -144,12 +145,13 @@ impl Program {
     /// Whether its results go through a [`Tail`].
     fn finishes(self) -> bool {
         use Program::{
-            Bilinear, BilinearInputGradient, Copy, Pool, PoolInputGradient, ScaleShift, Upsample,
+            Bilinear, BilinearInputGradient, Copy, Pool, PoolInputGradient, PoolWide, ScaleShift, Upsample,
             UpsampleInputGradient,
         };
         matches!(
             self,
             Copy | Pool
+                | PoolWide
                 | PoolInputGradient
                 | Upsample
                 | UpsampleInputGradient

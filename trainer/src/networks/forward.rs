@@ -2,17 +2,15 @@
 
 use super::Taped;
 use super::batch_norm::{EPSILON, Statistics};
+use super::convolution::{batch_norm_in_stages, conv2d, on_gpu};
 use super::resize::{upsample_bilinear, upsampled_conv2d};
 use crate::recipe::TrainLayer;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{leaky_relu, relu, silu};
 use burn::tensor::module::{
-    adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv_transpose2d, conv2d, interpolate,
-    linear,
+    adaptive_avg_pool2d, avg_pool2d, batch_norm, batch_norm_train, conv_transpose2d, interpolate, linear,
 };
-use burn::tensor::ops::{
-    AvgPoolOptions, ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions,
-};
+use burn::tensor::ops::{AvgPoolOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions};
 use dual_mcmc::network::Layer;
 
 /// Which statistics batch norms use.
@@ -63,6 +61,13 @@ impl Value {
         match (self, other) {
             (Value::Vectors(a), Value::Vectors(b)) => Value::Vectors(a + b),
             (a, b) => Value::Images(a.images() + b.images()),
+        }
+    }
+
+    fn on_gpu(&self) -> bool {
+        match self {
+            Value::Vectors(x) => on_gpu(x),
+            Value::Images(x) => on_gpu(x),
         }
     }
 
@@ -124,7 +129,10 @@ impl Pass<'_> {
                     let main = self.path(main, value.clone());
                     main.add(self.path(shortcut, value))
                 }
-                TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| is_conv3x3(next)) {
+                TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| {
+                    // On a GPU the arithmetic that this saves costs less than its many small operations.
+                    is_conv3x3(next) && !value.on_gpu()
+                }) {
                     Some(TrainLayer::Plain(conv)) => upsampled(conv, value, &mut || self.take()),
                     _ => plain(&Layer::UpsampleNearest, value, &mut || self.take()),
                 },
@@ -141,6 +149,12 @@ impl Pass<'_> {
             Normalise::By(statistics) => Some(&statistics[self.norms]),
         };
         self.norms += 1;
+        if let (Value::Images(x), None, true) = (&value, given, value.on_gpu()) {
+            let normalised = batch_norm_in_stages(x.clone(), weight, bias);
+            let (mean, variance) = (normalised.mean.inner(), normalised.variance.inner());
+            self.seen.push(Statistics { mean, variance });
+            return Value::Images(normalised.output);
+        }
         each_rank!(value, x => normalised(x, weight, bias, given, &mut self.seen))
     }
 }
@@ -184,8 +198,7 @@ fn plain(layer: &Layer, value: Value, take: &mut impl FnMut() -> Tensor<1>) -> V
         }
         Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
             let weight = take().reshape([*out_channels, *in_channels, *kernel, *kernel]);
-            let options = ConvOptions::new([*stride; 2], [*padding; 2], [1; 2], 1);
-            Value::Images(conv2d(value.images(), weight, bias.then(take), options))
+            Value::Images(conv2d(value.images(), weight, bias.then(take), *stride, *padding))
         }
         Layer::ConvTranspose2d {
             in_channels,

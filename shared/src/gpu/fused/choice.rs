@@ -26,6 +26,8 @@ pub enum Choice {
         positions: usize,
         /// 1 or 2.
         blocks: usize,
+        /// Among so many invocations each sum is divided, which add up their parts in workgroup memory: 1, 8 or 16.
+        split: usize,
     },
     /// Workgroups share what they read.
     Tiled(Tiling),
@@ -51,23 +53,21 @@ impl Choice {
     pub fn all() -> Vec<Choice> {
         let mut all = Vec::new();
         for positions in [1, 2, 4, 8] {
-            for blocks in [1, 2] {
-                all.push(Choice::Direct { positions, blocks });
-            }
+            all.extend([direct(positions, 1, 1), direct(positions, 2, 1)]);
+        }
+        for positions in [1, 2, 4] {
+            all.extend([direct(positions, 1, 8), direct(positions, 1, 16)]);
         }
         for (positions, across, blocks, deep, planes) in [
-            (8, 16, 2, 16, 2),
-            (4, 16, 2, 16, 2),
-            (8, 8, 2, 16, 2),
-            (8, 16, 2, 8, 2),
-            (4, 16, 2, 8, 4),
             (8, 16, 2, 4, 2),
+            (8, 16, 2, 8, 2),
+            (8, 8, 2, 8, 2),
+            (8, 8, 2, 4, 4),
+            (8, 16, 2, 4, 1),
             (4, 16, 2, 4, 4),
-            (4, 16, 1, 16, 2),
-            (4, 16, 1, 8, 4),
-            (4, 16, 1, 4, 4),
-            (4, 32, 1, 4, 4),
             (4, 32, 2, 2, 2),
+            (4, 16, 1, 4, 4),
+            (4, 16, 1, 8, 4),
             (2, 16, 1, 8, 4),
             (2, 32, 1, 4, 4),
             (1, 16, 1, 8, 4),
@@ -91,8 +91,8 @@ impl Tiling {
 /// A row of the table: outputs, positions and depth of a [`Size`], and what was the fastest there.
 pub(super) type Timed = (usize, usize, usize, Choice);
 
-pub(super) const fn direct(positions: usize, blocks: usize) -> Choice {
-    Choice::Direct { positions, blocks }
+pub(super) const fn direct(positions: usize, blocks: usize, split: usize) -> Choice {
+    Choice::Direct { positions, blocks, split }
 }
 
 pub(super) const fn tiled(
@@ -110,7 +110,7 @@ impl Size {
     pub(in crate::gpu) fn choose(&self, hardware: bool) -> Choice {
         if !hardware {
             // Barriers are slow there, and so is everything but arithmetic.
-            return direct(if self.columns > 4 { 8 } else { 4 }, 2);
+            return direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
         }
         // The size in the table that is nearest by ratios, in half octaves.
         let octaves = |n: usize| (n.max(1) as u64).pow(2).ilog2();
@@ -118,6 +118,6 @@ impl Size {
         let far = |&&(outputs, positions, depth, _): &&Timed| {
             2 * apart(outputs, self.outputs) + apart(positions, self.positions) + apart(depth, self.depth)
         };
-        TABLE.iter().min_by_key(far).map_or(direct(2, 1), |&(.., choice)| choice)
+        TABLE.iter().min_by_key(far).map_or(direct(2, 1, 1), |&(.., choice)| choice)
     }
 }

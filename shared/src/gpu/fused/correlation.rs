@@ -222,6 +222,8 @@ pub(in crate::gpu) struct Variant {
     pub(super) positions: usize,
     /// Elements of output channels of one invocation.
     pub(super) blocks: usize,
+    /// Invocations that divide each sum among them.
+    pub(super) split: usize,
     /// Columns of the window that are taken together, their inputs read once.
     pub(super) taps: usize,
     /// From one output to the next in columns of the input; 0 if it is the kernel's parameter.
@@ -236,31 +238,34 @@ pub(in crate::gpu) struct Variant {
 }
 
 impl Variant {
-    /// Every variant that a network may need.
+    /// Variants enough to have everything in a kernel's text that a network may need: every window by one choice,
+    /// and every choice on one window.
     pub(in crate::gpu) fn all() -> Vec<Variant> {
-        let mut all = Vec::new();
         let windows = [(1, 0)].into_iter().chain((1..=4).flat_map(|taps| [(taps, 1), (taps, 2)]));
-        for (taps, step) in windows {
+        let usual = (8, 2, 1);
+        let choices = Choice::all().into_iter().filter_map(|choice| match choice {
+            Choice::Direct { positions, blocks, split } => Some((positions, blocks, split)),
+            Choice::Tiled(_) => None,
+        });
+        let chosen = windows.map(|window| (window, usual)).chain(choices.map(|choice| ((3, 1), choice)));
+        let mut all = Vec::new();
+        for ((taps, step), (positions, blocks, split)) in chosen {
             for (scalar, checked) in [(false, false), (true, false), (true, true)] {
                 for write in [Write::Elements, Write::Channels, Write::Narrow] {
-                    for (positions, blocks) in
-                        [(1, 1), (2, 1), (4, 1), (8, 1), (1, 2), (2, 2), (4, 2), (8, 2)]
-                    {
-                        if write != Write::Narrow || blocks == 1 {
-                            // Every other one, to have both.
-                            let biased = all.len().is_multiple_of(2);
-                            all.push(Variant {
-                                positions,
-                                blocks,
-                                taps,
-                                step,
-                                scalar,
-                                checked,
-                                biased,
-                                write,
-                            });
-                        }
-                    }
+                    // Every other one, to have both.
+                    let biased = all.len().is_multiple_of(2);
+                    let blocks = if write == Write::Narrow { 1 } else { blocks };
+                    all.push(Variant {
+                        positions,
+                        blocks,
+                        split,
+                        taps,
+                        step,
+                        scalar,
+                        checked,
+                        biased,
+                        write,
+                    });
                 }
             }
         }
@@ -377,21 +382,21 @@ impl Correlation {
             _ if by_sample => (output.plane() == 1).then_some(Quad::Channels),
             _ => rows_of_four.then_some(Quad::Row),
         };
-        let direct = |positions: usize, blocks: usize| {
+        let direct = |positions: usize, blocks: usize, split: usize| {
             let positions = positions.min(columns.next_power_of_two());
             // Rows of plain images are written by whole quads.
             let positions = if rows_of_four { positions.max(4) } else { positions };
             let blocks = if elements > 1 { blocks } else { 1 };
             let (taps, step) = if together { (taps[1], step) } else { (1, 0) };
-            let variant = Variant { positions, blocks, taps, step, scalar, checked, biased, write };
-            (Choice::Direct { positions, blocks }, Kernel::Direct(variant))
+            let variant = Variant { positions, blocks, split, taps, step, scalar, checked, biased, write };
+            (Choice::Direct { positions, blocks, split }, Kernel::Direct(variant))
         };
         let (choice, kernel) = match choose(&size) {
-            Choice::Direct { positions, blocks } => direct(positions, blocks),
+            Choice::Direct { positions, blocks, split } => direct(positions, blocks, split),
             tiled @ Choice::Tiled(tiling) if !scalar && write == Write::Elements => {
                 (tiled, Kernel::Tiled(tiling.tile(inputs, biased)))
             }
-            Choice::Tiled(_) => direct(4, 1),
+            Choice::Tiled(_) => direct(4, 1, 1),
         };
         // Of a kernel: elements of channels in a group, and columns of taps that are packed together.
         let (blocks, tap_columns) = match &kernel {
@@ -458,9 +463,9 @@ impl Correlation {
         ];
         let params = [slope].into_iter().chain(words.map(|word| word as u32)).collect();
         let extent = match &kernel {
-            Kernel::Direct(variant) => {
-                Extent::Elements(columns.div_ceil(variant.positions) * rows * samples * places)
-            }
+            Kernel::Direct(variant) => Extent::Elements(
+                columns.div_ceil(variant.positions) * rows * samples * places * variant.split,
+            ),
             Kernel::Tiled(tile) => Extent::Rows((columns * rows * samples).div_ceil(tile.width()) * places),
         };
         let scale = self.scale.map_or(0, |scale| scale.scale);

@@ -73,11 +73,10 @@ impl<'a> Finish<'a> {
         program: Program,
         sizes: &[usize],
         buffers: &[&wgpu::Buffer],
-        invocations: usize,
+        extent: Extent,
     ) -> Dispatch {
         let params: Vec<u32> = [self.slope].into_iter().chain(sizes.iter().map(|&n| n as u32)).collect();
         let buffers: Vec<&wgpu::Buffer> = buffers.iter().copied().chain(self.extra).collect();
-        let extent = Extent::Elements(invocations);
         Dispatch::new(gpu, Shader::Finished(program, self.tail), &params, &buffers, extent)
     }
 }
@@ -266,7 +265,7 @@ impl Recorder<'_> {
             Program::Copy,
             &[elements],
             &[gradient, &through],
-            elements,
+            Extent::Elements(elements),
         ));
         through
     }
@@ -332,6 +331,10 @@ impl Recorder<'_> {
                 let extent = Extent::Elements(places * to.lanes);
                 return Dispatch::new(gpu, Program::Reshape, &params, &[x, y], extent);
             }
+            (Work::AveragePool(window), false) if gpu.pools_by_groups(window[0] * window[1]) => {
+                let sizes = [&sides[..], window].concat();
+                return finish.dispatch(gpu, Program::PoolWide, &sizes, &[x, y], Extent::Rows(places));
+            }
             (Work::AveragePool(window), false) => (Program::Pool, [&sides[..], window].concat()),
             (Work::AveragePool(window), true) => (Program::PoolInputGradient, [&sides[..], window].concat()),
             (Work::UpsampleNearest, false) => (Program::Upsample, sides.to_vec()),
@@ -351,6 +354,6 @@ impl Recorder<'_> {
         };
         let mut buffers = vec![x, y];
         buffers.extend((program == Program::ScaleShift).then_some(weights));
-        finish.dispatch(gpu, program, &sizes, &buffers, places)
+        finish.dispatch(gpu, program, &sizes, &buffers, Extent::Elements(places))
     }
 }

@@ -11,11 +11,21 @@ const XYZW: [char; 4] = ['x', 'y', 'z', 'w'];
 
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
 pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> String {
-    let Variant { positions, blocks, taps, scalar, write, .. } = *variant;
+    let Variant { positions, blocks, split, taps, scalar, write, .. } = *variant;
     let narrow = write == Write::Narrow;
     let piece = taps * if narrow { 1 } else { blocks * if scalar { 1 } else { 4 } };
     let element = |single: bool| if single { "f32" } else { "vec4<f32>" };
+    let guard = "if (group >= params.groups) { return; }";
+    let number = element(narrow);
+    // Invocations that meet at a barrier must not leave before.
+    let [shared, guard] = match split {
+        1 => [String::new(), guard.into()],
+        _ => [format!("var<workgroup> parts: array<{number}, {}>;", 64 * positions * blocks), String::new()],
+    };
     frame
+        .replace("SHARED", &shared)
+        .replace("GUARD", &guard)
+        .replace("SPLIT", &format!("{split}u"))
         .replace("array<IN>", &format!("array<{}>", element(scalar)))
         .replace("array<OUT>", &format!("array<{}>", element(write != Write::Elements)))
         .replace("POSITIONS", &format!("{positions}u"))
@@ -24,7 +34,7 @@ pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> 
 }
 
 fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
-    let Variant { positions, blocks, taps, step, scalar, checked, biased, write } = *variant;
+    let Variant { positions, blocks, split, taps, step, scalar, checked, biased, write } = *variant;
     let narrow = write == Write::Narrow;
     let mut out = String::new();
     let mut line = |text: std::fmt::Arguments<'_>| {
@@ -44,7 +54,8 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
         }
     }
     for (o, p) in each() {
-        line(format_args!("var sum_{o}_{p} = bias_{o};"));
+        let first = if split == 1 { format!("bias_{o}") } else { zero.into() };
+        line(format_args!("var sum_{o}_{p} = {first};"));
     }
 
     // Where the inputs of a group of taps lie, behind the first.
@@ -54,12 +65,22 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
     offsets.dedup();
     let away = |k: usize| if step > 0 { format!("{k}u") } else { format!("{k}u * in_x") };
 
-    line(format_args!("for (var ty = 0u; ty < taps; ty++) {{"));
+    if split == 1 {
+        line(format_args!("for (var ty = 0u; ty < taps; ty++) {{"));
+    } else {
+        line(format_args!("let lane = thread % {split}u;"));
+        line(format_args!("let first_weight = weight;"));
+        line(format_args!("for (var q = lane; q < taps * tap_groups * inputs; q += {split}u) {{"));
+        line(format_args!("let ty = q / inputs / tap_groups;"));
+        line(format_args!("let tx = q / inputs % tap_groups;"));
+    }
     if checked {
         line(format_args!("let at_y = first_row + i32(ty);"));
         line(format_args!("let in_y = at_y >= 0 && at_y < height;"));
     }
-    line(format_args!("for (var tx = 0u; tx < tap_groups; tx++) {{"));
+    if split == 1 {
+        line(format_args!("for (var tx = 0u; tx < tap_groups; tx++) {{"));
+    }
     line(format_args!("var at = start + ty * in_row + tx * {taps}u;"));
     if checked {
         for &k in &offsets {
@@ -68,7 +89,12 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
             line(format_args!("let in_{k} = in_y && at_{k} >= 0 && at_{k} < width;"));
         }
     }
-    line(format_args!("for (var c = 0u; c < inputs; c++) {{"));
+    if split == 1 {
+        line(format_args!("for (var c = 0u; c < inputs; c++) {{"));
+    } else {
+        line(format_args!("at += q % inputs * in_plane;"));
+        line(format_args!("weight = first_weight + q * {piece}u;"));
+    }
     for &k in &offsets {
         let read = format!("x[at + {}]", away(k));
         match (checked, scalar) {
@@ -105,9 +131,27 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
         }
         line(format_args!("sum_{o}_{p} = sum_{o}_{p}{terms};"));
     }
-    line(format_args!("at += in_plane;"));
-    line(format_args!("weight += {piece}u;"));
-    line(format_args!("}}}}}}"));
+    if split == 1 {
+        line(format_args!("at += in_plane;"));
+        line(format_args!("weight += {piece}u;"));
+        line(format_args!("}}}}}}"));
+    } else {
+        line(format_args!("}}"));
+        let parts = positions * blocks;
+        for (k, (o, p)) in each().enumerate() {
+            line(format_args!("parts[thread * {parts}u + {k}u] = sum_{o}_{p};"));
+        }
+        line(format_args!("workgroupBarrier();"));
+        line(format_args!("if (lane > 0u || group >= params.groups) {{ return; }}"));
+        for (o, p) in each() {
+            line(format_args!("sum_{o}_{p} += bias_{o};"));
+        }
+        line(format_args!("for (var other = 1u; other < {split}u; other++) {{"));
+        for (k, (o, p)) in each().enumerate() {
+            line(format_args!("sum_{o}_{p} += parts[(thread + other) * {parts}u + {k}u];"));
+        }
+        line(format_args!("}}"));
+    }
 
     line(format_args!("if (row * params.phases_y + phase_y >= params.limit_y) {{ return; }}"));
     line(format_args!(

@@ -87,7 +87,7 @@ fn table(device: &str, rows: &[Row]) -> String {
 
 fn rust(choice: &Choice) -> String {
     match *choice {
-        Choice::Direct { positions, blocks } => format!("direct({positions}, {blocks})"),
+        Choice::Direct { positions, blocks, split } => format!("direct({positions}, {blocks}, {split})"),
         Choice::Tiled(Tiling { positions, across, blocks, deep, planes }) => {
             format!("tiled({positions}, {across}, {blocks}, {deep}, {planes})")
         }

@@ -43,10 +43,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<IN>;
 @group(0) @binding(3) var<storage, read_write> y: array<OUT>;
 
+SHARED
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
     let tiles = (params.columns + POSITIONS - 1u) / POSITIONS;
-    var index = element_index(id, groups);
+    var index = element_index(id, groups) / SPLIT;
     let column = index % tiles * POSITIONS;
     index = index / tiles;
     let row = index % params.rows;
@@ -58,9 +63,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     index = index / params.phases_x;
     let phase_y = index % params.phases_y;
     let group = index / params.phases_y;
-    if (group >= params.groups) {
-        return;
-    }
+    GUARD
 
     // Copies, because a compiler may read a parameter again wherever it is named. The minimum changes nothing, but
     // hides from lavapipe that loops end at a uniform: it would compile the kernel anew for every dispatch.
