@@ -3,6 +3,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/evaluate.rs"]
+mod evaluate;
 #[cfg(feature = "remote")]
 #[path = "small/worker.rs"]
 mod worker;
