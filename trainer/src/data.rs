@@ -10,12 +10,14 @@ mod idx;
 pub mod image_sets;
 pub mod import;
 pub mod npy;
+mod resize;
 mod samples;
 
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use image_sets::ImageSet;
+pub use resize::resize;
 pub use samples::{Samples, pixel};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `evaluate` as a user meets it.
 
-use super::{Lab, array, recipes, write_array};
-use serde_json::Value;
+use super::{Lab, array, images, recipes, text_of, write_array};
+use serde_json::{Value, json};
 
 /// The figures of a line that must succeed.
 fn figures(lab: &Lab, line: &str) -> Value {
@@ -86,5 +86,81 @@ fn a_model_with_an_encoder_and_no_z_chain_is_measured() {
         let back = &found["reconstruction"];
         assert!(number(&back["mean_squared_error_of_the_encoder"]) > 0.0, "{back}");
         assert!(back["mean_squared_error_after_the_z_chain"].is_null(), "{back}");
+    }
+}
+
+/// Small sets where fetched ones lie: the others are compared, in the model's colours, and all are named.
+#[test]
+fn the_energy_is_measured_against_every_set_that_is_here() {
+    let lab = Lab::new();
+    let model = images(&lab);
+    let idx = |grey: u8| -> Vec<u8> {
+        let header = [0x803, 5, 28, 28].into_iter().flat_map(u32::to_be_bytes);
+        header.chain((0..5 * 784).map(|i: u32| grey ^ (i % 13) as u8)).collect()
+    };
+    for (set, grey) in [("mnist", 200), ("fashion-mnist", 90)] {
+        let folder = lab.path("no-data").join(set);
+        std::fs::create_dir_all(&folder).unwrap();
+        for part in ["train", "t10k"] {
+            std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), idx(grey)).unwrap();
+        }
+    }
+    let emoji = lab.path("no-data/noto-emoji");
+    std::fs::create_dir(&emoji).unwrap();
+    std::fs::File::create(emoji.join("noto-emoji-64.rgb")).unwrap().set_len(3786 * 3 * 64 * 64).unwrap();
+    let line = format!(
+        "evaluate {} --data images.npy --count 2 --steps 1 --device cpu --json e.json",
+        model.display()
+    );
+    let output = lab.command(&line).output().unwrap();
+    let table = text_of(&output.stdout);
+    assert!(output.status.success(), "{}", text_of(&output.stderr));
+    let figures: Value = serde_json::from_slice(&std::fs::read(lab.path("e.json")).unwrap()).unwrap();
+    let found = &figures["auroc_of_the_energy"];
+    assert_eq!(found["other_sets_compared"], 3);
+    assert_eq!(found["other_sets"], json!(["mnist", "fashion-mnist", "noto-emoji"]));
+    assert_eq!(found["other_sets_not_fetched"], json!(["cifar10"]));
+    assert_eq!(found["other_sets_resized"], Value::Null, "emoji are there at 32 pixels");
+    for name in ["mnist", "fashion-mnist", "noto-emoji", "uniform_noise", "shuffled_values", "constant"] {
+        assert!((0.0..=1.0).contains(&number(&found[name])), "{name}: {found}");
+    }
+    let row = |name: &str| table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
+    assert!(row("other sets compared").ends_with(" 3"), "{table}");
+    assert!(row("other sets  ").contains("mnist, fashion-mnist, noto-emoji"), "{table}");
+}
+
+/// Of vectors there are no other sets; which coordinates belong together is what an energy can know.
+#[test]
+fn the_energy_of_vectors_is_measured_against_noise() {
+    use dual_mcmc::chain::{Langevin, XChainSettings};
+    use dual_mcmc::model::{ChainDefaults, Model, Precision, Provenance, Weighted};
+    use dual_mcmc::network::{Layer, Network};
+    use dual_mcmc::noise::{Noise, Stream};
+    let lab = Lab::new();
+    // The second coordinate is minus the first, nearly; the energy is about 4·|x₀ + x₁|.
+    let mut values = Noise::new(1, Stream::Data).normal_rows(0, 400, 3, 0);
+    values.as_chunks_mut::<3>().0.iter_mut().for_each(|row| row[1] = 0.1 * row[1] - row[0]);
+    write_array(&lab.path("three.npy"), &[400, 3], &values);
+    let linear = |in_features, out_features| Layer::Linear { in_features, out_features, bias: false };
+    let network =
+        Network { input: vec![3], layers: vec![linear(3, 2), Layer::Silu, linear(2, 1)], reference: None };
+    let weights = vec![4.0, 4.0, 0.0, -4.0, -4.0, 0.0, 1.0, 1.0];
+    let model = Model {
+        energy: Some(Weighted { network, weights }),
+        generator: None,
+        encoder: None,
+        chains: ChainDefaults {
+            x: Some(XChainSettings { steps: 2, langevin: Langevin::new(0.1, 0.1) }),
+            z: None,
+        },
+        energy_quantiles: None,
+        provenance: Provenance::default(),
+    };
+    lab.write("model.safetensors", model.to_bytes(Precision::F32).unwrap());
+    let found = figures(&lab, "evaluate model.safetensors --data three.npy --count 40");
+    let found = &found["auroc_of_the_energy"];
+    assert_eq!(found["other_sets_compared"], 0);
+    for name in ["uniform_noise", "shuffled_coordinates"] {
+        assert!(number(&found[name]) > 0.8, "{name}: {found}");
     }
 }
