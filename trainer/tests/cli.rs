@@ -409,12 +409,23 @@ fn a_run_has_a_report_and_several_have_one_together() {
     let vae = recipes().join("ring-vae.toml");
     lab.run(&format!("train {} --device cpu --out two --steps 3", vae.display()));
     let page = std::fs::read_to_string(lab.path("one/report.html")).unwrap();
-    for part in
-        ["<svg", "data:image/png;base64,", "Energy gap", "Mean energy along", "log likelihood", "x-chain "]
-    {
+    for part in [
+        "<svg",
+        "data:image/png;base64,",
+        "Energy gap",
+        "Mean energy along",
+        "log likelihood",
+        "samples at iteration 3",
+        "Held-out data, the generator's samples, the same after the x-chain.",
+        "reconstructions at iteration 3",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("src=\"http") && !page.contains("href="), "it stands alone");
+    let noise = recipes().join("ring-noise.toml");
+    lab.run(&format!("train {} --device cpu --out three --steps 1", noise.display()));
+    let page = std::fs::read_to_string(lab.path("three/report.html")).unwrap();
+    assert!(page.contains("the noise that x-chains start from") && !page.contains("generator's samples"));
     lab.run("report one two --out both.html");
     let both = std::fs::read_to_string(lab.path("both.html")).unwrap();
     assert!(both.contains("<td>one</td><td>two</td>") && both.contains("two ‖g(z̃) - x‖²"), "{both}");

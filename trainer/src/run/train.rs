@@ -289,40 +289,20 @@ impl Session {
         let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, true)?;
         let energies = means(&sampled.trace);
         let path = self.run.directory.samples().join(&name);
-        if shape.len() == 1 {
-            let data = self.run.data.held_out_batch(count)?;
-            if Panel::can_draw(shape) {
-                let panels = [
-                    Panel { values: &data, shape },
-                    Panel { values: &sampled.start, shape },
-                    Panel { values: &sampled.end, shape },
-                ];
-                pictures::write(&path, &pictures::side_by_side(&panels))?;
-            }
-        } else if Panel::can_draw(shape) {
-            pictures::write(
-                &path,
-                &pictures::side_by_side(&[
-                    Panel { values: &sampled.start, shape },
-                    Panel { values: &sampled.end, shape },
-                ]),
-            )?;
+        let data = self.run.data.held_out_batch(count)?;
+        if Panel::can_draw(shape) {
+            let panels = [&data, &sampled.start, &sampled.end].map(|values| Panel { values, shape });
+            pictures::write(&path, &pictures::side_by_side(&panels))?;
         }
         if model.encoder.is_none() || model.chains.z.is_none() {
             return Ok([energies, Vec::new()]);
         }
-        let x = self.run.data.held_out_batch(16)?;
+        let x = if shape.len() == 1 { data } else { self.run.data.held_out_batch(16)? };
         let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
-        if shape.len() == 3 && Panel::can_draw(shape) {
+        if Panel::can_draw(shape) {
             let path = self.run.directory.reconstructions().join(&name);
-            pictures::write(
-                &path,
-                &pictures::rows(&[
-                    Panel { values: &x, shape },
-                    Panel { values: &back.guess, shape },
-                    Panel { values: &back.end, shape },
-                ]),
-            )?;
+            let panels = [&x, &back.guess, &back.end].map(|values| Panel { values, shape });
+            pictures::write(&path, &pictures::rows(&panels))?;
         }
         Ok([energies, means(&back.trace)])
     }
