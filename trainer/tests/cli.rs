@@ -415,6 +415,7 @@ fn a_run_has_a_report_and_several_have_one_together() {
         "Energy gap",
         "Mean energy along",
         "log likelihood",
+        "milliseconds of an iteration</th><td>data ",
         "samples at iteration 3",
         "Held-out data, the generator's samples, the same after the x-chain.",
         "reconstructions at iteration 3",
@@ -897,6 +898,7 @@ fn the_bench_measures_iterations_phases_and_chains() {
         let phases: f64 =
             measured["phase_milliseconds"].as_object().unwrap().values().filter_map(|v| v.as_f64()).sum();
         assert!(milliseconds > 0.0 && phases > 0.3 * milliseconds, "{milliseconds} {phases}");
+        assert!(measured["phase_milliseconds"]["data"].as_f64().unwrap() > 0.0, "{measured}");
         for chain in ["x-chain", "z-chain"] {
             let measured = &figures["chains"][format!("{recipe}, {chain}")]["3_chains"];
             assert!(measured["gigaflops"].as_f64().unwrap() > 0.0, "{measured}");

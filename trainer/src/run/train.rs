@@ -16,7 +16,7 @@ use super::replicas::Replicas;
 use super::report;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
-use crate::teaching::{Batch, Report};
+use crate::teaching::{Batch, Phase, Report};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Model, Precision};
@@ -204,6 +204,7 @@ impl Session {
     fn iterate(&mut self) -> Result<End> {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.replicas.first().iteration() < self.run.total {
+            self.phases.begin(Phase::Data);
             let indices = self.replicas.first().batch_indices(self.run.data.train_count());
             let values = self.run.data.train_batch(indices.iter().copied())?;
             let batch = Batch { samples: indices, values };
