@@ -5,6 +5,8 @@
 
 #[path = "cli/evaluate.rs"]
 mod evaluate;
+#[path = "cli/own_images.rs"]
+mod own_images;
 #[cfg(feature = "remote")]
 #[path = "small/worker.rs"]
 mod worker;
