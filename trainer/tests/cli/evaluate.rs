@@ -21,6 +21,9 @@ fn the_shipped_models_of_the_plane_are_as_good_as_is_said() {
     let lab = Lab::new();
     for (name, within) in [("ring", 0.1), ("moons", 0.3), ("spiral", 0.3), ("checkerboard", 0.3)] {
         let model = recipes().join(format!("../models/{name}.safetensors"));
+        let bytes = std::fs::read(&model).unwrap();
+        let license = dual_mcmc::model::Model::from_bytes(&bytes).unwrap().provenance.license;
+        assert_eq!(license, "MIT OR Apache-2.0", "{name}");
         let found = figures(&lab, &format!("evaluate {} --data {name} --count {COUNT}", model.display()));
         let likelihood = number(&found["log_likelihood"]);
         let truth = number(&found["log_likelihood_of_the_truth"]);
