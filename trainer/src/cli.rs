@@ -44,7 +44,7 @@ enum Command {
     Export(export::Export),
     /// Show a run, or several side by side, as one HTML page
     Report(report::Report),
-    /// Time a training iteration and the x-chain on this machine
+    /// Time a training iteration with its phases, and the steps of both chains, on this machine
     Bench(bench::Bench),
     /// Lend this machine's device to training runs elsewhere
     Worker(worker::Worker),
@@ -109,6 +109,7 @@ mod tests {
             "reconstruct m --input f.npy --out g.png --mask m.png --steps 3",
             "energy m --input f.npy --out e.npy --gradient g.npy",
             "evaluate m --data mnist --count 100 --json e.json --seed 4",
+            "evaluate m --data mnist --steps 30 --step-size 0.1 --noise 0",
             "evaluate m --data mnist --features cifar10 --features f.safetensors --reference 500",
             "features train mnist --out f --epochs 2 --seed 1 --device cpu",
             "features extract cifar10 --input i.npy --out f.npy",

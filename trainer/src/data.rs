@@ -10,12 +10,14 @@ mod idx;
 pub mod image_sets;
 pub mod import;
 pub mod npy;
+mod resize;
 mod samples;
 
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use image_sets::ImageSet;
+pub use resize::resize;
 pub use samples::{Samples, pixel};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,7 +93,8 @@ impl Dataset {
 
     /// Load the data set that `source` names: a synthetic set, a fetched set, an `.npy` or `.csv` file, a
     /// folder with the files of a known set, or a folder of images. An `.npy` file stays on disk; its
-    /// samples are read when they are asked for. `shape` is what the networks take; `count` limits a
+    /// samples are read when they are asked for. Images of a folder are mixed before the last tenth is held out.
+    /// `shape` is what the networks take; `count` limits a
     /// synthetic set.
     ///
     /// # Errors
@@ -230,7 +233,7 @@ fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
         bail!("{} is a folder of images, but the networks take {shape:?}", path.display());
     };
     ensure!(height == width, "images are cropped to squares, but the networks take {shape:?}");
-    let pixels = import::folder(path, height, channels)?;
+    let pixels = import::folder(path, import::Order::Mixed, height, channels)?;
     split(stem(path), shape.to_vec(), Samples::Bytes(pixels))
         .with_context(|| format!("cannot use {}", path.display()))
 }
@@ -290,15 +293,24 @@ mod tests {
     #[test]
     fn a_folder_of_images_is_cut_to_what_the_networks_take() {
         let folder = tempfile::tempdir().unwrap();
-        for i in 0..20u8 {
-            let image = image::RgbImage::from_pixel(12, 9, image::Rgb([10 * i, 0, 255]));
+        // Two classes, one after the other by name.
+        for i in 0..40u8 {
+            let image =
+                image::RgbImage::from_pixel(12, 9, image::Rgb([i, if i < 20 { 0 } else { 200 }, 255]));
             image.save(folder.path().join(format!("{i:02}.png"))).unwrap();
         }
         let source = folder.path().to_str().unwrap();
         let data = Dataset::load(source, &[3, 8, 8], None).unwrap();
-        assert_eq!((data.train_count(), data.held_out_count()), (18, 2));
-        let first = data.train_batch([1]).unwrap();
-        assert_eq!((first[0], first[64], first[128]), (pixel(10), -1.0, 1.0));
+        assert_eq!((data.train_count(), data.held_out_count()), (36, 4));
+        let train = data.train_batch(0..36).unwrap();
+        let held_out = data.held_out_batch(4).unwrap();
+        let mut all: Vec<f32> = train.chunks(192).chain(held_out.chunks(192)).map(|image| image[0]).collect();
+        all.sort_by(f32::total_cmp);
+        assert_eq!(all, (0..40).map(pixel).collect::<Vec<_>>(), "each image once");
+        assert!(train.chunks(192).all(|image| image[128] == 1.0));
+        let mut classes: Vec<f32> = held_out.chunks(192).map(|image| image[64]).collect();
+        classes.dedup();
+        assert!(classes.len() > 1, "both classes are held out: {classes:?}");
         assert!(Dataset::load(source, &[2], None).is_err());
     }
 

@@ -3,6 +3,10 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/evaluate.rs"]
+mod evaluate;
+#[path = "cli/own_images.rs"]
+mod own_images;
 #[cfg(feature = "remote")]
 #[path = "small/worker.rs"]
 mod worker;
@@ -407,12 +411,24 @@ fn a_run_has_a_report_and_several_have_one_together() {
     let vae = recipes().join("ring-vae.toml");
     lab.run(&format!("train {} --device cpu --out two --steps 3", vae.display()));
     let page = std::fs::read_to_string(lab.path("one/report.html")).unwrap();
-    for part in
-        ["<svg", "data:image/png;base64,", "Energy gap", "Mean energy along", "log likelihood", "x-chain "]
-    {
+    for part in [
+        "<svg",
+        "data:image/png;base64,",
+        "Energy gap",
+        "Mean energy along",
+        "log likelihood",
+        "milliseconds of an iteration</th><td>data ",
+        "samples at iteration 3",
+        "Held-out data, the generator's samples, the same after the x-chain.",
+        "reconstructions at iteration 3",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("src=\"http") && !page.contains("href="), "it stands alone");
+    let noise = recipes().join("ring-noise.toml");
+    lab.run(&format!("train {} --device cpu --out three --steps 1", noise.display()));
+    let page = std::fs::read_to_string(lab.path("three/report.html")).unwrap();
+    assert!(page.contains("the noise that x-chains start from") && !page.contains("generator's samples"));
     lab.run("report one two --out both.html");
     let both = std::fs::read_to_string(lab.path("both.html")).unwrap();
     assert!(both.contains("<td>one</td><td>two</td>") && both.contains("two ‖g(z̃) - x‖²"), "{both}");
@@ -884,6 +900,7 @@ fn the_bench_measures_iterations_phases_and_chains() {
         let phases: f64 =
             measured["phase_milliseconds"].as_object().unwrap().values().filter_map(|v| v.as_f64()).sum();
         assert!(milliseconds > 0.0 && phases > 0.3 * milliseconds, "{milliseconds} {phases}");
+        assert!(measured["phase_milliseconds"]["data"].as_f64().unwrap() > 0.0, "{measured}");
         for chain in ["x-chain", "z-chain"] {
             let measured = &figures["chains"][format!("{recipe}, {chain}")]["3_chains"];
             assert!(measured["gigaflops"].as_f64().unwrap() > 0.0, "{measured}");

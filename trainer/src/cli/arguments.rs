@@ -1,6 +1,7 @@
 //! Values and groups of options that several commands share.
 
 use crate::data::{atomic, npy};
+use crate::run::chains::Changes;
 use crate::run::device::{DeviceChoice, TrainingChoice};
 use crate::run::pictures::Panel;
 use anyhow::{Result, bail, ensure};
@@ -77,6 +78,13 @@ pub struct ChainOptions {
     /// Seed of everything random
     #[arg(long, default_value_t = 0, help_heading = "Chain")]
     pub seed: u64,
+}
+
+impl ChainOptions {
+    /// What they change of the chain.
+    pub fn changes(&self) -> Changes {
+        Changes { steps: self.steps, step_size: self.step_size, noise: self.noise }
+    }
 }
 
 /// Where samples go.

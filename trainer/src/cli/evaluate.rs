@@ -1,6 +1,6 @@
 //! `dual-mcmc evaluate`.
 
-use super::arguments::{Device, count};
+use super::arguments::{ChainOptions, Device, count};
 use crate::data::{Dataset, atomic};
 use crate::run::evaluate::{self, Job};
 use crate::run::features::{self, Extractor};
@@ -37,9 +37,8 @@ pub struct Evaluate {
     /// All figures as one JSON object
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    chain: ChainOptions,
     #[command(flatten)]
     device: Device,
 }
@@ -75,7 +74,8 @@ impl Evaluate {
             count: self.count,
             extractors: &extractors,
             reference: self.reference,
-            seed: self.seed,
+            chain: self.chain.changes(),
+            seed: self.chain.seed,
         };
         let figures = evaluate::evaluate(&job)?;
         print!("{}", evaluate::table(&figures));

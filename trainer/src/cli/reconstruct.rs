@@ -113,7 +113,7 @@ fn samples(path: &Path, model: &Model) -> Result<Vec<f32>> {
     let shape = model.data_shape();
     match shape[..] {
         [channels, height, width] if height == width => {
-            Ok(import::folder(path, height, channels)?.into_iter().map(pixel).collect())
+            Ok(import::folder(path, import::Order::Names, height, channels)?.into_iter().map(pixel).collect())
         }
         _ => bail!("{} is a folder of images, but the model takes {shape:?}", path.display()),
     }

@@ -7,7 +7,6 @@ use crate::run::pictures::{self, Panel};
 use crate::run::{device, model_file};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use dual_mcmc::chain::Langevin;
 use dual_mcmc::model::Model;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -87,28 +86,12 @@ impl Sample {
 
     /// The model's chain with the changes that the options make.
     fn sampling(&self, model: &Model) -> Result<Sampling> {
-        let start = match self.init {
-            Some(Init::Generator) => Start::Generator,
-            None if model.generator.is_some() => Start::Generator,
-            _ => Start::Noise,
-        };
-        let ChainOptions { steps, step_size, noise, seed } = self.chain;
-        let recommended = Sampling::recommended(model, self.count, seed);
-        let base = match (recommended, steps, step_size, noise) {
-            (Ok(recommended), ..) => recommended,
-            // A model without a chain of its own: all of it must come from the options.
-            (Err(_), Some(steps), Some(s), Some(n)) => {
-                Sampling { count: self.count, start, steps, langevin: Langevin::new(s, n), seed }
-            }
-            // The generator's samples need no chain.
-            (Err(_), Some(0), ..) => {
-                Sampling { count: self.count, start, steps: 0, langevin: Langevin::new(1.0, 0.0), seed }
-            }
-            (Err(error), ..) => return Err(error),
-        };
-        let mut sampling = Sampling { start, steps: steps.unwrap_or(base.steps), ..base };
-        sampling.langevin.step_size = step_size.unwrap_or(base.langevin.step_size);
-        sampling.langevin.noise = noise.unwrap_or(base.langevin.noise);
+        let mut sampling = Sampling::changed(model, self.count, self.chain.seed, self.chain.changes())?;
+        match self.init {
+            Some(Init::Generator) => sampling.start = Start::Generator,
+            Some(Init::Noise) => sampling.start = Start::Noise,
+            None => {}
+        }
         sampling.langevin.mala |= self.mala;
         sampling.langevin.check().map_err(anyhow::Error::msg)?;
         Ok(sampling)

@@ -1,10 +1,10 @@
 //! Noto's emoji: 64×64 pixels in colour on white, in one file of bytes, image after image and channel
 //! by channel.
 
+use super::import::mixing_key;
 use super::{Samples, atomic};
 use anyhow::{Context, Result, ensure};
 use image::RgbaImage;
-use md5::{Digest, Md5};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -44,18 +44,17 @@ fn halve(bytes: &[u8]) -> Vec<u8> {
 /// few kinds of emoji. The order of the sums of the names mixes them.
 pub fn from_pictures(folder: &Path, ready: &Path) -> Result<()> {
     let cannot = || format!("cannot read {}", folder.display());
-    let mut pictures: Vec<([u8; 16], PathBuf)> = Vec::new();
+    let mut pictures: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".png") {
-            pictures.push((Md5::digest(name.as_bytes()).into(), path));
+        if path.extension().is_some_and(|e| e == "png") {
+            pictures.push(path);
         }
     }
-    pictures.sort();
+    pictures.sort_by_cached_key(|path| mixing_key(path));
     let file = ready.join(FILE);
     atomic::write(&file, |file| {
-        for (_, path) in &pictures {
+        for path in &pictures {
             let cannot = || format!("cannot read {}", path.display());
             let picture = image::open(path).with_context(cannot)?.into_rgba8();
             ensure!(picture.dimensions() == (64, 64), "{} is not 64 by 64 pixels", path.display());

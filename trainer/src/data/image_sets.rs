@@ -222,6 +222,7 @@ pub fn md5(path: &Path) -> Result<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::data::pixel;
 
     #[test]
     fn sums_are_md5_and_a_damaged_set_says_how_to_fetch_it() {
@@ -231,6 +232,32 @@ mod tests {
         assert_eq!(md5(&path).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
         let error = format!("{:#}", ImageSet::Mnist.load(folder.path(), true, &[1, 32, 32]).unwrap_err());
         assert!(error.contains("data fetch mnist") && error.contains("train-images"), "{error}");
+    }
+
+    /// A file of the right size in a folder of its own: what is not fetched is not compared with the sum.
+    #[test]
+    fn emoji_come_at_both_sizes() {
+        use std::io::{Seek, SeekFrom, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = std::fs::File::create(folder.path().join(emoji::FILE)).unwrap();
+        let plane = (emoji::SIDE * emoji::SIDE) as u64;
+        file.set_len(emoji::COUNT as u64 * 3 * plane).unwrap();
+        // The second image's first row of green, and the last image's last row of blue.
+        for place in [4 * plane, emoji::COUNT as u64 * 3 * plane - emoji::SIDE as u64] {
+            file.seek(SeekFrom::Start(place)).unwrap();
+            file.write_all(&[255; emoji::SIDE]).unwrap();
+        }
+        let source = folder.path().to_str().unwrap();
+        for (side, bright) in [(64, 1.0), (32, pixel(128))] {
+            let data = Dataset::load(source, &[3, side, side], None).unwrap();
+            assert_eq!((data.train_count(), data.held_out_count()), (3408, 378));
+            let green = &data.train_batch([1]).unwrap()[side * side..];
+            assert_eq!((green[side - 1], green[side]), (bright, -1.0));
+            let last = data.held_out_batch(378).unwrap();
+            assert_eq!(last[last.len() - side - 1..][..2], [-1.0, bright]);
+        }
+        let error = format!("{:#}", ImageSet::NotoEmoji.load(folder.path(), true, &[3, 64, 64]).unwrap_err());
+        assert!(error.contains("data fetch noto-emoji"), "{error}");
     }
 
     #[test]

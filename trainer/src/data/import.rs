@@ -4,25 +4,37 @@ use super::{npy, pixel};
 use anyhow::{Context, Result, bail, ensure};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader};
+use md5::{Digest, Md5};
 use std::path::{Path, PathBuf};
 
 /// Sides that networks of this kind are made for.
 pub const SIDES: std::ops::RangeInclusive<usize> = 4..=512;
 
-/// Read the PNG, JPEG and WebP files of `folder`, in the order of their names: turned as their cameras
-/// say, cropped to the middle square, resized. `take` gets each one's pixels, `[channels, side, side]`,
-/// or why it cannot be used: it cannot be read, or is smaller than `side`.
+/// The order of a folder's images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// That of their names.
+    Names,
+    /// A fixed shuffle, that of the MD5 sums of their names: names often go by class, and the held-out last tenth
+    /// would be of the last class alone.
+    Mixed,
+}
+
+/// Read the PNG, JPEG and WebP files of `folder`: turned as their cameras say, cropped to the middle square,
+/// resized. `take` gets each one's pixels, `[channels, side, side]`, or why it cannot be used: it cannot be
+/// read, or is smaller than `side`.
 ///
 /// # Errors
 /// If there are none, or the sizes are impossible, and those of `take`.
 fn each_image(
     folder: &Path,
+    order: Order,
     side: usize,
     channels: usize,
     mut take: impl FnMut(PathBuf, Result<Vec<u8>>) -> Result<()>,
 ) -> Result<()> {
     check(side, channels)?;
-    images(folder)?.into_iter().try_for_each(|path| {
+    images(folder, order)?.into_iter().try_for_each(|path| {
         let pixels = upright(&path, side).map(|image| square(image, side, channels));
         take(path, pixels)
     })
@@ -32,9 +44,9 @@ fn each_image(
 ///
 /// # Errors
 /// If there are none, a file cannot be used, or the sizes are impossible.
-pub fn folder(folder: &Path, side: usize, channels: usize) -> Result<Vec<u8>> {
+pub fn folder(folder: &Path, order: Order, side: usize, channels: usize) -> Result<Vec<u8>> {
     let mut all = Vec::new();
-    each_image(folder, side, channels, |path, pixels| {
+    each_image(folder, order, side, channels, |path, pixels| {
         all.extend(pixels.with_context(|| cannot_use(&path))?);
         Ok(())
     })?;
@@ -45,7 +57,7 @@ fn cannot_use(path: &Path) -> String {
     format!("cannot use {}; `data import` skips such files", path.display())
 }
 
-/// Write the images of a folder to the `.npy` file `out`, `[N, channels, side, side]` in [-1, 1]; only
+/// Write the images of a folder, mixed, to the `.npy` file `out`, `[N, channels, side, side]` in [-1, 1]; only
 /// one of them is in memory at a time. Files that cannot be used go to `skip`, or with `strict` are
 /// errors. Returns the number of images.
 ///
@@ -61,7 +73,7 @@ pub fn to_file(
     let mut first_skipped = None;
     npy::write_rows(out, &[channels, side, side], |row| {
         let mut used = false;
-        each_image(from, side, channels, |path, pixels| {
+        each_image(from, Order::Mixed, side, channels, |path, pixels| {
             match pixels {
                 Ok(pixels) => {
                     used = true;
@@ -109,8 +121,8 @@ fn check(side: usize, channels: usize) -> Result<()> {
     Ok(())
 }
 
-/// The image files of a folder, sorted by name.
-fn images(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The image files of a folder.
+fn images(folder: &Path, order: Order) -> Result<Vec<PathBuf>> {
     let cannot = || format!("cannot read the folder {}", folder.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(cannot)? {
@@ -120,11 +132,20 @@ fn images(folder: &Path) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
-    paths.sort();
+    match order {
+        Order::Names => paths.sort(),
+        Order::Mixed => paths.sort_by_cached_key(|path| mixing_key(path)),
+    }
     if paths.is_empty() {
         bail!("{} holds no .png, .jpg or .webp images", folder.display());
     }
     Ok(paths)
+}
+
+/// Sorts files into an order that has nothing to do with their names, and is the same wherever they lie and
+/// whatever lies beside them.
+pub(super) fn mixing_key(path: &Path) -> [u8; 16] {
+    Md5::digest(path.file_name().unwrap_or_default().as_encoded_bytes()).into()
 }
 
 /// The middle square at `side` × `side`, channel by channel.
@@ -159,7 +180,7 @@ mod tests {
             .save(folder.path().join("b.jpg"))
             .unwrap_or_else(|_| image.save(folder.path().join("b.png")).unwrap());
         std::fs::write(folder.path().join("notes.txt"), "no image").unwrap();
-        let pixels = super::folder(folder.path(), 8, 3).unwrap();
+        let pixels = super::folder(folder.path(), Order::Names, 8, 3).unwrap();
         assert_eq!(pixels.len(), 2 * 3 * 64);
         assert_eq!(pixels[..64], [255; 64]);
         assert_eq!(pixels[64..192], [0; 128]);
@@ -172,10 +193,30 @@ mod tests {
         assert_eq!(array.values, pixels.into_iter().map(pixel).collect::<Vec<_>>());
     }
 
+    /// By name, as `reconstruct` shows them; mixed, in the file as in memory.
+    #[test]
+    fn a_folder_has_two_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, grey) in [("a.png", 10), ("b.png", 20), ("c.png", 30)] {
+            RgbImage::from_pixel(4, 4, Rgb([grey; 3])).save(folder.path().join(name)).unwrap();
+        }
+        let firsts = |order| {
+            let pixels = super::folder(folder.path(), order, 4, 1).unwrap();
+            pixels.chunks(16).map(|image| image[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(firsts(Order::Names), [10, 20, 30]);
+        // The sums begin with 32, 0a and 82.
+        assert_eq!(firsts(Order::Mixed), [20, 10, 30]);
+        let out = folder.path().join("out.npy");
+        to_file(folder.path(), [1, 4], true, &out, |path, _| panic!("{path:?}")).unwrap();
+        let values = npy::read(&out).unwrap().values;
+        assert_eq!(values.chunks(16).map(|image| image[0]).collect::<Vec<_>>(), [20, 10, 30].map(pixel));
+    }
+
     #[test]
     fn empty_folders_broken_images_and_impossible_sizes_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let error = |side| format!("{:#}", super::folder(folder.path(), side, 3).unwrap_err());
+        let error = |side| format!("{:#}", super::folder(folder.path(), Order::Names, side, 3).unwrap_err());
         assert!(error(8).contains("no .png"));
         assert!(error(0).contains("not 0"));
         std::fs::write(folder.path().join("broken.png"), "no image").unwrap();
@@ -197,15 +238,16 @@ mod tests {
             })
         };
         let error = format!("{:#}", import(true).unwrap_err());
-        assert!(error.contains("a.png"), "{error}");
+        assert!(error.contains("b.png"), "{error}");
         assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0, "nothing is left of a failed import");
         assert_eq!(import(false).unwrap(), 1);
         let array = npy::read(&file).unwrap();
         assert_eq!((array.shape, array.values[0], array.values[64]), (vec![1, 3, 8, 8], 1.0, -1.0));
         let names: Vec<_> = skipped.iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["a.png", "b.png"]);
-        assert!(skipped[1].1.contains("7 by 30"), "{}", skipped[1].1);
-        let error = format!("{:#}", super::folder(folder.path(), 8, 3).unwrap_err());
+        // The sums of the names begin with 0a and 32.
+        assert_eq!(names, ["b.png", "a.png"]);
+        assert!(skipped[0].1.contains("7 by 30"), "{}", skipped[0].1);
+        let error = format!("{:#}", super::folder(folder.path(), Order::Names, 8, 3).unwrap_err());
         assert!(error.contains("a.png"), "{error}");
         std::fs::remove_file(folder.path().join("c.webp")).unwrap();
         let error = to_file(folder.path(), [3, 8], false, &file, |_, _| ()).unwrap_err();
@@ -227,7 +269,7 @@ mod tests {
         block.extend(tiff);
         jpeg.splice(2..2, block);
         std::fs::write(folder.path().join("turned.jpg"), jpeg).unwrap();
-        let pixels = super::folder(folder.path(), 8, 3).unwrap();
+        let pixels = super::folder(folder.path(), Order::Names, 8, 3).unwrap();
         // What was above is right, what was below is left.
         assert!(pixels[0] < 60 && pixels[7] > 200, "{} {}", pixels[0], pixels[7]);
         assert!(pixels[128] > 200 && pixels[135] < 60, "{} {}", pixels[128], pixels[135]);

@@ -32,6 +32,17 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+/// Changes to the chain that a model recommends.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Its steps.
+    pub steps: Option<u32>,
+    /// Its step size.
+    pub step_size: Option<f32>,
+    /// Its noise.
+    pub noise: Option<f32>,
+}
+
 /// What x-chains give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampled {
@@ -67,6 +78,28 @@ impl Sampling {
             .x
             .context("the model recommends no x-chain; give --steps, --step-size and --noise")?;
         Ok(Sampling { count, start, steps: x.steps, langevin: x.langevin, seed })
+    }
+
+    /// The chain that the model recommends, with changes. Where it recommends none, all of it must come from
+    /// them; but the generator's samples, after no steps, need no chain.
+    ///
+    /// # Errors
+    /// If something is missing, or the chain is impossible.
+    pub fn changed(model: &Model, count: usize, seed: u64, changes: Changes) -> Result<Sampling> {
+        let Changes { steps, step_size, noise } = changes;
+        let start = if model.generator.is_some() { Start::Generator } else { Start::Noise };
+        let all = |steps, langevin| Sampling { count, start, steps, langevin, seed };
+        let mut sampling = match (Sampling::recommended(model, count, seed), steps, step_size, noise) {
+            (Ok(recommended), ..) => recommended,
+            (Err(_), Some(steps), Some(s), Some(n)) => all(steps, Langevin::new(s, n)),
+            (Err(_), Some(0), ..) => all(0, Langevin::new(1.0, 0.0)),
+            (Err(error), ..) => return Err(error),
+        };
+        sampling.steps = steps.unwrap_or(sampling.steps);
+        sampling.langevin.step_size = step_size.unwrap_or(sampling.langevin.step_size);
+        sampling.langevin.noise = noise.unwrap_or(sampling.langevin.noise);
+        sampling.langevin.check().map_err(anyhow::Error::msg)?;
+        Ok(sampling)
     }
 
     /// Run the chains. Without steps no energy is needed.

@@ -1,11 +1,14 @@
 //! `evaluate`: how good a model is, as figures.
 
+mod diagnostics;
 mod images;
 mod outliers;
 mod points;
 mod similarity;
 
+use super::chains::{Changes, Sampling};
 use super::features::Extractor;
+use super::model_file;
 use crate::data::Dataset;
 use anyhow::Result;
 use dual_mcmc::executor::Executor;
@@ -28,8 +31,21 @@ pub struct Job<'a> {
     pub extractors: &'a [Extractor<'a>],
     /// Training samples that those are measured against; all where it is `None`.
     pub reference: Option<usize>,
+    /// Changes to the x-chain that the model recommends.
+    pub chain: Changes,
     /// Seed of everything random.
     pub seed: u64,
+}
+
+impl Job<'_> {
+    /// The x-chains to be measured, `default` of them where no count is given.
+    fn sampling(&self, default: usize) -> Result<Sampling> {
+        let sampling = Sampling::changed(self.model, self.count.unwrap_or(default), self.seed, self.chain)?;
+        if sampling.steps > 0 {
+            model_file::energy(self.model)?;
+        }
+        Ok(sampling)
+    }
 }
 
 /// Named figures, in the order in which they are to be read.
@@ -53,8 +69,8 @@ impl Serialize for Figures {
     }
 }
 
-/// All figures, by name: those of [`points`](PointSet) for a synthetic set, else distances,
-/// displacement, reconstruction errors and energies.
+/// All figures, by name: those of [`points`](PointSet) for a synthetic set, else distances and
+/// displacement; reconstruction errors, energies, and what becomes of long chains for both.
 ///
 /// # Errors
 /// If the model lacks a network, its chains diverge, or the executor fails.

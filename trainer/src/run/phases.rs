@@ -18,6 +18,11 @@ struct Inner {
 }
 
 impl Inner {
+    fn begin(&mut self, phase: Phase) {
+        self.close();
+        self.current = Some((phase, Instant::now()));
+    }
+
     fn close(&mut self) {
         if let Some((phase, since)) = self.current.take() {
             self.seconds[phase as usize] += since.elapsed().as_secs_f64();
@@ -30,12 +35,13 @@ impl Phases {
     pub fn of(teacher: &mut Teacher) -> Phases {
         let phases = Phases::default();
         let inner = phases.0.clone();
-        teacher.observe(move |phase| {
-            let mut inner = inner.borrow_mut();
-            inner.close();
-            inner.current = Some((phase, Instant::now()));
-        });
+        teacher.observe(move |phase| inner.borrow_mut().begin(phase));
         phases
+    }
+
+    /// A phase begins outside the teacher.
+    pub fn begin(&self, phase: Phase) {
+        self.0.borrow_mut().begin(phase);
     }
 
     /// An iteration has ended.

@@ -3,6 +3,7 @@
 use super::directory::RunDirectory;
 use super::progress::clock;
 use crate::data::atomic;
+use crate::recipe::Recipe;
 use crate::teaching::Phase;
 use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
@@ -47,7 +48,7 @@ const CURVES: [(&str, &[(&str, &str)]); 6] = [
 /// A run as its folder tells it.
 struct Told {
     name: String,
-    recipe: String,
+    recipe: Recipe,
     origin: Value,
     metrics: Vec<Value>,
     measurements: Vec<Value>,
@@ -62,7 +63,7 @@ impl Told {
         let name = root.file_name().map_or_else(|| recipe.name.clone(), |n| n.to_string_lossy().into_owned());
         Ok(Told {
             name,
-            recipe: recipe.to_toml(),
+            recipe,
             origin: serde_json::to_value(origin)?,
             metrics: lines(&directory.metrics())?,
             measurements: lines(&directory.measurements())?,
@@ -77,6 +78,15 @@ impl Told {
         let all: Vec<_> = self.metrics.iter().filter_map(of).collect();
         let every = all.len().div_ceil(POINTS).max(1);
         all.chunks(every).map(|part| (part[part.len() - 1].0, mean(part.iter().map(|p| p.1)))).collect()
+    }
+
+    /// What the three pictures of samples are.
+    fn samples_caption(&self) -> &'static str {
+        match (&self.recipe.generator, &self.recipe.energy) {
+            (Some(_), Some(_)) => "Held-out data, the generator's samples, the same after the x-chain.",
+            (Some(_), None) => "Held-out data, and twice the generator's samples: there is no x-chain.",
+            (None, _) => "Held-out data, the noise that x-chains start from, the same after the x-chain.",
+        }
     }
 
     /// The figure of merit's name, where it was measured.
@@ -171,11 +181,7 @@ fn html(runs: &[Told]) -> Result<String> {
     for run in runs {
         let heading = if several { format!("{}: ", escaped(&run.name)) } else { String::new() };
         for (path, title, caption) in [
-            (
-                &run.samples,
-                "samples",
-                "Left the generator's, right the same after the x-chain. Of points: data, generator, after the x-chain.",
-            ),
+            (&run.samples, "samples", run.samples_caption()),
             (
                 &run.reconstructions,
                 "reconstructions",
@@ -192,7 +198,7 @@ fn html(runs: &[Told]) -> Result<String> {
         writeln!(
             page,
             "<details><summary>The recipe of {name}</summary><pre>{}</pre></details>",
-            escaped(&run.recipe)
+            escaped(&run.recipe.to_toml())
         )?;
     }
     page.push_str("</body></html>\n");

@@ -16,7 +16,7 @@ use super::replicas::Replicas;
 use super::report;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
-use crate::teaching::{Batch, Report};
+use crate::teaching::{Batch, Phase, Report};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Model, Precision};
@@ -204,6 +204,7 @@ impl Session {
     fn iterate(&mut self) -> Result<End> {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.replicas.first().iteration() < self.run.total {
+            self.phases.begin(Phase::Data);
             let indices = self.replicas.first().batch_indices(self.run.data.train_count());
             let values = self.run.data.train_batch(indices.iter().copied())?;
             let batch = Batch { samples: indices, values };
@@ -289,40 +290,20 @@ impl Session {
         let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, true)?;
         let energies = means(&sampled.trace);
         let path = self.run.directory.samples().join(&name);
-        if shape.len() == 1 {
-            let data = self.run.data.held_out_batch(count)?;
-            if Panel::can_draw(shape) {
-                let panels = [
-                    Panel { values: &data, shape },
-                    Panel { values: &sampled.start, shape },
-                    Panel { values: &sampled.end, shape },
-                ];
-                pictures::write(&path, &pictures::side_by_side(&panels))?;
-            }
-        } else if Panel::can_draw(shape) {
-            pictures::write(
-                &path,
-                &pictures::side_by_side(&[
-                    Panel { values: &sampled.start, shape },
-                    Panel { values: &sampled.end, shape },
-                ]),
-            )?;
+        let data = self.run.data.held_out_batch(count)?;
+        if Panel::can_draw(shape) {
+            let panels = [&data, &sampled.start, &sampled.end].map(|values| Panel { values, shape });
+            pictures::write(&path, &pictures::side_by_side(&panels))?;
         }
         if model.encoder.is_none() || model.chains.z.is_none() {
             return Ok([energies, Vec::new()]);
         }
-        let x = self.run.data.held_out_batch(16)?;
+        let x = if shape.len() == 1 { data } else { self.run.data.held_out_batch(16)? };
         let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
-        if shape.len() == 3 && Panel::can_draw(shape) {
+        if Panel::can_draw(shape) {
             let path = self.run.directory.reconstructions().join(&name);
-            pictures::write(
-                &path,
-                &pictures::rows(&[
-                    Panel { values: &x, shape },
-                    Panel { values: &back.guess, shape },
-                    Panel { values: &back.end, shape },
-                ]),
-            )?;
+            let panels = [&x, &back.guess, &back.end].map(|values| Panel { values, shape });
+            pictures::write(&path, &pictures::rows(&panels))?;
         }
         Ok([energies, means(&back.trace)])
     }

@@ -14,6 +14,8 @@ use dual_mcmc::noise::{Noise, Stream};
 /// The parts of an iteration, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// The batch: reading it, which is the caller's part, and augmenting it.
+    Data,
     /// x̂ = g(z), and the x-chain from it.
     XChain,
     /// z₀, and the z-chain from it.
@@ -30,12 +32,20 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in their order.
-    pub const ALL: [Phase; 6] =
-        [Phase::XChain, Phase::ZChain, Phase::Generator, Phase::Encoder, Phase::Energy, Phase::Figures];
+    pub const ALL: [Phase; 7] = [
+        Phase::Data,
+        Phase::XChain,
+        Phase::ZChain,
+        Phase::Generator,
+        Phase::Encoder,
+        Phase::Energy,
+        Phase::Figures,
+    ];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
+            Phase::Data => "data",
             Phase::XChain => "x-chain",
             Phase::ZChain => "z-chain",
             Phase::Generator => "generator",
@@ -184,6 +194,9 @@ impl Teacher {
         let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
         if batch.values.len() != whole * len || batch.samples.len() != whole {
             return Err(TeachingError::Batch { expected: whole * len, found: batch.values.len() });
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(Phase::Data);
         }
         let rates = self.rates();
         let in_batch = self.share.rows().clone();

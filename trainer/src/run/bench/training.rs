@@ -1,19 +1,25 @@
 //! A training iteration and its phases.
 
 use super::{median, recipe, repeated};
+use crate::data::{Dataset, Samples};
 use crate::recipe::Recipe;
 use crate::run::device::TrainingDevice;
 use crate::run::phases::Phases;
 use crate::run::replicas::Replicas;
-use crate::teaching::Batch;
+use crate::teaching::{Batch, Phase};
 use anyhow::Result;
 use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// The recipes that are timed: a small one of vectors, and one of images.
 const RECIPES: [&str; 2] =
     [include_str!("../../../../recipes/ring.toml"), include_str!("../../../../recipes/fashion-mnist.toml")];
+
+/// Images that batches are drawn from, as many as MNIST has; and how many of them differ.
+const IMAGES: usize = 60_000;
+const DIFFERENT: usize = 500;
 
 /// Iterations before the clock starts: pipelines are compiled, kernels chosen.
 const WARM_UP: usize = 3;
@@ -30,15 +36,13 @@ pub(super) fn run(devices: &[TrainingDevice], time: Duration) -> Result<Value> {
 /// Milliseconds of a training iteration: the median, and the mean of each phase on the first device.
 fn iteration(recipe: &Recipe, devices: &[TrainingDevice], time: Duration) -> Result<Value> {
     let mut replicas = Replicas::new(recipe, devices, 1)?;
-    let count = recipe.teaching.batch;
-    let values = Noise::new(1, Stream::Data).normal_rows(0, count, recipe.data_len(), 0);
-    let batch = Batch {
-        samples: (0..count).collect(),
-        values: values.into_iter().map(|v| (0.5 * v).clamp(-1.0, 1.0)).collect(),
-    };
+    let data = data(recipe)?;
     let phases = Phases::of(replicas.first_mut());
     let mut step = || {
-        replicas.step(batch.clone())?;
+        phases.begin(Phase::Data);
+        let samples = replicas.first().batch_indices(data.train_count());
+        let values = data.train_batch(samples.iter().copied())?;
+        replicas.step(Batch { samples, values })?;
         phases.end();
         Ok(())
     };
@@ -48,9 +52,21 @@ fn iteration(recipe: &Recipe, devices: &[TrainingDevice], time: Duration) -> Res
     phases.look();
     let times = repeated(time, &mut step)?;
     Ok(json!({
-        "batch": count,
+        "batch": recipe.teaching.batch,
         "iterations": times.len(),
         "iteration_milliseconds": median(times),
         "phase_milliseconds": phases.look(),
     }))
+}
+
+/// Data in memory as a run has them: the recipe's points, or noise in place of images that may not be here.
+fn data(recipe: &Recipe) -> Result<Dataset> {
+    let (name, shape, len) = (&recipe.data.set, recipe.data_shape(), recipe.data_len());
+    if PointSet::from_name(name).is_some() {
+        return Dataset::load(name, &shape, recipe.data.count);
+    }
+    let noise = Noise::new(1, Stream::Data).normal_rows(0, DIFFERENT, len, 0);
+    let pixels: Vec<u8> = noise.into_iter().map(|v| (127.5 + 64.0 * v).clamp(0.0, 255.0) as u8).collect();
+    let train = Samples::Bytes(pixels.iter().copied().cycle().take(IMAGES * len).collect());
+    Ok(Dataset { name: name.clone(), shape, train, held_out: Samples::Bytes(pixels) })
 }

@@ -6,73 +6,111 @@
 use super::super::chains::energies;
 use super::Job;
 use crate::data::image_sets::ImageSet;
-use crate::data::{self, Dataset};
+use crate::data::{self, resize};
 use anyhow::Result;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 /// Samples of each kind at most.
 const SAMPLES: usize = 2_000;
 
-/// The AUROC of the model's energy against every other set that is here, and against noise.
+/// The AUROC of the model's energy against every other set that is here, and against noise; and which sets
+/// those were.
 ///
 /// # Errors
 /// If the executor fails, or a fetched set is damaged.
 pub fn evaluate(job: &Job) -> Result<Value> {
     let own = job.data.held_out_batch(SAMPLES)?;
-    let inside = energies(job.model, job.executor, &own)?;
-    let mut figures = Map::new();
-    let mut add = |name: &str, x: &[f32]| -> Result<()> {
-        figures.insert(name.into(), json!(auroc(&inside, &energies(job.model, job.executor, x)?)));
-        Ok(())
-    };
-    if job.data.shape == [2] {
-        for set in PointSet::ALL.into_iter().filter(|set| set.name() != job.data.name) {
-            add(set.name(), &set.sample(Noise::new(job.seed, Stream::Data), 0, SAMPLES))?;
-        }
-        add("uniform_noise", &uniform(job.seed, SAMPLES, 2, 4.0))?;
-        return Ok(figures.into());
-    }
-    let mut absent = Vec::new();
-    for set in ImageSet::ALL.into_iter().filter(|set| set.name() != job.data.name && is_image(job)) {
-        match foreign(set, &job.data.shape)? {
-            Some(x) => add(set.name(), &x)?,
-            None => absent.push(set.name()),
-        }
-    }
     let len = job.data.sample_len();
-    add("uniform_noise", &uniform(job.seed, own.len() / len, len, 1.0))?;
-    add("shuffled_values", &shuffled(job.seed, &own, len))?;
-    add("constant", &constant(job.seed, own.len() / len, len))?;
-    if !absent.is_empty() {
-        figures.insert("not_here_or_of_another_size".into(), json!(absent));
+    let count = own.len() / len;
+    let others = match job.data.shape[..] {
+        [2] => point_sets(&job.data.name, job.seed),
+        [channels, height, width] => {
+            image_sets(&data::directory()?, &job.data.name, [channels, height, width])?
+        }
+        _ => Others::default(),
+    };
+    let mut figures = Map::new();
+    figures.insert("other_sets_compared".into(), json!(others.sets.len()));
+    for (key, names) in [
+        ("other_sets", others.sets.iter().map(|(name, _)| *name).collect()),
+        ("other_sets_resized", others.resized),
+        ("other_sets_not_fetched", others.absent),
+    ] {
+        if !names.is_empty() {
+            figures.insert(key.into(), json!(names));
+        }
+    }
+    let mut outside = others.sets;
+    match job.data.shape[..] {
+        [2] => outside.push(("uniform_noise", uniform(job.seed, SAMPLES, 2, 4.0))),
+        [_] => {
+            outside.push(("uniform_noise", box_noise(job.seed, &own, len)));
+            // A single coordinate has nothing to be torn from.
+            if len > 1 {
+                outside.push(("shuffled_coordinates", shuffled_coordinates(job.seed, &own, len)));
+            }
+        }
+        _ => {
+            outside.push(("uniform_noise", uniform(job.seed, count, len, 1.0)));
+            outside.push(("shuffled_values", shuffled(job.seed, &own, len)));
+            outside.push(("constant", constant(job.seed, count, len)));
+        }
+    }
+    let inside = energies(job.model, job.executor, &own)?;
+    for (name, x) in outside {
+        figures.insert(name.into(), json!(auroc(&inside, &energies(job.model, job.executor, &x)?)));
     }
     Ok(figures.into())
 }
 
-fn is_image(job: &Job) -> bool {
-    job.data.shape.len() == 3
+/// Other sets to compare with.
+#[derive(Default)]
+struct Others {
+    /// Their names and samples.
+    sets: Vec<(&'static str, Vec<f32>)>,
+    /// Those of them that were of another size.
+    resized: Vec<&'static str>,
+    /// Those that would be compared if they were here.
+    absent: Vec<&'static str>,
 }
 
-/// Held-out samples of a fetched set, in grey or colour as `shape` has it. None if the set is not here
-/// or of another size.
-fn foreign(set: ImageSet, shape: &[usize]) -> Result<Option<Vec<f32>>> {
-    let folder = data::directory()?.join(set.name());
-    if !folder.is_dir() {
-        return Ok(None);
+fn point_sets(own: &str, seed: u64) -> Others {
+    let others = PointSet::ALL.into_iter().filter(|set| set.name() != own);
+    let samples = |set: PointSet| (set.name(), set.sample(Noise::new(seed, Stream::Data), 0, SAMPLES));
+    Others { sets: others.map(samples).collect(), ..Others::default() }
+}
+
+/// Held-out images of the sets in `folder`, in grey or colour and of the size that `shape` has.
+fn image_sets(folder: &Path, own: &str, shape: [usize; 3]) -> Result<Others> {
+    let mut others = Others::default();
+    for set in ImageSet::ALL.into_iter().filter(|set| set.name() != own) {
+        let folder = folder.join(set.name());
+        if !folder.is_dir() {
+            others.absent.push(set.name());
+            continue;
+        }
+        let loaded = set.load(&folder, false, &shape)?;
+        let [channels, height, width] = loaded.shape[..] else { continue };
+        let mut x = recoloured(loaded.held_out_batch(SAMPLES)?, [channels, shape[0]], height * width);
+        if [height, width] != shape[1..] {
+            x = resize(&x, [height, width], [shape[1], shape[2]]);
+            others.resized.push(set.name());
+        }
+        others.sets.push((set.name(), x));
     }
-    let set: Dataset = set.load(&folder, false, shape)?;
-    if set.shape[1..] != shape[1..] {
-        return Ok(None);
-    }
-    let x = set.held_out_batch(SAMPLES)?;
-    let plane = shape[1] * shape[2];
-    Ok(Some(match (set.shape[0], shape[0]) {
+    Ok(others)
+}
+
+/// Images of `from` channels as images of `to`, each 1 or 3.
+fn recoloured(x: Vec<f32>, [from, to]: [usize; 2], plane: usize) -> Vec<f32> {
+    match (from, to) {
         (1, 3) => x.chunks(plane).flat_map(|grey| grey.repeat(3)).collect(),
         (3, 1) => x.chunks(3 * plane).flat_map(|rgb| luminance(rgb, plane)).collect(),
         _ => x,
-    }))
+    }
 }
 
 /// Rec. 601, as PNG readers make grey of colour.
@@ -92,6 +130,27 @@ fn uniform(seed: u64, count: usize, len: usize, bound: f32) -> Vec<f32> {
 /// One value for a whole sample.
 fn constant(seed: u64, count: usize, len: usize) -> Vec<f32> {
     uniform(seed, count, 1, 1.0).into_iter().flat_map(|v| std::iter::repeat_n(v, len)).collect()
+}
+
+/// Every coordinate uniform between the least and the greatest of `x`.
+fn box_noise(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
+    let mut noise = uniform(seed, x.len() / len, len, 1.0);
+    for i in 0..len {
+        let column = || x.iter().skip(i).step_by(len);
+        let (low, high) =
+            column().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        let scale = |v: f32| low + (high - low) * 0.5 * (v + 1.0);
+        noise.iter_mut().skip(i).step_by(len).for_each(|v| *v = scale(*v));
+    }
+    noise
+}
+
+/// Each coordinate taken from another sample: what is left is the distribution of each by itself.
+fn shuffled_coordinates(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
+    let count = x.len() / len;
+    let columns: Vec<f32> = (0..len).flat_map(|i| x.iter().skip(i).step_by(len)).copied().collect();
+    let columns = shuffled(seed, &columns, count);
+    (0..count).flat_map(|row| columns.iter().skip(row).step_by(count)).copied().collect()
 }
 
 /// The same values within each sample, in another order: all that is left is their histogram.
@@ -124,6 +183,7 @@ pub fn auroc(inside: &[f32], outside: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// scikit-learn's roc_auc_score of the same numbers.
@@ -136,11 +196,69 @@ mod tests {
     }
 
     #[test]
-    fn shuffling_keeps_each_samples_values() {
+    fn shuffling_keeps_each_samples_values_or_each_coordinates() {
         let x: Vec<f32> = (0..20).map(|v| v as f32).collect();
         let mut y = shuffled(3, &x, 10);
         assert_ne!(x, y);
         y.chunks_mut(10).for_each(|row| row.sort_by(f32::total_cmp));
         assert_eq!(x, y);
+
+        let y = shuffled_coordinates(3, &x, 2);
+        assert_ne!(x, y);
+        for i in 0..2 {
+            let mut column: Vec<f32> = y.iter().skip(i).step_by(2).copied().collect();
+            column.sort_by(f32::total_cmp);
+            assert_eq!(column, (0..10).map(|v| (2 * v + i) as f32).collect::<Vec<_>>());
+        }
+        let pairs = y.as_chunks::<2>().0;
+        assert!(pairs.iter().any(|[a, b]| b - a != 1.0), "coordinates stay together: {y:?}");
+        let noise = box_noise(1, &x, 2);
+        let inside = |p: &[f32; 2]| (0.0..=18.0).contains(&p[0]) && (1.0..=19.0).contains(&p[1]);
+        assert!(noise.len() == 20 && noise.as_chunks::<2>().0.iter().all(inside), "{noise:?}");
+    }
+
+    /// Idx files of a few images, all of one grey.
+    fn idx(folder: &Path, grey: u8) {
+        std::fs::create_dir(folder).unwrap();
+        let header = [0x803, 3, 28, 28].into_iter().flat_map(u32::to_be_bytes);
+        let bytes: Vec<u8> = header.chain(std::iter::repeat_n(grey, 3 * 784)).collect();
+        for name in ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"] {
+            std::fs::write(folder.join(name), &bytes).unwrap();
+        }
+    }
+
+    /// Emoji without the time that it takes to fetch them: a file of the right size, full of holes.
+    fn emoji(folder: &Path) {
+        std::fs::create_dir(folder).unwrap();
+        let file = std::fs::File::create(folder.join("noto-emoji-64.rgb")).unwrap();
+        file.set_len(3786 * 3 * 64 * 64).unwrap();
+    }
+
+    #[test]
+    fn images_of_every_size_and_colour_have_three_other_sets() {
+        let folder = tempfile::tempdir().unwrap();
+        idx(&folder.path().join("mnist"), 255);
+        idx(&folder.path().join("fashion-mnist"), 51);
+        emoji(&folder.path().join("noto-emoji"));
+        for (shape, resized) in [
+            ([1, 32, 32], &[][..]),
+            ([3, 32, 32], &[]),
+            ([3, 64, 64], &["mnist", "fashion-mnist"]),
+            ([1, 24, 24], &["mnist", "fashion-mnist", "noto-emoji"]),
+        ] {
+            let others = image_sets(folder.path(), "mine", shape).unwrap();
+            let names: Vec<&str> = others.sets.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, ["mnist", "fashion-mnist", "noto-emoji"], "{shape:?}");
+            assert_eq!((others.resized, others.absent), (resized.to_vec(), vec!["cifar10"]), "{shape:?}");
+            let len: usize = shape.iter().product();
+            for ((name, x), (count, middle)) in others.sets.iter().zip([(3, 1.0), (3, -0.6), (378, -1.0)]) {
+                assert_eq!(x.len(), count * len, "{name} {shape:?}");
+                let at = len / 2 + shape[2] / 2;
+                assert!((x[at] - middle).abs() < 1e-5, "{name} {shape:?}: {}", x[at]);
+                assert!(x.iter().all(|v| (-1.0..=1.0).contains(v)), "{name} {shape:?}");
+            }
+        }
+        let of_mnist = image_sets(folder.path(), "mnist", [1, 32, 32]).unwrap();
+        assert_eq!(of_mnist.sets.len(), 2, "never against itself");
     }
 }

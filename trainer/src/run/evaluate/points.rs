@@ -2,6 +2,7 @@
 
 use super::super::chains::{Sampling, Start};
 use super::super::landscape;
+use super::diagnostics::{drift, reconstruction};
 use super::{Figures, Job, outliers};
 use anyhow::Result;
 use dual_mcmc::points::PointSet;
@@ -15,34 +16,45 @@ const LONG: u32 = 400;
 const FROM_NOISE: u32 = 1000;
 
 pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
-    let recommended = Sampling::recommended(job.model, job.count.unwrap_or(COUNT), job.seed)?;
+    let chosen = job.sampling(COUNT)?;
     let judge = |steps, start| -> Result<Value> {
-        let sampling = Sampling { steps, start, ..recommended };
+        let sampling = Sampling { steps, start, ..chosen };
         Ok(quality(set, &sampling.run(job.model, job.executor, false)?.end))
     };
     let held_out = job.data.held_out_batch(usize::MAX)?;
     let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
     let mut figures = Figures::default();
     figures.insert("data", json!(set.name()));
-    figures.insert("samples", json!(recommended.count));
+    figures.insert("samples", json!(chosen.count));
     figures.insert("truth", quality(set, &held_out));
     if job.model.generator.is_some() {
         figures.insert("generator", judge(0, Start::Generator)?);
     }
+    if job.model.encoder.is_some() {
+        figures.insert("reconstruction", reconstruction(job)?);
+    }
     if job.model.energy.is_none() {
         return Ok(figures);
     }
-    let temperature = f64::from(recommended.langevin.temperature());
+    let temperature = f64::from(chosen.langevin.temperature());
+    figures.insert("step_size", json!(chosen.langevin.step_size));
+    figures.insert("noise", json!(chosen.langevin.noise));
     figures.insert("temperature", json!(temperature));
-    let (steps, start) = (recommended.steps, recommended.start);
+    let (steps, start) = (chosen.steps, chosen.start);
     figures.insert(format!("x_chain_{steps}_steps"), judge(steps, start)?);
-    figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, start)?);
+    if steps != LONG {
+        figures.insert(format!("x_chain_{LONG}_steps"), judge(LONG, start)?);
+    }
     figures.insert(format!("noise_{FROM_NOISE}_steps"), judge(FROM_NOISE, Start::Noise)?);
-    let likelihood = landscape::log_likelihood(job.model, job.executor, temperature, &held_out)?;
-    figures.insert("log_likelihood", json!(likelihood));
-    let count = held_out.len() as f64 / 2.0;
-    figures.insert("log_likelihood_of_the_truth", json!(truth.sum::<f64>() / count));
+    // Without noise there is no density.
+    if temperature > 0.0 {
+        let likelihood = landscape::log_likelihood(job.model, job.executor, temperature, &held_out)?;
+        figures.insert("log_likelihood", json!(likelihood));
+        let count = held_out.len() as f64 / 2.0;
+        figures.insert("log_likelihood_of_the_truth", json!(truth.sum::<f64>() / count));
+    }
     figures.insert("auroc_of_the_energy", outliers::evaluate(job)?);
+    figures.insert("long_run_drift", drift(job, &chosen)?);
     Ok(figures)
 }
 

@@ -1,0 +1,87 @@
+//! Figures along the chains, for any data: reconstruction errors, and what becomes of long x-chains.
+
+use super::super::chains::{Reconstructing, Sampling};
+use super::similarity::{psnr, ssim};
+use super::{Job, mean};
+use anyhow::Result;
+use dual_mcmc::chain::Langevin;
+use serde_json::{Value, json};
+
+/// Chains that are run on beyond their recommended length.
+const DRIFTING: usize = 128;
+
+/// Held-out samples that are reconstructed.
+const RECONSTRUCTED: usize = 512;
+
+/// Error along the z-chain from the encoder's mean; of the encoder alone where the model has no z-chain.
+pub fn reconstruction(job: &Job) -> Result<Value> {
+    let len = job.data.sample_len();
+    let x = job.data.held_out_batch(RECONSTRUCTED)?;
+    let has_chain = job.model.chains.z.is_some();
+    let chain = match has_chain {
+        true => Reconstructing::recommended(job.model, job.seed)?,
+        false => Reconstructing { steps: 0, langevin: Langevin::new(1.0, 0.0), sigma: 1.0, seed: job.seed },
+    };
+    let back = chain.run(job.model, job.executor, &x, None)?;
+    let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();
+    let per_value = |error: Option<&f64>| error.map(|e| e / len as f64);
+    let mut figures = json!({
+        "samples": x.len() / len,
+        "mean_squared_error_of_the_encoder": per_value(errors.first()),
+    });
+    let mut all = vec![("of_the_encoder", &back.guess)];
+    if has_chain {
+        figures["steps"] = json!(chain.steps);
+        figures["mean_squared_error_after_the_z_chain"] = json!(per_value(errors.last()));
+        figures["squared_error_along_the_z_chain"] = json!(errors);
+        all.push(("after_the_z_chain", &back.end));
+    }
+    let [channels, height, width] = job.data.shape[..] else { return Ok(figures) };
+    for (name, images) in all {
+        let pairs = || x.chunks(len).zip(images.chunks(len));
+        figures[format!("psnr_{name}")] = json!(mean(pairs().map(|(a, b)| psnr(a, b) as f32)));
+        let similar: Option<Vec<f64>> = pairs().map(|(a, b)| ssim(a, b, [channels, height, width])).collect();
+        if let Some(similar) = similar {
+            figures[format!("ssim_{name}")] = json!(mean(similar.into_iter().map(|s| s as f32)));
+        }
+    }
+    Ok(figures)
+}
+
+/// What becomes of the x-chain beyond its recommended length: its energies, and how far it has gone,
+/// after 1, 2, 5 and 10 times as many steps. A long-run diagnostic, no measure of quality: short-run
+/// chains have not converged.
+pub fn drift(job: &Job, sampling: &Sampling) -> Result<Value> {
+    let long = Sampling { count: DRIFTING.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
+    let sampled = long.run(job.model, job.executor, true)?;
+    let at = |times: u32| {
+        let row = sampled.trace.get((times * sampling.steps) as usize);
+        row.map(|row| mean(row.iter().copied()))
+    };
+    let moved = displacement(&sampled.start, &sampled.end, job.data.sample_len());
+    Ok(json!({
+        "samples": long.count,
+        "mean_energy_at_the_start": at(0),
+        "mean_energy_after_1_2_5_10_times_the_steps": [at(1), at(2), at(5), at(10)],
+        "displacement_after_10_times_the_steps": moved,
+    }))
+}
+
+/// Mean of ‖x_K - x₀‖/‖x₀‖.
+pub fn displacement(start: &[f32], end: &[f32], len: usize) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+    mean(start.chunks(len).zip(end.chunks(len)).map(|(a, b)| {
+        norm(&mut a.iter().zip(b).map(|(a, b)| b - a)) / norm(&mut a.iter().copied()).max(f32::MIN_POSITIVE)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn displacement_is_a_share_of_where_the_chain_starts() {
+        let moved = displacement(&[3.0, 4.0, 1.0, 0.0], &[3.0, 4.5, 1.0, 0.3], 2);
+        assert!((moved - 0.2).abs() < 1e-6, "{moved}");
+    }
+}
