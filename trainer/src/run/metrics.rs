@@ -66,7 +66,7 @@ pub fn object(report: &Report, seconds: f64) -> Value {
         "rate_energy": report.rates.energy,
         "rate_generator": report.rates.generator,
         "rate_encoder": report.rates.encoder,
-        "seconds": (seconds * 1000.0).round() / 1000.0,
+        "seconds": milliseconds(seconds),
     });
     if let Some(entries) = object.as_object_mut() {
         entries.retain(|_, value| !value.is_null());
@@ -74,17 +74,27 @@ pub fn object(report: &Report, seconds: f64) -> Value {
     object
 }
 
-/// Whether every figure that must be finite is, and the energies have not run away: the authors
-/// stop at a gap of 10⁴.
-pub fn healthy(report: &Report) -> bool {
+/// Seconds, to the millisecond.
+pub fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Why an iteration is no good, if so: a figure that is not finite, or energies that have run away (the
+/// authors stop at a gap of 10⁴).
+pub fn divergence(report: &Report) -> Option<String> {
+    if let Some(gap) = report.energy_gap().filter(|gap| gap.is_nan() || gap.abs() > 1e4) {
+        return Some(format!("energy gap {gap:e}"));
+    }
     let others = [
-        report.energy_loss,
-        report.generator_data_error,
-        report.generator_ebm_error,
-        report.encoder_data_loss,
-        report.encoder_model_loss,
+        ("energy loss", report.energy_loss),
+        ("error data", report.generator_data_error),
+        ("error EBM", report.generator_ebm_error),
+        ("encoder's loss on data", report.encoder_data_loss),
+        ("encoder's loss on samples", report.encoder_model_loss),
     ];
-    report.energy_gap().is_none_or(|gap| gap.abs() <= 1e4) && others.into_iter().flatten().all(f32::is_finite)
+    let (name, value) =
+        others.into_iter().find_map(|(name, v)| Some((name, v.filter(|v| !v.is_finite())?)))?;
+    Some(format!("{name} {value}"))
 }
 
 #[cfg(test)]
