@@ -852,6 +852,69 @@ fn damaged_models_and_inputs_are_refused() {
     }
 }
 
+#[test]
+fn mala_samples_and_says_how_often_it_accepts() {
+    let lab = Lab::new();
+    let model = recipes().join("../models/ring.safetensors");
+    let sample = |options: &str| {
+        let said =
+            lab.run(&format!("sample {} --out s.npy --count 200 --device cpu {options}", model.display()));
+        let accepted = said.lines().find(|line| line.contains("of the proposals were accepted"));
+        let percent = accepted.and_then(|line| line.split('%').next()?.parse::<f64>().ok());
+        (percent, array(&lab.path("s.npy")).1)
+    };
+    let (none, plain) = sample("--steps 30");
+    assert_eq!(none, None, "only MALA accepts or rejects");
+    let (small, adjusted) = sample("--steps 30 --mala");
+    let (large, _) = sample("--steps 30 --step-size 0.4 --noise 0.4 --mala");
+    assert_ne!(plain, adjusted);
+    // docs/training.md: 98.3% and 29.9% over a hundred steps of 4,096 chains.
+    let (small, large) = (small.unwrap(), large.unwrap());
+    assert!((95.0..=100.0).contains(&small) && (20.0..40.0).contains(&large), "{small} {large}");
+    lab.fails(
+        &format!(
+            "train {} --set x_chain.mala=true --set x_chain.gradient_clamp=1",
+            recipes().join("ring.toml").display()
+        ),
+        "MALA",
+    );
+}
+
+/// Models without an energy, without an encoder, without a generator: what needs the absent one says so, and the
+/// rest works.
+#[test]
+fn an_absent_network_is_named_by_what_needs_it() {
+    let lab = Lab::new();
+    write_array(&lab.path("x.npy"), &[4, 2], &[0.5; 8]);
+    let sample = "sample MODEL --out s.npy --count 4";
+    let chain = "sample MODEL --out s.npy --count 4 --steps 3 --step-size 0.1 --noise 0.1";
+    let of_generator = "sample MODEL --out s.npy --count 4 --init generator --steps 0";
+    let chain_of_generator = "sample MODEL --out s.npy --count 4 --init generator";
+    let reconstruct = "reconstruct MODEL --input x.npy --out r.npy";
+    let energy = "energy MODEL --input x.npy --out e.npy";
+    let evaluate = "evaluate MODEL --data ring --count 50";
+    for (name, works, absent, fails) in [
+        ("ring-vae", &[sample, of_generator, reconstruct, evaluate][..], "energy", &[chain, energy][..]),
+        ("ring-cooperative", &[sample, chain, energy, evaluate], "encoder", &[reconstruct]),
+        (
+            "ring-noise",
+            &[sample, chain, energy, evaluate],
+            "generator",
+            &[of_generator, chain_of_generator, reconstruct],
+        ),
+    ] {
+        let recipe = recipes().join(format!("{name}.toml"));
+        lab.run(&format!("train {} --device cpu --out {name} --steps 2", recipe.display()));
+        let on = |line: &str| line.replace("MODEL", &format!("{name}/model.safetensors --device cpu"));
+        for line in works {
+            lab.run(&on(line));
+        }
+        for line in fails {
+            lab.fails(&on(line), &format!("the model has no {absent} network"));
+        }
+    }
+}
+
 /// A shipped model of images, and forty images for it.
 fn images(lab: &Lab) -> PathBuf {
     let values: Vec<f32> = (0..40 * 1024).map(|i| ((i * i / 7 + i / 1024) as f32 * 0.37).sin()).collect();
