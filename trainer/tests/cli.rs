@@ -723,26 +723,37 @@ fn divergences(metrics: &Path) -> Vec<serde_json::Value> {
 }
 
 /// At these rates the first update is the bad one, whose state a checkpoint is due for: a rate that makes energies
-/// run away in the iteration after it, and one that makes them infinite, which the measurement finds first.
+/// run away in the iteration after it, and rates that make energies or samples infinite, which the measurement finds
+/// first.
 #[test]
 fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
     let lab = Lab::new();
-    let recipe = recipes().join("ring.toml");
-    for (run, rate, often, cause) in [
-        ("away", "1e4", "", "energy gap"),
-        ("infinite", "1e12", "--measure-every 1", "the model's energies are not finite"),
+    for (run, recipe, options, cause) in [
+        ("away", "ring", "--set optimiser.energy.rate=1e4", "energy gap"),
+        (
+            "infinite",
+            "ring",
+            "--set optimiser.energy.rate=1e12 --measure-every 1",
+            "the model's energies are not finite",
+        ),
+        (
+            "samples",
+            "ring-vae",
+            "--set optimiser.generator.rate=1e30 --measure-every 1",
+            "the model's samples are not finite",
+        ),
     ] {
         let line = format!(
-            "train {} --device cpu --out {run} --steps 40 --set optimiser.energy.rate={rate} --set x_chain.steps=2 \
-             --checkpoint-every 1 {often}",
-            recipe.display()
+            "train {} --device cpu --out {run} --steps 40 --checkpoint-every 1 {options}",
+            recipes().join(format!("{recipe}.toml")).display()
         );
         let output = lab.command(&line).output().unwrap();
         let said = text(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert_eq!(said.matches("back to iteration 0 with").count(), 5, "{said}");
         let message = said.lines().last().unwrap();
-        assert!(message.contains("optimiser.energy.rate") && message.contains(cause), "{said}");
+        let rate = options.split('=').next().and_then(|set| set.split(' ').nth(1)).unwrap();
+        assert!(message.contains(&format!("lower {rate} or")) && message.contains(cause), "{said}");
         for file in ["model.safetensors", "checkpoints/best.tar"] {
             assert!(!lab.path(run).join(file).exists(), "{file}");
         }

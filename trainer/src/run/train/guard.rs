@@ -94,11 +94,13 @@ impl Session {
             "gave_up": n > RECOVERIES,
             "seconds": metrics::milliseconds(self.seconds()),
         });
+        let (change, advice) = match self.run.recipe.energy {
+            Some(_) => (" and a lower rate for the energy", "optimiser.energy.rate or x_chain.step_size"),
+            None => ("", "optimiser.generator.rate or z_chain.step_size"),
+        };
         if n > RECOVERIES {
             self.metrics.write(&event)?;
-            bail!(
-                "the run has diverged {n} times, now at iteration {diverged} ({cause}); lower optimiser.energy.rate or x_chain.step_size"
-            );
+            bail!("the run has diverged {n} times, now at iteration {diverged} ({cause}); lower {advice}");
         }
         let teacher = self.replicas.first_mut();
         teacher.restore(&self.good)?;
@@ -114,7 +116,7 @@ impl Session {
         self.record()?;
         self.keep()?;
         self.progress.say(&format!(
-            "iteration {diverged} diverged ({cause}); back to iteration {back} with another seed and a lower rate for the energy"
+            "iteration {diverged} diverged ({cause}); back to iteration {back} with another seed{change}"
         ));
         Ok(())
     }
