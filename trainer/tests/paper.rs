@@ -10,7 +10,10 @@ use burn::tensor::Device;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::networks::{BurnNetwork, Normalise, Role, read, rows};
-use dual_mcmc_trainer::recipe::{Recipe, TrainNetwork};
+use dual_mcmc_trainer::recipe::{
+    BatchNormWeight, ChainStatistics, Initialisation, Negatives, Recipe, SpectralIteration, TrainLayer,
+    TrainNetwork, ZStart,
+};
 use dual_mcmc_trainer::run::device::{DeviceChoice, training};
 use dual_mcmc_trainer::teaching::{Report, Teacher};
 
@@ -55,8 +58,42 @@ fn settings_are_the_authors() {
         assert_eq!(rates, [1e-4, 3e-4, 1e-4]);
         let decays = [o.energy, o.generator, o.encoder].map(|o| o.unwrap().weight_decay);
         assert_eq!(decays, [0.0, 5e-4, 5e-4]);
-        assert_eq!((recipe.latent(), recipe.teaching.batch, recipe.ema.generator), (128, 100, 0.0));
+        assert_eq!((recipe.latent(), recipe.teaching.batch), (128, 100));
+        for adam in [o.energy, o.generator, o.encoder].map(Option::unwrap) {
+            assert_eq!((adam.beta1, adam.beta2, adam.epsilon), (0.0, 0.9, 1e-8));
+            assert_eq!((adam.clip, adam.final_share), (None, 0.0));
+        }
+
+        // Chains: lengths, sizes, noise, σ, where they start; and the one for samples at test.
+        let (x, z) = (recipe.x_chain.unwrap(), recipe.z_chain.unwrap());
+        assert_eq!((x.steps, x.noise), (30, 0.001));
+        assert_eq!((z.steps, z.step_size, z.noise, z.sigma), (10, 0.1, 0.1, 0.3));
+        assert_eq!((z.start, z.batch_norm), (ZStart::Encoder, ChainStatistics::Batch));
+        assert_eq!(x.spectral_iteration, SpectralIteration::EachStep);
+        let at_test = recipe.chain_defaults().x.unwrap();
+        assert_eq!((at_test.steps, at_test.langevin.step_size, at_test.langevin.noise), (70, 0.4, 0.001));
+
+        // What the authors offer no switch for is off.
+        for chain in [x.settings().langevin, z.settings().langevin, at_test.langevin] {
+            assert!(chain.gradient_clamp.is_none() && chain.range_clamp.is_none() && !chain.mala);
+        }
+        let t = recipe.teaching;
+        assert_eq!((t.lambda_data, t.lambda_inf, t.negatives), (1.0, 0.1, Negatives::Fresh));
+        assert!(t.energy_l2 == 0.0 && t.persistent.is_none() && recipe.data.noise == 0.0);
+        assert_eq!((recipe.ema.generator, recipe.ema.energy), (0.0, 0.0));
+
+        // Xavier normal convolutions, batch norm weights N(0, 1), spectral norm on E alone.
+        for (role, network) in roles(recipe) {
+            assert_eq!(network.initialisation, Initialisation::XavierNormal, "{}", role.name());
+            assert_eq!(network.spectral_norm, role == Role::Energy, "{}", role.name());
+            for (path, layer) in network.leaves() {
+                if let TrainLayer::BatchNorm { weight, .. } = layer {
+                    assert_eq!(*weight, BatchNormWeight::Normal, "{} {path}", role.name());
+                }
+            }
+        }
     }
+    assert_eq!([&cifar, &celeba].map(|recipe| recipe.x_chain.unwrap().step_size), [0.5, 0.3]);
     assert!((cifar.temperature() - 1.0 / 250_000.0).abs() < 1e-10);
     assert!((celeba.temperature() - 1.0 / 90_000.0).abs() < 1e-10);
     assert_eq!((cifar.teaching.lambda_ebm, celeba.teaching.lambda_ebm), (50.0, 70.0));

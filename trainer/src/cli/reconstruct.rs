@@ -86,6 +86,8 @@ impl Reconstruct {
 
     /// The model's chain with the changes that the options make.
     fn job(&self, model: &Model) -> Result<Reconstructing> {
+        model_file::generator(model)?;
+        model_file::encoder(model)?;
         let ChainOptions { steps, step_size, noise, seed } = self.chain;
         let base = match (Reconstructing::recommended(model, seed), steps, step_size, noise, self.sigma) {
             (Ok(recommended), ..) => recommended,

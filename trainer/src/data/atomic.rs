@@ -5,6 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// What names of unfinished files begin with.
+const UNFINISHED: &str = ".writing-";
+
 /// Write a file through `fill`, beside its place, and rename it only when all of it is on disk.
 ///
 /// # Errors
@@ -12,7 +15,7 @@ use tempfile::NamedTempFile;
 pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<NamedTempFile>) -> Result<()>) -> Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     {
         // The umask decides, as for any other file; the default would be readable by nobody else.
@@ -34,6 +37,21 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<NamedTempFile>) -> Re
 /// As [`write`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |file| file.write_all(bytes).with_context(|| format!("cannot write {}", path.display())))
+}
+
+/// Remove what a program that was killed while it wrote has left in `folder`.
+///
+/// # Errors
+/// If the folder cannot be read, or such a file not be removed.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot clear {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path()).with_context(cannot)?;
+        }
+    }
+    Ok(())
 }
 
 /// Put the folder `new` in the place of `path`, whatever is there.

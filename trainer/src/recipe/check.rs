@@ -165,6 +165,11 @@ impl Recipe {
         not_negative("teaching", "lambda_data", t.lambda_data)?;
         not_negative("teaching", "lambda_ebm", t.lambda_ebm)?;
         not_negative("teaching", "lambda_inf", t.lambda_inf)?;
+        let by_data = self.z_chain.is_some() && t.lambda_data > 0.0;
+        let by_ebm = self.energy.is_some() && t.lambda_ebm > 0.0;
+        let reason = "nothing teaches the generator: lambda_data (with a [z_chain]) or lambda_ebm (with an \
+                      [energy]) must be above 0";
+        require("teaching", self.generator.is_none() || by_data || by_ebm, reason)?;
         not_negative("teaching", "energy_l2", t.energy_l2)?;
         let generates = self.generator.is_some() || t.negatives == Negatives::Chain;
         require("teaching", generates, "without a [generator] negatives must be \"chain\"")?;

@@ -241,6 +241,13 @@ fn sections_that_need_each_other_are_named() {
         (&generator, &[("x_chain.start", "noise"), ("teaching.negatives", "fresh")], "negatives must be"),
         (&[&energy[..], &generator].concat(), &[], "an [energy], a [generator], or both"),
         (&[&energy[..], &["z_chain"]].concat(), &[], "nothing teaches the generator"),
+        (
+            &[],
+            &[("teaching.lambda_data", "0"), ("teaching.lambda_ebm", "0")],
+            "lambda_data (with a [z_chain])",
+        ),
+        (&energy, &[("teaching.lambda_data", "0")], "nothing teaches the generator"),
+        (&["z_chain"], &[("teaching.lambda_ebm", "0")], "nothing teaches the generator"),
         (&energy, &[("sample_chain", "{ steps = 1, step_size = 1, noise = 1 }")], "[sample_chain]"),
         (&[], &[("x_chain.start", "noise")], "with a [generator] start must be"),
         (&[], &[("x_chain.mala", "true"), ("x_chain.range_clamp", "[-1, 1]")], "MALA cannot be clamped"),
@@ -257,6 +264,9 @@ fn sections_that_need_each_other_are_named() {
     cut(&encoder, &[("z_chain.start", "kept")]).unwrap();
     cut(&[&encoder[..], &["z_chain"]].concat(), &[]).unwrap();
     cut(&generator, &[("x_chain.start", "data")]).unwrap();
+    cut(&generator, &[("x_chain.start", "data"), ("teaching.lambda_ebm", "0")]).unwrap();
+    cut(&[], &[("teaching.lambda_data", "0")]).unwrap();
+    cut(&[], &[("teaching.lambda_ebm", "0")]).unwrap();
     assert_eq!(cut(&energy, &[]).unwrap().chain_defaults().x, None);
 }
 

@@ -217,7 +217,7 @@ impl Reconstructing {
         mask: Option<&[f32]>,
     ) -> Result<Reconstructed> {
         let generator = model_file::generator(model)?;
-        let encoder = model.encoder.as_ref().context("the model has no encoder network")?;
+        let encoder = model_file::encoder(model)?;
         let len: usize = model.data_shape().iter().product();
         let latent = generator.network.input_len();
         ensure!(!x.is_empty() && x.len().is_multiple_of(len), "there is nothing to reconstruct");

@@ -64,16 +64,18 @@ impl RunDirectory {
         atomic::write_bytes(&self.recipe(), recipe.to_toml().as_bytes())
     }
 
-    /// Make the folders, and make sure that they can be written to.
+    /// Make the folders, and make sure that they can be written to. What a run that was killed here left
+    /// unfinished is removed: a checkpoint each time would fill the disk.
     ///
     /// # Errors
-    /// If they cannot.
+    /// If they cannot be written to.
     pub fn make(&self) -> Result<()> {
         for folder in
             [self.root.clone(), self.samples(), self.reconstructions(), self.root.join("checkpoints")]
         {
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot write to the run's folder {}", folder.display()))?;
+            atomic::sweep(&folder)?;
         }
         atomic::check_writable(&self.recipe())
     }
@@ -140,5 +142,26 @@ impl RunDirectory {
     /// The model of a finished run.
     pub fn model(&self) -> PathBuf {
         self.root.join("model.safetensors")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_unfinished_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::new(folder.path().join("run"));
+        run.make().unwrap();
+        let unfinished = [run.root().join(".writing-a"), run.root().join("checkpoints/.writing-b")];
+        let finished = [run.metrics(), run.last(), run.samples().join("0000001.png")];
+        for file in unfinished.iter().chain(&finished) {
+            std::fs::write(file, "x").unwrap();
+        }
+        run.make().unwrap();
+        assert!(unfinished.iter().all(|file| !file.exists()));
+        assert!(finished.iter().all(|file| file.exists()));
     }
 }

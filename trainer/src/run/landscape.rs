@@ -1,5 +1,6 @@
 //! The exact likelihood of a 2-D model, by quadrature.
 
+use super::measure::NotFinite;
 use super::{chains, model_file};
 use anyhow::{Result, ensure};
 use dual_mcmc::executor::Executor;
@@ -24,7 +25,7 @@ pub fn log_likelihood(model: &Model, executor: &Executor, temperature: f64, x: &
     let data = chains::energies(model, executor, x)?;
     let mean = data.iter().map(|&e| f64::from(e)).sum::<f64>() / data.len() as f64;
     let likelihood = -mean / temperature - log_z;
-    ensure!(likelihood.is_finite(), "the model's energies are not finite");
+    ensure!(likelihood.is_finite(), NotFinite("the model's energies are not finite"));
     Ok(likelihood)
 }
 

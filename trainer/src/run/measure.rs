@@ -4,13 +4,18 @@ use super::chains::Sampling;
 use super::frechet::Components;
 use super::landscape;
 use crate::data::Dataset;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
 use dual_mcmc::points::PointSet;
 
 /// Samples for a distance during training: enough to tell checkpoints apart.
 const SAMPLES: usize = 512;
+
+/// A model whose figure is no number: its energies or samples have run away.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotFinite(pub &'static str);
 
 /// Measures the models of one run.
 pub enum Measure {
@@ -48,7 +53,7 @@ impl Measure {
     /// Measure `model`.
     ///
     /// # Errors
-    /// If its chains or energies are not finite, or the executor fails.
+    /// [`NotFinite`] if its chains or energies are not finite; or if the executor fails.
     pub fn of(&self, model: &Model, executor: &Executor, seed: u64) -> Result<f64> {
         let sampling = Sampling::recommended(model, SAMPLES, seed)?;
         match self {
@@ -56,7 +61,14 @@ impl Measure {
                 let temperature = f64::from(sampling.langevin.temperature());
                 landscape::log_likelihood(model, executor, temperature, held_out)
             }
-            Measure::Distance(components) => components.distance(&sampling.run(model, executor, false)?.end),
+            Measure::Distance(components) => {
+                let samples = sampling.run(model, executor, false)?.end;
+                ensure!(
+                    samples.iter().all(|v| v.is_finite()),
+                    NotFinite("the model's samples are not finite")
+                );
+                components.distance(&samples)
+            }
         }
     }
 

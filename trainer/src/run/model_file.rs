@@ -50,6 +50,14 @@ pub fn generator(model: &Model) -> Result<&Weighted> {
     model.generator.as_ref().context("the model has no generator network")
 }
 
+/// The model's encoder, or what to say where there is none.
+///
+/// # Errors
+/// If the file holds no encoder.
+pub fn encoder(model: &Model) -> Result<&Weighted> {
+    model.encoder.as_ref().context("the model has no encoder network")
+}
+
 /// Quantiles of `energies`, by linear interpolation; `None` without any.
 pub fn quantiles(mut energies: Vec<f32>) -> Option<EnergyQuantiles> {
     energies.retain(|e| e.is_finite());

@@ -102,6 +102,39 @@ pub fn clock(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::teaching::Rates;
+
+    #[test]
+    fn a_person_reads_speed_time_left_gap_and_both_errors() {
+        let whole = Report {
+            iteration: 7,
+            energy_data: Some(1.25),
+            energy_model: Some(1.5),
+            energy_loss: Some(-0.25),
+            generator_data_error: Some(0.5),
+            generator_ebm_error: Some(12.3456),
+            encoder_data_loss: None,
+            encoder_model_loss: None,
+            displacement: Some(0.1),
+            x_chain_energy: None,
+            x_chain_acceptance: Some(0.984),
+            z_chain_error: None,
+            rates: Rates { energy: 1e-3, generator: 1e-3, encoder: 0.0 },
+        };
+        assert_eq!(
+            describe(&whole, 12.34, 3661.0),
+            "12.3 it/s, 1:01:01 left, energy gap -0.2500, error data 0.500, error EBM 12.346, accepted 98%"
+        );
+        // What a recipe lacks is not spoken of; below one iteration a second the seconds of one are told.
+        let no_energy = Report {
+            energy_data: None,
+            energy_model: None,
+            generator_ebm_error: None,
+            x_chain_acceptance: None,
+            ..whole
+        };
+        assert_eq!(describe(&no_energy, 0.4, 9.6), "2.50 s/it, 0:10 left, error data 0.500");
+    }
 
     #[test]
     fn times_are_readable() {

@@ -1,8 +1,11 @@
 //! A training run: iterations, checkpoints, pictures, measurements, and what happens when it ends.
 
-use super::chains::{Reconstructing, Sampling, energies};
+mod guard;
+mod look_back;
+
+use super::chains::energies;
 use super::checkpoint::{self, Record, Summary};
-use super::device::{self, TrainingDevice};
+use super::device::TrainingDevice;
 use super::directory::{Origin, RunDirectory, version};
 use super::fault::{Fault, Quiet, caught};
 use super::interrupt;
@@ -10,17 +13,15 @@ use super::measure::Measure;
 use super::metrics::{self, Lines};
 use super::model_file;
 use super::phases::Phases;
-use super::pictures::{self, Panel};
 use super::progress::{Progress, clock};
 use super::replicas::Replicas;
-use super::report;
 use crate::data::Dataset;
 use crate::recipe::Recipe;
-use crate::teaching::{Batch, Phase, Report};
+use crate::teaching::Report;
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Model, Precision};
-use serde_json::json;
+use guard::Recorded;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,15 +31,8 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(30);
 
-/// Divergences that a run goes back from before it gives up.
-const RECOVERIES: u32 = 5;
-
 /// How many lines metrics.jsonl holds at most, about.
 const LOGGED: u64 = 5_000;
-
-/// Images and points in the pictures of a run.
-const SHOWN_IMAGES: usize = 64;
-const SHOWN_POINTS: usize = 2_000;
 
 /// Held-out samples whose energies a model file summarises.
 const HELD_OUT: usize = 10_000;
@@ -101,8 +95,8 @@ impl Run {
         // Never dropped after a failure: there may be nothing left to free, and no one to answer.
         let mut session = ManuallyDrop::new(session.context("a run is opened once")?);
         let outcome = attempt(&mut || {
-            end = session.iterate()?;
-            if end == End::Finished { session.finish() } else { Ok(()) }
+            end = session.run()?;
+            Ok(())
         });
         session.progress.finish();
         if let Err(error) = outcome {
@@ -137,8 +131,10 @@ struct Session {
     summary: Summary,
     /// Iteration of the checkpoint on disk.
     kept: u64,
-    /// State to go back to after a divergence.
+    /// State to go back to after a divergence: that checkpoint's.
     good: Arc<Record>,
+    /// State whose checkpoint is due.
+    unproved: Option<Recorded>,
     phases: Phases,
     measure: Measure,
     metrics: Lines,
@@ -187,6 +183,7 @@ impl Session {
             kept: summary.iteration,
             summary,
             good,
+            unproved: None,
             phases,
             measure,
             metrics,
@@ -200,20 +197,40 @@ impl Session {
         })
     }
 
+    /// Iterate, and end with a state that has proved good.
+    fn run(&mut self) -> Result<End> {
+        loop {
+            let end = self.iterate()?;
+            let model = match end {
+                End::Interrupted => None,
+                End::Finished => match self.look_back()? {
+                    Some(model) => Some(model),
+                    None => continue,
+                },
+            };
+            let measured = self.summary.measure;
+            self.record()?;
+            let good = self.prove()?;
+            match model {
+                Some(model) if good => self.write_model(model, measured)?,
+                Some(_) => continue,
+                // After a divergence the checkpoint is an earlier one.
+                None => {}
+            }
+            return Ok(end);
+        }
+    }
+
     /// Iterate until all is done, the time is up, or someone asks to stop.
     fn iterate(&mut self) -> Result<End> {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
         while self.replicas.first().iteration() < self.run.total {
-            self.phases.begin(Phase::Data);
-            let indices = self.replicas.first().batch_indices(self.run.data.train_count());
-            let values = self.run.data.train_batch(indices.iter().copied())?;
-            let batch = Batch { samples: indices, values };
-            let report = self.replicas.step(batch)?;
-            self.phases.end();
-            if !metrics::healthy(&report) {
-                self.recover(&report)?;
+            let report = self.step()?;
+            if let Some(cause) = metrics::divergence(&report) {
+                self.recover(report.iteration, &cause)?;
                 continue;
             }
+            self.keep()?;
             let last = report.iteration == self.run.total;
             if report.iteration.is_multiple_of(log_every) || last {
                 self.metrics.write(&metrics::object(&report, self.seconds()))?;
@@ -221,17 +238,17 @@ impl Session {
             self.progress.show(&report);
             self.latest = Some(report);
             if interrupt::asked() {
-                self.save()?;
                 return Ok(End::Interrupted);
             }
             if last || self.run.time.is_some_and(|time| self.started.elapsed() >= time) {
                 break;
             }
             if self.due(self.measured, self.run.measure_every) {
-                self.look_back()?;
-                self.save()?;
+                if self.look_back()?.is_some() {
+                    self.record()?;
+                }
             } else if self.due(self.saved, self.run.checkpoint_every) {
-                self.save()?;
+                self.record()?;
             }
         }
         Ok(End::Finished)
@@ -250,122 +267,11 @@ impl Session {
         }
     }
 
-    /// Measure the model and draw its pictures.
-    fn look_back(&mut self) -> Result<Model> {
-        let iteration = self.replicas.first().iteration();
-        let model = self.replicas.first_mut().model()?;
-        let value = self.measure.of(&model, self.run.executor(), self.run.seed)?;
-        self.summary.measure = Some(value);
-        let [energies, errors] = self.draw(&model)?;
-        self.measurements.write(&json!({
-            "iteration": iteration,
-            self.measure.name(): value,
-            "seconds": self.seconds(),
-            "device": device::names(&self.run.devices),
-            "divergences": self.summary.recoveries,
-            "phase_milliseconds": self.phases.look(),
-            "energy_along_the_x_chain": energies,
-            "error_along_the_z_chain": errors,
-        }))?;
-        self.progress.say(&format!(
-            "iteration {iteration}: {} {value:.3} after {}",
-            self.measure.name().replace('_', " "),
-            clock(self.seconds()),
-        ));
-        report::write(&[self.run.directory.root().into()], &self.run.directory.report())?;
-        self.measured = Instant::now();
-        Ok(model)
-    }
-
-    /// Draw samples and reconstructions, as far as the model and its data allow. Returns what was
-    /// measured along the chains: mean energies, and mean squared errors.
-    fn draw(&self, model: &Model) -> Result<[Vec<f32>; 2]> {
-        let shape = &self.run.data.shape;
-        let means = |trace: &[Vec<f32>]| -> Vec<f32> {
-            trace.iter().map(|row| row.iter().sum::<f32>() / row.len() as f32).collect()
-        };
-        let name = format!("{:07}.png", self.replicas.first().iteration());
-        let executor = self.run.executor();
-        let count = if shape.len() == 1 { SHOWN_POINTS } else { SHOWN_IMAGES };
-        let sampled = Sampling::recommended(model, count, self.run.seed)?.run(model, executor, true)?;
-        let energies = means(&sampled.trace);
-        let path = self.run.directory.samples().join(&name);
-        let data = self.run.data.held_out_batch(count)?;
-        if Panel::can_draw(shape) {
-            let panels = [&data, &sampled.start, &sampled.end].map(|values| Panel { values, shape });
-            pictures::write(&path, &pictures::side_by_side(&panels))?;
-        }
-        if model.encoder.is_none() || model.chains.z.is_none() {
-            return Ok([energies, Vec::new()]);
-        }
-        let x = if shape.len() == 1 { data } else { self.run.data.held_out_batch(16)? };
-        let back = Reconstructing::recommended(model, self.run.seed)?.run(model, executor, &x, None)?;
-        if Panel::can_draw(shape) {
-            let path = self.run.directory.reconstructions().join(&name);
-            let panels = [&x, &back.guess, &back.end].map(|values| Panel { values, shape });
-            pictures::write(&path, &pictures::rows(&panels))?;
-        }
-        Ok([energies, means(&back.trace)])
-    }
-
-    /// Write a checkpoint, and a second one if it is the best so far.
-    fn save(&mut self) -> Result<()> {
-        self.summary.iteration = self.replicas.first().iteration();
-        self.summary.seconds = self.seconds();
-        self.good = Arc::new(self.replicas.first().record()?);
-        let new = self.summary.measure;
-        let best = match (new, self.summary.best) {
-            (Some(new), Some(old)) => self.measure.better(new, old),
-            (new, _) => new.is_some(),
-        };
-        if best {
-            self.summary.best = new;
-            checkpoint::write(&self.run.directory.best(), &self.summary, &self.good)?;
-        }
-        checkpoint::write(&self.run.directory.last(), &self.summary, &self.good)?;
-        self.kept = self.summary.iteration;
-        // Where devices round differently, a resumed run would not be this one otherwise.
-        self.replicas.follow_first(&self.good);
-        self.summary.measure = None;
-        self.saved = Instant::now();
-        Ok(())
-    }
-
-    /// Go back to the last good state with another seed and a lower rate for the energy.
-    fn recover(&mut self, report: &Report) -> Result<()> {
-        self.summary.recoveries += 1;
-        let n = self.summary.recoveries;
-        ensure!(
-            n <= RECOVERIES,
-            "the run has diverged {n} times, now at iteration {}; lower optimiser.energy.rate or x_chain.step_size",
-            report.iteration
-        );
-        let teacher = self.replicas.first_mut();
-        teacher.restore(&self.good)?;
-        // A seed of its own for each recovery: the same one would lead to the same place.
-        teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
-        teacher.lower_energy_rate(0.5);
-        let back = teacher.iteration();
-        self.metrics = Lines::open(&self.run.directory.metrics(), back)?;
-        self.measurements = Lines::open(&self.run.directory.measurements(), back)?;
-        // What has changed must hold for the next recovery, and for a resume, too.
-        self.save()?;
-        self.progress.say(&format!(
-            "iteration {} diverged (energy gap {:e}); back to iteration {back} with another seed and a lower rate for the energy",
-            report.iteration,
-            report.energy_gap().unwrap_or(f32::NAN),
-        ));
-        Ok(())
-    }
-
-    /// Measure, save, and write the model.
-    fn finish(&mut self) -> Result<()> {
-        let mut model = self.look_back()?;
-        let measured = self.summary.measure;
-        self.save()?;
+    /// Write the model of the state that was kept last.
+    fn write_model(&mut self, mut model: Model, measured: Option<f64>) -> Result<()> {
         describe(&mut model, &self.run.recipe, &self.run.data, self.run.executor())?;
         let provenance = &mut model.provenance;
-        provenance.iterations = self.replicas.first().iteration();
+        provenance.iterations = self.kept;
         provenance.seed = self.run.seed;
         provenance.license = self.run.license.clone();
         let figures = &mut provenance.metrics;
@@ -387,7 +293,7 @@ impl Session {
         model_file::write(&path, &model, Precision::F32)?;
         self.progress.say(&format!(
             "{} iterations in {}; the model is {}",
-            self.replicas.first().iteration(),
+            self.kept,
             clock(self.seconds()),
             path.display()
         ));
