@@ -54,7 +54,10 @@ fn runs(browser: &Browser, server: &Server, name: &str, model: &Model, device: &
     let plane = model.data_shape() == [2];
     // A well-trained model's points are at home already, so on the plane the chains start from noise.
     let start = if plane { "noise" } else { "generator" };
-    browser.open(&format!("{}?model=models/{name}&play=0&seed=7&chains=64&start={start}", server.url()));
+    // On a software adapter the page would choose the faster of the two.
+    let asked = if device == "gpu" { "&device=gpu" } else { "" };
+    let query = format!("model=models/{name}&play=0&seed=7&chains=64&start={start}{asked}");
+    browser.open(&format!("{}?{query}", server.url()));
     let before = state(browser);
     assert_eq!(before["device"], device, "{name} runs on {}: {}", before["device"], before["adapter"]);
     assert_eq!(before["step"], 0, "{name}");
@@ -87,6 +90,26 @@ fn runs(browser: &Browser, server: &Server, name: &str, model: &Model, device: &
     let shown = browser.run("return document.getElementById('step-count').textContent");
     assert_eq!(shown, "30", "{name}");
     assert_eq!(browser.errors(), Vec::<String>::new(), "{name} on {device}");
+}
+
+/// Of WebGPU in software and the processor itself the page takes the faster, and says so; the address may choose.
+#[test]
+fn on_a_software_adapter_the_page_takes_the_faster_device() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Software, &[]);
+    let address = format!("{}?model=models/fashion-mnist.safetensors&play=0", server.url());
+    browser.open(&address);
+    let on_page = |browser: &Browser| {
+        let device = state(browser)["device"].as_str().unwrap().to_string();
+        let text = browser.run("return document.getElementById('device-line').innerText.toLowerCase()");
+        (device, text.as_str().unwrap().to_string())
+    };
+    let (device, text) = on_page(&browser);
+    assert!(text.contains(if device == "cpu" { "faster here" } else { "in software" }), "{device}: {text}");
+    browser.open(&format!("{address}&device=gpu"));
+    let (device, text) = on_page(&browser);
+    assert!(device == "gpu" && text.contains("in software"), "{device}: {text}");
+    assert_eq!(browser.errors(), Vec::<String>::new());
 }
 
 /// Models made here, and one of images that was written by PyTorch.
@@ -164,8 +187,10 @@ fn a_seed_repeats_and_another_does_not() {
     let server = serve(vec![("plane.safetensors".into(), models::bytes(&models::plane()))]);
     let browser = Browser::start(WebGpu::Software, &[]);
     let run = |seed: u32| {
-        browser
-            .open(&format!("{}?model=models/plane.safetensors&play=0&chains=16&seed={seed}", server.url()));
+        browser.open(&format!(
+            "{}?model=models/plane.safetensors&play=0&chains=16&seed={seed}&device=gpu",
+            server.url()
+        ));
         state(&browser);
         browser.run("await window.dualMcmc.step(10)");
         numbers(&state(&browser), "x")
@@ -200,7 +225,7 @@ fn the_page_says_why_it_computes_on_the_cpu() {
 fn when_the_graphics_device_is_lost_the_reader_goes_on_on_the_cpu() {
     let server = serve(vec![("plane.safetensors".into(), models::bytes(&models::plane()))]);
     let browser = Browser::start(WebGpu::Lost, &[]);
-    browser.open(&format!("{}?model=models/plane.safetensors&play=0", server.url()));
+    browser.open(&format!("{}?model=models/plane.safetensors&play=0&device=gpu", server.url()));
     let shown = "(box => !box.hidden && box.innerText.toLowerCase())(document.getElementById('notice'))";
     let text = browser.wait_for("message", shown);
     assert!(text.as_str().unwrap().contains("device was lost"), "{text}");

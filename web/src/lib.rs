@@ -19,6 +19,8 @@ pub mod state;
 mod about;
 #[cfg(target_arch = "wasm32")]
 mod api;
+#[cfg(all(target_arch = "wasm32", feature = "bench"))]
+mod bench;
 #[cfg(target_arch = "wasm32")]
 mod controls;
 #[cfg(target_arch = "wasm32")]

@@ -3,7 +3,7 @@
 use crate::dom;
 use crate::problem::{Problem, check_answer, check_beginning, no_answer};
 use dual_mcmc::model::{MAX_FILE, Model, ModelError};
-use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, Url};
@@ -180,14 +180,15 @@ pub async fn list() -> Option<Vec<Listed>> {
     if !response.ok() {
         return None;
     }
-    let text: Promise = response.text().ok()?;
-    let text = JsFuture::from(text).await.ok()?.as_string()?;
-    let index: serde_json::Value = serde_json::from_str(&text).ok()?;
-    let models = index.get("models")?.as_array()?;
-    let entry = |model: &serde_json::Value| {
-        let file = model.get("file")?.as_str()?;
-        let title = model.get("title").and_then(|t| t.as_str()).unwrap_or(file);
-        Some(Listed { url: format!("models/{file}"), title: title.into() })
+    // Read by the browser: a type of its own would cost the page some kilobytes.
+    let index: Promise = response.json().ok()?;
+    let index = JsFuture::from(index).await.ok()?;
+    let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
+    let models: Array = get(&index, "models")?.dyn_into().ok()?;
+    let entry = |model: JsValue| {
+        let file = get(&model, "file")?.as_string()?;
+        let title = get(&model, "title").and_then(|title| title.as_string()).unwrap_or_else(|| file.clone());
+        Some(Listed { url: format!("models/{file}"), title })
     };
     Some(models.iter().filter_map(entry).collect())
 }

@@ -27,6 +27,9 @@ pub fn start() {
     }));
     let body = dom::document().body();
     let data = |name: &str| body.as_ref().and_then(|body| body.get_attribute(name));
+    if cfg!(feature = "bench") && data("data-page").as_deref() == Some("bench") {
+        return;
+    }
     let is_embed = data("data-page").as_deref() == Some("embed");
     let query = dom::window().location().search().unwrap_or_default();
     let (state, remarks) = read_address(&query);

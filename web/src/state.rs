@@ -28,9 +28,11 @@ pub enum Start {
 /// Which executor runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// WebGPU where there is an adapter, else the CPU.
+    /// WebGPU where there is an adapter, else the CPU; of an adapter that is a program, and the CPU, the faster.
     #[default]
     Auto,
+    /// WebGPU where there is an adapter.
+    Gpu,
     /// The CPU.
     Cpu,
 }
@@ -52,7 +54,7 @@ macro_rules! words {
 
 words!(ViewKind { "sample" => Sample, "landscape" => Landscape });
 words!(Start { "generator" => Generator, "noise" => Noise });
-words!(DeviceChoice { "auto" => Auto, "cpu" => Cpu });
+words!(DeviceChoice { "auto" => Auto, "gpu" => Gpu, "cpu" => Cpu });
 
 /// The state of the page as its address holds it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,7 +111,7 @@ impl State {
             "noise" => self.noise = Some(decimal(value, 0.0, 1e3, "a noise of 0 or more")?),
             "start" => self.start = Some(word(Start::from_word, value, "generator or noise")?),
             "seed" => self.seed = number(value, 0, u32::MAX, "a whole number from 0 to 4294967295")?,
-            "device" => self.device = word(DeviceChoice::from_word, value, "auto or cpu")?,
+            "device" => self.device = word(DeviceChoice::from_word, value, "auto, gpu or cpu")?,
             "play" => self.play = Some(number(value, 0, 1, "0 or 1")? == 1),
             _ => {}
         }

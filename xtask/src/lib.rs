@@ -8,6 +8,7 @@
 //! * [`lab`], [`site`], [`suites`]: the three chores;
 //! * [`process`]: how programs are run.
 
+pub mod bench_browser;
 pub mod lab;
 pub mod packages;
 pub mod page;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{lab, page, site, suites, tools};
+use xtask::{bench_browser, lab, page, site, suites, tools};
 
 const USAGE: &str = "\
 cargo xtask lab   [--port N] [--open] [--no-train] [--recipe FILE]
@@ -16,6 +16,10 @@ cargo xtask site  --model FILE --out DIR [--title TEXT]
     Write a static folder, ready to be published, with the lab, the embed page and the model.
 cargo xtask page  [--out DIR]
     Build the page alone (into dist/), with the shipped models.
+cargo xtask bench-browser  [--model FILE] [--chains N,…] [--devices webgpu,wasm] [--libraries ours,jax,tensorflow]
+                           [--seconds S] [--json FILE] [--serve [--port N]]
+    Time Langevin steps in a browser, in this project's engine, in jax-js and in TensorFlow.js:
+    in a headless Chromium with WebGPU in software, or, with --serve, in any that opens the page.
 cargo xtask setup
     Install everything that the commands above need.
 
@@ -46,6 +50,7 @@ fn chore() -> Result<ExitCode> {
         "lab" => lab_chore(&mut args)?,
         "site" => site_chore(&mut args)?,
         "page" => page_chore(&mut args)?,
+        "bench-browser" => bench_browser_chore(&mut args)?,
         "setup" => {
             no_more(&mut args)?;
             tools::for_page()?;
@@ -108,6 +113,25 @@ fn page_chore(args: &mut Parser) -> Result<()> {
     page::build(&tools::for_page()?, &out)?;
     println!("The page is in {}.", out.display());
     Ok(())
+}
+
+fn bench_browser_chore(args: &mut Parser) -> Result<()> {
+    let mut options = bench_browser::Options::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("model") => options.model = Some(PathBuf::from(args.value()?)),
+            Arg::Long("json") => options.json = Some(PathBuf::from(args.value()?)),
+            Arg::Long("port") => options.port = Some(args.value()?.parse()?),
+            Arg::Long("serve") => options.serve = true,
+            Arg::Long(list @ ("chains" | "devices" | "libraries")) => {
+                let list = list.to_owned();
+                options.query.push(format!("{list}={}", args.value()?.string()?));
+            }
+            Arg::Long("seconds") => options.query.push(format!("seconds={}", args.value()?.parse::<f64>()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    bench_browser::run(&options)
 }
 
 fn no_more(args: &mut Parser) -> Result<()> {

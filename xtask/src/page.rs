@@ -28,7 +28,7 @@ pub fn dist() -> PathBuf {
 /// # Errors
 /// If trunk fails, or the folder cannot be written.
 pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
-    build_bare(tools, out)?;
+    build_bare(tools, out, &[])?;
     let shipped = root().join("models");
     let mut models: Vec<PathBuf> =
         fs::read_dir(&shipped).into_iter().flatten().flatten().map(|e| e.path()).collect();
@@ -48,11 +48,11 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Build the page into a folder, with an empty list of models.
+/// Build the page into a folder, with an empty list of models. `options` go to trunk.
 ///
 /// # Errors
 /// If trunk fails, what it built is no page, or the folder cannot be written.
-pub fn build_bare(tools: &Toolbox, out: &Path) -> Result<()> {
+pub fn build_bare(tools: &Toolbox, out: &Path, options: &[&str]) -> Result<()> {
     let mut fetch = crate::process::cargo();
     run(fetch.args(["fetch", "--quiet", "--target", WASM]))?;
     let mut trunk = command("trunk");
@@ -60,7 +60,8 @@ pub fn build_bare(tools: &Toolbox, out: &Path) -> Result<()> {
     // Offline: with its tools on the PATH trunk needs no network, and must not fetch others.
     trunk
         .args(["build", "--release", "--offline", "--skip-version-check", "--dist"])
-        .arg(std::path::absolute(out)?);
+        .arg(std::path::absolute(out)?)
+        .args(options);
     // Trunk reads NO_COLOR as a boolean and stops at NO_COLOR=1.
     trunk.env_remove("NO_COLOR");
     run(&mut trunk)?;

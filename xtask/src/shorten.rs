@@ -24,11 +24,13 @@ pub fn shorten(page: &Path) -> Result<()> {
         .parse_core_module(&mut short, Parser::new(0), &wasm)
         .with_context(|| format!("cannot rewrite {}", module.display()))?;
     let text = String::from_utf8(read(&script)?).context("JavaScript in UTF-8")?;
+    let mut words = names.clone();
+    words.extend(own_names(&text));
     let write = |file: &Path, bytes: &[u8]| {
         fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
     };
     write(&module, &short.finish())?;
-    write(&script, shorten_script(&text, &names).as_bytes())
+    write(&script, shorten_script(&text, &words).as_bytes())
 }
 
 /// A short name for each import.
@@ -43,6 +45,14 @@ fn short_names(wasm: &[u8]) -> Result<HashMap<String, String>> {
         }
     }
     Ok(names)
+}
+
+/// A short name for each function of the script that no other file knows, and that is no property's name either.
+fn own_names(script: &str) -> HashMap<String, String> {
+    let functions =
+        script.lines().filter_map(|line| line.trim().strip_prefix("function ")?.split('(').next());
+    let own = functions.filter(|name| name.len() > 6 && !script.contains(&format!(".{name}")));
+    own.enumerate().map(|(count, name)| (name.to_owned(), format!("f{count:x}"))).collect()
 }
 
 struct Shorten<'a>(&'a HashMap<String, String>);

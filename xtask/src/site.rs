@@ -32,7 +32,7 @@ pub fn write(file: &Path, out: &Path, title: Option<&str>) -> Result<()> {
     refuse_strangers(&out)?;
     let tools = tools::for_page()?;
     fs::create_dir_all(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
-    let built = page::build_bare(&tools, &partial)
+    let built = page::build_bare(&tools, &partial, &[])
         .and_then(|()| page::add_model(&partial, &file, &name, &title))
         .and_then(|()| write_example(&partial, &name, &title))
         .and_then(|()| put_in_place(&partial, &out));

@@ -110,7 +110,7 @@ fn measured<T>(name: &str, check: impl FnOnce() -> Result<T>) -> (Suite, Option<
 }
 
 /// Where the page under test is built: not in dist/, which a lab may be serving.
-fn page_folder() -> Result<PathBuf> {
+pub(crate) fn page_folder() -> Result<PathBuf> {
     let metadata =
         process::output(cargo().args(["metadata", "--format-version", "1", "--no-deps", "--offline"]));
     let metadata: serde_json::Value = serde_json::from_str(&metadata.context("cargo metadata failed")?)?;

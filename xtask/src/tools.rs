@@ -8,6 +8,7 @@ use crate::process::{self, cargo, command, find, output, root, run};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -152,6 +153,40 @@ fn crate_tool(
         Ok(())
     })?;
     Ok(Some(home.join("bin")))
+}
+
+/// The folder `node_modules` with the packages that a `package.json` names.
+///
+/// # Errors
+/// If npm is missing and cannot be installed, or fails.
+pub fn node_modules(package: &Path) -> Result<PathBuf> {
+    let wanted = fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
+    let mut hasher = DefaultHasher::new();
+    wanted.hash(&mut hasher);
+    let home = cache()?.join(format!("npm-{:016x}", hasher.finish()));
+    if home.is_dir() {
+        return Ok(home.join("node_modules"));
+    }
+    if find("npm").is_none() {
+        packages::install(&Package {
+            what: "npm",
+            why: "the libraries that the engine is compared with come through it",
+            apt: &["npm"],
+            elsewhere: &[
+                ("brew", "brew install node"),
+                ("dnf", "sudo dnf install npm"),
+                ("pacman", "sudo pacman -S npm"),
+            ],
+        })?;
+    }
+    println!("Installing what the engine is compared with into {}.", home.display());
+    install_beside(&home, |partial| {
+        fs::write(partial.join("package.json"), &wanted)?;
+        let mut npm = command("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]);
+        run(npm.current_dir(partial))
+    })?;
+    Ok(home.join("node_modules"))
 }
 
 /// Install into a folder beside `home`, then rename it into place.

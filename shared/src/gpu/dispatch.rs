@@ -1,6 +1,7 @@
 //! One kernel launch with everything it needs, made once and recorded many times.
 
 use super::Gpu;
+#[cfg(not(target_arch = "wasm32"))]
 use super::fused::{Choice, Size};
 use super::program::{Shader, WORKGROUP};
 
@@ -16,13 +17,15 @@ pub(super) enum Extent {
 /// A kernel, its parameters and its buffers.
 #[derive(Clone, Debug)]
 pub(super) struct Dispatch {
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) shader: Shader,
     /// Of a correlation, what its kernel was chosen by, and what was chosen.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) choice: Option<(Size, Choice)>,
-    pipeline: wgpu::ComputePipeline,
-    bindings: wgpu::BindGroup,
-    params: wgpu::Buffer,
-    groups: [u32; 2],
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) bindings: wgpu::BindGroup,
+    pub(super) params: wgpu::Buffer,
+    pub(super) groups: [u32; 2],
 }
 
 /// A kernel's parameters.
@@ -77,7 +80,16 @@ impl Dispatch {
             Extent::Elements(n) => n.div_ceil(WORKGROUP),
             Extent::Rows(n) => n,
         };
-        Dispatch { shader, choice: None, pipeline, bindings, params, groups: fold(gpu, groups) }
+        Dispatch {
+            #[cfg(not(target_arch = "wasm32"))]
+            shader,
+            #[cfg(not(target_arch = "wasm32"))]
+            choice: None,
+            pipeline,
+            bindings,
+            params,
+            groups: fold(gpu, groups),
+        }
     }
 
     /// Replace the parameters, for everything submitted from now on.

@@ -37,4 +37,5 @@ pub use fused::{Choice, Size, Tiling};
 pub use gradient::{EnergyGradient, InputGradient};
 #[cfg(not(target_arch = "wasm32"))]
 pub use profile::{KernelTime, Peaks};
+#[cfg(not(target_arch = "wasm32"))]
 pub use program::kernels;

@@ -79,7 +79,7 @@ impl Gpu {
 
     /// Times of dispatches that follow one another, by the device's clock.
     pub(super) fn kernel_times(&self, dispatches: &[Dispatch]) -> Result<Vec<KernelTime>, GpuError> {
-        const ROUNDS: u32 = 5;
+        const ROUNDS: u32 = 3;
         /// A device that has been idle runs slowly for a while.
         const WARM_UP: Duration = Duration::from_millis(40);
         if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {

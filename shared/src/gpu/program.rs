@@ -1,6 +1,8 @@
 //! The kernels: their WGSL, and their pipelines, compiled when first used.
 
-use super::fused::{self, Choice, Kernel, Tail, Variant};
+use super::fused::{self, Kernel, Tail};
+#[cfg(not(target_arch = "wasm32"))]
+use super::fused::{Choice, Variant};
 use std::sync::{Mutex, PoisonError};
 
 /// Write `text` without comments and indentation to `out`, as far as it fits, and return its length.
@@ -60,6 +62,7 @@ static STEP: &str = part!("fused/step");
 static FUNCTIONS: &str = part!("fused/functions");
 static PLANE: &str = part!("fused/plane");
 static CORRELATE: &str = part!("fused/correlate");
+#[cfg(not(target_arch = "wasm32"))]
 static TILED: &str = part!("fused/tiled");
 
 macro_rules! programs {
@@ -69,6 +72,7 @@ macro_rules! programs {
         pub(super) enum Program { $($(#[$on])* $variant),* }
 
         impl Program {
+            #[cfg(not(target_arch = "wasm32"))]
             const ALL: &[Program] = &[$($(#[$on])* Program::$variant),*];
 
             /// Name of the kernel, and of its file.
@@ -92,6 +96,7 @@ programs! {
     Copy: "fused/copy";
     Reshape: "fused/reshape" with PLANE;
     Pool: "fused/pool" with PLANE;
+    #[cfg(not(target_arch = "wasm32"))]
     PoolWide: "fused/pool_wide" with PLANE;
     PoolInputGradient: "fused/pool_input_gradient" with PLANE;
     Upsample: "fused/upsample" with PLANE;
@@ -143,6 +148,7 @@ programs! {
 
 impl Program {
     /// Whether its results go through a [`Tail`].
+    #[cfg(not(target_arch = "wasm32"))]
     fn finishes(self) -> bool {
         use Program::{
             Bilinear, BilinearInputGradient, Copy, Pool, PoolInputGradient, PoolWide, ScaleShift, Upsample,
@@ -181,6 +187,8 @@ impl From<Program> for Shader {
 
 impl Shader {
     pub(super) fn name(&self) -> String {
+        // A page has no use for the variants' names, and pays for them.
+        #[cfg(not(target_arch = "wasm32"))]
         match self {
             Shader::Program(program) => program.name().into(),
             Shader::Finished(program, tail) => format!("{}, {tail:?}", program.name()),
@@ -189,6 +197,12 @@ impl Shader {
             }
             Shader::Correlate(Kernel::Tiled(tile), tail) => format!("fused/tiled, {tile:?}, {tail:?}"),
         }
+        #[cfg(target_arch = "wasm32")]
+        match self {
+            Shader::Program(program) | Shader::Finished(program, _) => program.name(),
+            Shader::Correlate(..) => "fused/correlate",
+        }
+        .into()
     }
 
     fn source(&self) -> String {
@@ -203,6 +217,7 @@ impl Shader {
                     Kernel::Direct(variant) => {
                         (variant.writes_elements(), fused::correlate(variant, tail, CORRELATE))
                     }
+                    #[cfg(not(target_arch = "wasm32"))]
                     Kernel::Tiled(tile) => (true, tile.source(TILED)),
                 };
                 match tail.quad() {
@@ -218,6 +233,7 @@ impl Shader {
 pub(super) const WORKGROUP: usize = 64;
 
 /// The kernels as name and complete WGSL, for tools that check shaders.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn kernels() -> impl Iterator<Item = (String, String)> {
     let whole = |program: &Program| !program.finishes();
     let programs = Program::ALL.iter().copied().filter(whole).map(Shader::Program);

@@ -2,6 +2,7 @@
 //! keeps giving one chain.
 
 use super::table::TABLE;
+#[cfg(not(target_arch = "wasm32"))]
 use super::tiled::Tile;
 
 /// What a choice is made by.
@@ -24,7 +25,7 @@ pub enum Choice {
     Direct {
         /// 1, 2, 4 or 8.
         positions: usize,
-        /// 1 or 2.
+        /// 1, 2 or 4.
         blocks: usize,
         /// Among so many invocations each sum is divided, which add up their parts in workgroup memory: 1, 8 or 16.
         split: usize,
@@ -48,7 +49,15 @@ pub struct Tiling {
     pub planes: usize,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Choice {
+    /// Everything worth trying on an adapter that is a program: loads cost so much that each invocation does much
+    /// with what it reads.
+    pub fn all_in_software() -> Vec<Choice> {
+        let blocks = |positions| [2, 4].map(|blocks| direct(positions, blocks, 1));
+        [4, 8].into_iter().flat_map(blocks).collect()
+    }
+
     /// Everything worth trying on a graphics processor.
     pub fn all() -> Vec<Choice> {
         let mut all = Vec::new();
@@ -79,6 +88,7 @@ impl Choice {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Tiling {
     /// The tile for a layer with so many elements of input channels.
     pub(in crate::gpu) fn tile(&self, inputs: usize, biased: bool) -> Tile {
@@ -95,6 +105,7 @@ pub(super) const fn direct(positions: usize, blocks: usize, split: usize) -> Cho
     Choice::Direct { positions, blocks, split }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) const fn tiled(
     positions: usize,
     across: usize,
@@ -112,12 +123,19 @@ impl Size {
             // Barriers are slow there, and so is everything but arithmetic.
             return direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
         }
-        // The size in the table that is nearest by ratios, in half octaves.
-        let octaves = |n: usize| (n.max(1) as u64).pow(2).ilog2();
-        let apart = |a: usize, b: usize| octaves(a).abs_diff(octaves(b));
+        // The size in the table that is nearest.
         let far = |&&(outputs, positions, depth, _): &&Timed| {
-            2 * apart(outputs, self.outputs) + apart(positions, self.positions) + apart(depth, self.depth)
+            self.distance(&Size { outputs, positions, depth, columns: 0 })
         };
         TABLE.iter().min_by_key(far).map_or(direct(2, 1, 1), |&(.., choice)| choice)
+    }
+
+    /// How far apart two sizes are by their ratios, in half octaves. Whether a tile is filled counts twice.
+    pub fn distance(&self, other: &Size) -> u32 {
+        let octaves = |n: usize| (n.max(1) as u64).pow(2).ilog2();
+        let apart = |a: usize, b: usize| octaves(a).abs_diff(octaves(b));
+        2 * apart(self.outputs, other.outputs)
+            + apart(self.positions, other.positions)
+            + apart(self.depth, other.depth)
     }
 }

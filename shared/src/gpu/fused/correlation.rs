@@ -9,6 +9,7 @@
 use super::choice::{Choice, Size};
 use super::finish::Quad;
 use super::geometry::Geometry;
+#[cfg(not(target_arch = "wasm32"))]
 use super::tiled::Tile;
 use crate::gpu::dispatch::Extent;
 use crate::network::Conv2d;
@@ -240,6 +241,7 @@ pub(in crate::gpu) struct Variant {
 impl Variant {
     /// Variants enough to have everything in a kernel's text that a network may need: every window by one choice,
     /// and every choice on one window.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(in crate::gpu) fn all() -> Vec<Variant> {
         let windows = [(1, 0)].into_iter().chain((1..=4).flat_map(|taps| [(taps, 1), (taps, 2)]));
         let usual = (8, 2, 1);
@@ -273,6 +275,7 @@ impl Variant {
     }
 
     /// How it can take a step with what it writes, for tools that check shaders.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(in crate::gpu) fn quads(&self) -> &'static [Quad] {
         match (self.write, self.positions, self.step) {
             (Write::Elements, ..) => &[Quad::Element],
@@ -306,6 +309,7 @@ pub(in crate::gpu) enum Kernel {
     /// `correlate.wgsl`.
     Direct(Variant),
     /// `tiled.wgsl`.
+    #[cfg(not(target_arch = "wasm32"))]
     Tiled(Tile),
 }
 
@@ -313,6 +317,7 @@ pub(in crate::gpu) enum Kernel {
 pub(super) struct Recipe {
     pub(super) kernel: Kernel,
     /// What it was chosen by, and what was chosen.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) choice: (Size, Choice),
     pub(super) params: Vec<u32>,
     /// How a step can be taken with the results, were they the gradient of a chain's state: four elements at a
@@ -393,6 +398,7 @@ impl Correlation {
         };
         let (choice, kernel) = match choose(&size) {
             Choice::Direct { positions, blocks, split } => direct(positions, blocks, split),
+            #[cfg(not(target_arch = "wasm32"))]
             tiled @ Choice::Tiled(tiling) if !scalar && write == Write::Elements => {
                 (tiled, Kernel::Tiled(tiling.tile(inputs, biased)))
             }
@@ -401,6 +407,7 @@ impl Correlation {
         // Of a kernel: elements of channels in a group, and columns of taps that are packed together.
         let (blocks, tap_columns) = match &kernel {
             Kernel::Direct(variant) => (variant.blocks, variant.taps),
+            #[cfg(not(target_arch = "wasm32"))]
             Kernel::Tiled(tile) => (tile.depth(), 1),
         };
         let groups = elements.div_ceil(blocks);
@@ -466,6 +473,7 @@ impl Correlation {
             Kernel::Direct(variant) => Extent::Elements(
                 columns.div_ceil(variant.positions) * rows * samples * places * variant.split,
             ),
+            #[cfg(not(target_arch = "wasm32"))]
             Kernel::Tiled(tile) => Extent::Rows((columns * rows * samples).div_ceil(tile.width()) * places),
         };
         let scale = self.scale.map_or(0, |scale| scale.scale);
@@ -520,6 +528,19 @@ impl Correlation {
             self.scale.map_or(0, |scale| scale.shift),
         ]
         .map(|word| word as u32);
-        Recipe { kernel, choice: (size, choice), quad, params, extent, pack, pack_bias, weights, biases }
+        #[cfg(target_arch = "wasm32")]
+        let _ = choice;
+        Recipe {
+            kernel,
+            #[cfg(not(target_arch = "wasm32"))]
+            choice: (size, choice),
+            quad,
+            params,
+            extent,
+            pack,
+            pack_bias,
+            weights,
+            biases,
+        }
     }
 }

@@ -87,6 +87,7 @@ impl Function {
 
 impl Tail {
     /// Every tail, for tools that check shaders.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(in crate::gpu) fn all() -> Vec<Tail> {
         use Function::{LeakyRelu, Silu, Tanh, TanhOfResult};
         let with = |make: fn(Function) -> Then| [LeakyRelu, Silu, Tanh, TanhOfResult].map(make);

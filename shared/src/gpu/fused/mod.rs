@@ -12,6 +12,8 @@ mod geometry;
 mod source;
 mod stages;
 mod table;
+mod text;
+#[cfg(not(target_arch = "wasm32"))]
 mod tiled;
 
 use super::dispatch::{Dispatch, Extent, storage};
@@ -21,7 +23,9 @@ use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
 pub use choice::{Choice, Size, Tiling};
 use correlation::Correlation;
-pub(super) use correlation::{Kernel, Variant};
+pub(super) use correlation::Kernel;
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use correlation::Variant;
 pub(super) use finish::Tail;
 use finish::{Function, Then};
 use geometry::Geometry;
@@ -305,8 +309,9 @@ impl Recorder<'_> {
             });
         }
         let shader = Shader::Correlate(recipe.kernel, finish.tail);
-        let mut dispatch = Dispatch::new(gpu, shader, &recipe.params, &buffers, recipe.extent);
-        dispatch.choice = Some(recipe.choice);
+        let dispatch = Dispatch::new(gpu, shader, &recipe.params, &buffers, recipe.extent);
+        #[cfg(not(target_arch = "wasm32"))]
+        let dispatch = Dispatch { choice: Some(recipe.choice), ..dispatch };
         Ok(dispatch)
     }
 
@@ -331,6 +336,7 @@ impl Recorder<'_> {
                 let extent = Extent::Elements(places * to.lanes);
                 return Dispatch::new(gpu, Program::Reshape, &params, &[x, y], extent);
             }
+            #[cfg(not(target_arch = "wasm32"))]
             (Work::AveragePool(window), false) if gpu.pools_by_groups(window[0] * window[1]) => {
                 let sizes = [&sides[..], window].concat();
                 return finish.dispatch(gpu, Program::PoolWide, &sizes, &[x, y], Extent::Rows(places));

@@ -5,9 +5,7 @@
 
 use super::correlation::{Variant, Write};
 use super::finish::{Quad, Tail};
-use std::fmt::Write as _;
-
-const XYZW: [char; 4] = ['x', 'y', 'z', 'w'];
+use super::text::Text;
 
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
 pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> String {
@@ -36,174 +34,143 @@ pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> 
 fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
     let Variant { positions, blocks, split, taps, step, scalar, checked, biased, write } = *variant;
     let narrow = write == Write::Narrow;
-    let mut out = String::new();
-    let mut line = |text: std::fmt::Arguments<'_>| {
-        let _ = out.write_fmt(text);
-        out.push('\n');
-    };
+    let mut text = Text::default();
     // One number a position, or four channels.
-    let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| (o, p)));
-    let zero = if narrow { "0.0" } else { "vec4<f32>(0.0)" };
+    let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| [o, p]));
+    let zero = if narrow { "0.0;" } else { "vec4<f32>(0.0);" };
     for o in 0..blocks {
-        let part = if narrow { ".x" } else { "" };
-        match biased {
-            true => {
-                line(format_args!("let bias_{o} = weights[params.biases + place * {blocks}u + {o}u]{part};"))
-            }
-            false => line(format_args!("let bias_{o} = {zero};")),
+        text.add("let bias_$0 = ", &[o]);
+        match (biased, narrow) {
+            (true, true) => text.line("weights[params.biases + place * $0u + $1u].x;", &[blocks, o]),
+            (true, false) => text.line("weights[params.biases + place * $0u + $1u];", &[blocks, o]),
+            (false, _) => text.line(zero, &[]),
         }
     }
-    for (o, p) in each() {
-        let first = if split == 1 { format!("bias_{o}") } else { zero.into() };
-        line(format_args!("var sum_{o}_{p} = {first};"));
+    for sum in each() {
+        text.add("var sum_$0_$1 = ", &sum);
+        text.line(if split == 1 { "bias_$0;" } else { zero }, &sum);
     }
 
     // Where the inputs of a group of taps lie, behind the first.
     let offset = |p: usize, t: usize| if step > 0 { p * step + t } else { p };
-    let mut offsets: Vec<usize> = (0..positions).flat_map(|p| (0..taps).map(move |t| offset(p, t))).collect();
-    offsets.sort_unstable();
-    offsets.dedup();
-    let away = |k: usize| if step > 0 { format!("{k}u") } else { format!("{k}u * in_x") };
+    let read = |k: &usize| (0..positions).any(|p| (0..taps).any(|t| offset(p, t) == *k));
+    let offsets: Vec<usize> = (0..=offset(positions - 1, taps - 1)).filter(read).collect();
 
     if split == 1 {
-        line(format_args!("for (var ty = 0u; ty < taps; ty++) {{"));
+        text.line("for (var ty = 0u; ty < taps; ty++) {", &[]);
     } else {
-        line(format_args!("let lane = thread % {split}u;"));
-        line(format_args!("let first_weight = weight;"));
-        line(format_args!("for (var q = lane; q < taps * tap_groups * inputs; q += {split}u) {{"));
-        line(format_args!("let ty = q / inputs / tap_groups;"));
-        line(format_args!("let tx = q / inputs % tap_groups;"));
+        text.line("let lane = thread % $0u;\nlet first_weight = weight;", &[split]);
+        text.line("for (var q = lane; q < taps * tap_groups * inputs; q += $0u) {", &[split]);
+        text.line("let ty = q / inputs / tap_groups;\nlet tx = q / inputs % tap_groups;", &[]);
     }
     if checked {
-        line(format_args!("let at_y = first_row + i32(ty);"));
-        line(format_args!("let in_y = at_y >= 0 && at_y < height;"));
+        text.line("let at_y = first_row + i32(ty);\nlet in_y = at_y >= 0 && at_y < height;", &[]);
     }
     if split == 1 {
-        line(format_args!("for (var tx = 0u; tx < tap_groups; tx++) {{"));
+        text.line("for (var tx = 0u; tx < tap_groups; tx++) {", &[]);
     }
-    line(format_args!("var at = start + ty * in_row + tx * {taps}u;"));
+    text.line("var at = start + ty * in_row + tx * $0u;", &[taps]);
     if checked {
         for &k in &offsets {
-            let at = if step > 0 { format!("{k}") } else { format!("{k} * i32(in_step)") };
-            line(format_args!("let at_{k} = first_column + i32(tx) * {taps} + {at};"));
-            line(format_args!("let in_{k} = in_y && at_{k} >= 0 && at_{k} < width;"));
+            text.add("let at_$0 = first_column + i32(tx) * $1 + $0", &[k, taps]);
+            text.line(if step > 0 { ";" } else { " * i32(in_step);" }, &[]);
+            text.line("let in_$0 = in_y && at_$0 >= 0 && at_$0 < width;", &[k]);
         }
     }
     if split == 1 {
-        line(format_args!("for (var c = 0u; c < inputs; c++) {{"));
+        text.line("for (var c = 0u; c < inputs; c++) {", &[]);
     } else {
-        line(format_args!("at += q % inputs * in_plane;"));
-        line(format_args!("weight = first_weight + q * {piece}u;"));
+        text.line("at += q % inputs * in_plane;\nweight = first_weight + q * $0u;", &[piece]);
     }
     for &k in &offsets {
-        let read = format!("x[at + {}]", away(k));
-        match (checked, scalar) {
-            (true, _) => line(format_args!("let x_{k} = select(0.0, {read}, in_{k});")),
-            (false, _) => line(format_args!("let x_{k} = {read};")),
-        }
+        text.add("let x_$0 = ", &[k]);
+        text.add(if checked && scalar { "select(0.0, " } else { "" }, &[]);
+        text.add(if step > 0 { "x[at + $0u]" } else { "x[at + $0u * in_x]" }, &[k]);
+        text.line(if checked && scalar { ", in_$0);" } else { ";" }, &[k]);
     }
     let pieces = piece / taps;
-    for t in 0..taps {
-        for i in 0..pieces {
-            line(format_args!("let w_{t}_{i} = weights[weight + {}u];", t * pieces + i));
-        }
+    for i in 0..taps * pieces {
+        text.line("let w_$0_$1 = weights[weight + $2u];", &[i / pieces, i % pieces, i]);
     }
-    for (o, p) in each() {
-        let mut terms = String::new();
+    for [o, p] in each() {
+        text.add("sum_$0_$1 = sum_$0_$1", &[o, p]);
         for t in 0..taps {
-            let x = format!("x_{}", offset(p, t));
+            let x = offset(p, t);
             match (narrow, scalar) {
-                (true, true) => {
-                    let _ = write!(terms, " + w_{t}_0.x * {x}");
-                }
-                (true, false) => {
-                    let _ = write!(terms, " + dot(w_{t}_0, {x})");
-                }
-                (false, true) => {
-                    let _ = write!(terms, " + w_{t}_{o} * {x}");
-                }
+                (true, true) => text.add(" + w_$0_0.x * x_$1", &[t, x]),
+                (true, false) => text.add(" + dot(w_$0_0, x_$1)", &[t, x]),
+                (false, true) => text.add(" + w_$0_$2 * x_$1", &[t, x, o]),
                 (false, false) => {
-                    for (i, lane) in XYZW.iter().enumerate() {
-                        let _ = write!(terms, " + w_{t}_{} * {x}.{lane}", 4 * o + i);
+                    for lane in 0..4 {
+                        text.add(" + w_$0_$2 * x_$1.@3", &[t, x, 4 * o + lane, lane]);
                     }
                 }
             }
         }
-        line(format_args!("sum_{o}_{p} = sum_{o}_{p}{terms};"));
+        text.line(";", &[]);
     }
     if split == 1 {
-        line(format_args!("at += in_plane;"));
-        line(format_args!("weight += {piece}u;"));
-        line(format_args!("}}}}}}"));
+        text.line("at += in_plane;\nweight += $0u;\n}}}", &[piece]);
     } else {
-        line(format_args!("}}"));
+        text.line("}", &[]);
         let parts = positions * blocks;
-        for (k, (o, p)) in each().enumerate() {
-            line(format_args!("parts[thread * {parts}u + {k}u] = sum_{o}_{p};"));
+        for (k, [o, p]) in each().enumerate() {
+            text.line("parts[thread * $0u + $1u] = sum_$2_$3;", &[parts, k, o, p]);
         }
-        line(format_args!("workgroupBarrier();"));
-        line(format_args!("if (lane > 0u || group >= params.groups) {{ return; }}"));
-        for (o, p) in each() {
-            line(format_args!("sum_{o}_{p} += bias_{o};"));
+        text.line("workgroupBarrier();\nif (lane > 0u || group >= params.groups) { return; }", &[]);
+        for sum in each() {
+            text.line("sum_$0_$1 += bias_$0;", &sum);
         }
-        line(format_args!("for (var other = 1u; other < {split}u; other++) {{"));
-        for (k, (o, p)) in each().enumerate() {
-            line(format_args!("sum_{o}_{p} += parts[(thread + other) * {parts}u + {k}u];"));
+        text.line("for (var other = 1u; other < $0u; other++) {", &[split]);
+        for (k, [o, p]) in each().enumerate() {
+            text.line("sum_$2_$3 += parts[(thread + other) * $0u + $1u];", &[parts, k, o, p]);
         }
-        line(format_args!("}}"));
+        text.line("}", &[]);
     }
 
-    line(format_args!("if (row * params.phases_y + phase_y >= params.limit_y) {{ return; }}"));
-    line(format_args!(
-        "let to = params.out_origin + sample * params.out_z + row * params.out_y + phase_y * params.out_row + phase_x;"
-    ));
-    let part = |o: usize, p: usize, lane: char| {
-        if narrow { format!("sum_{o}_{p}") } else { format!("sum_{o}_{p}.{lane}") }
-    };
-    let channel = |o: usize, j: usize| match narrow {
-        true => "0u".to_string(),
-        false => format!("(group * {}u + {}u)", 4 * blocks, 4 * o + j),
-    };
-    let lanes = || XYZW.iter().copied().enumerate().take(if narrow { 1 } else { 4 });
-    let row_of_four = tail.quad() == Some(Quad::Row);
-    for p in (0..positions).step_by(if row_of_four { 4 } else { 1 }) {
-        line(format_args!("if ((column + {p}u) * params.phases_x + phase_x < params.limit_x) {{"));
-        line(format_args!("let at = to + (column + {p}u) * params.out_x;"));
+    text.line("if (row * params.phases_y + phase_y >= params.limit_y) { return; }", &[]);
+    text.add("let to = params.out_origin + sample * params.out_z + row * params.out_y", &[]);
+    text.line(" + phase_y * params.out_row + phase_x;", &[]);
+    let quad = tail.quad();
+    // Of four channels in an element, or of a single one, those that are written one by one.
+    let part = |sum: &'static str, single: &'static str| if narrow { single } else { sum };
+    for p in (0..positions).step_by(if quad == Some(Quad::Row) { 4 } else { 1 }) {
+        text.line("if ((column + $0u) * params.phases_x + phase_x < params.limit_x) {", &[p]);
+        text.line("let at = to + (column + $0u) * params.out_x;", &[p]);
         for o in 0..blocks {
-            match (write, tail.quad()) {
-                (Write::Elements, _) => {
-                    line(format_args!("if (group * {blocks}u + {o}u < params.outputs) {{"));
-                    line(format_args!(
-                        "finish(at + (group * {blocks}u + {o}u) * params.out_plane, sum_{o}_{p});"
-                    ));
-                    line(format_args!("}}"));
-                }
-                (_, Some(Quad::Channels)) => {
-                    let first = channel(o, 0);
-                    let four =
-                        if narrow { format!("vec4<f32>(sum_{o}_{p})") } else { format!("sum_{o}_{p}") };
-                    line(format_args!("if ({first} < params.outputs) {{"));
-                    line(format_args!("step_from(at + {first}, {four}, min(4u, params.outputs - {first}));"));
-                    line(format_args!("}}"));
-                }
-                (_, quad) => {
-                    for (j, lane) in lanes() {
-                        let channel = channel(o, j);
-                        let at = format!("at + {channel} * params.out_plane");
-                        line(format_args!("if ({channel} < params.outputs) {{"));
-                        match quad {
-                            Some(_) => {
-                                let [a, b, c, d] = [0, 1, 2, 3].map(|i| part(o, p + i, lane));
-                                line(format_args!("step_from({at}, vec4<f32>({a}, {b}, {c}, {d}), 4u);"));
-                            }
-                            None => line(format_args!("finish({at}, {});", part(o, p, lane))),
-                        }
-                        line(format_args!("}}"));
+            if write == Write::Elements {
+                text.line("if (group * $0u + $1u < params.outputs) {", &[blocks, o]);
+                text.line(
+                    "finish(at + (group * $0u + $1u) * params.out_plane, sum_$1_$2);\n}",
+                    &[blocks, o, p],
+                );
+                continue;
+            }
+            for lane in 0..if narrow || quad == Some(Quad::Channels) { 1 } else { 4 } {
+                let numbers = [4 * blocks, 4 * o + lane, o, p, lane, p + 1, p + 2, p + 3];
+                text.line(part("{ let channel = group * $0u + $1u;", "{ let channel = 0u;"), &numbers);
+                text.line("if (channel < params.outputs) {", &[]);
+                match quad {
+                    Some(Quad::Channels) => {
+                        text.add("step_from(at + channel, ", &[]);
+                        text.add(part("sum_$2_$3", "vec4<f32>(sum_$2_$3)"), &numbers);
+                        text.line(", min(4u, params.outputs - channel));", &[]);
+                    }
+                    Some(_) => {
+                        text.add("step_from(at + channel * params.out_plane, vec4<f32>(", &[]);
+                        let four = "sum_$2_$3.@4, sum_$2_$5.@4, sum_$2_$6.@4, sum_$2_$7.@4";
+                        text.add(part(four, "sum_$2_$3, sum_$2_$5, sum_$2_$6, sum_$2_$7"), &numbers);
+                        text.line("), 4u);", &[]);
+                    }
+                    None => {
+                        text.add("finish(at + channel * params.out_plane, ", &[]);
+                        text.line(part("sum_$2_$3.@4);", "sum_$2_$3);"), &numbers);
                     }
                 }
+                text.line("}}", &[]);
             }
         }
-        line(format_args!("}}"));
+        text.line("}", &[]);
     }
-    out
+    text.0
 }

@@ -1,7 +1,7 @@
 //! A correlation by workgroups that share what they read, for graphics processors: `tiled.wgsl` with its loads
 //! and sums written out.
 
-use std::fmt::Write as _;
+use super::text::Text;
 
 /// The tile of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,134 +62,101 @@ impl Tile {
     fn sums(&self) -> String {
         let Tile { positions, across, blocks, deep, planes, biased } = *self;
         let (threads, width, depth) = (self.threads(), self.width(), self.depth());
-        let mut out = String::new();
-        let mut line = |text: std::fmt::Arguments<'_>| {
-            let _ = out.write_fmt(text);
-            out.push('\n');
-        };
-        let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| (o, p)));
+        let (inputs, weights) = (self.inputs(), self.weights());
+        let mut text = Text::default();
+        let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| [o, p]));
         for o in 0..blocks {
-            let zero = "vec4<f32>(0.0)";
-            let bias = format!("weights[params.biases + place * {depth}u + deep + {}u]", o * deep);
-            line(format_args!("let bias_{o} = {};", if biased { bias.as_str() } else { zero }));
+            let bias = "let bias_$0 = weights[params.biases + place * $1u + deep + $2u];";
+            text.line(if biased { bias } else { "let bias_$0 = vec4<f32>(0.0);" }, &[o, depth, o * deep]);
         }
-        for (o, p) in each() {
-            line(format_args!("var sum_{o}_{p} = bias_{o};"));
+        for sum in each() {
+            text.line("var sum_$0_$1 = bias_$0;", &sum);
         }
 
-        // What each invocation brings. Where there is less than one element for each, the last have none.
-        let input_loads = self.inputs().div_ceil(threads);
-        let weight_loads = self.weights().div_ceil(threads);
-        let some_inputs = !self.inputs().is_multiple_of(threads);
-        let some_weights = !self.weights().is_multiple_of(threads);
+        // What each invocation brings.
+        let input_loads = inputs.div_ceil(threads);
+        let weight_loads = weights.div_ceil(threads);
         for i in 0..input_loads {
-            line(format_args!("let input_{i} = thread + {}u;", i * threads));
-            line(format_args!(
-                "let from_{i} = input_of(first + input_{i} % {width}u, start) + input_{i} / {width}u * in_plane;"
-            ));
+            text.line("let input_$0 = thread + $1u;", &[i, i * threads]);
+            text.add("let from_$0 = input_of(first + input_$0 % $1u, start)", &[i, width]);
+            text.line(" + input_$0 / $1u * in_plane;\nvar bring_x_$0: vec4<f32>;", &[i, width]);
         }
         for i in 0..weight_loads {
-            line(format_args!("let weight_{i} = thread + {}u;", i * threads));
+            text.line("let weight_$0 = thread + $1u;", &[i, i * threads]);
             // Packed as [plane, block, lane]; here blocks are neighbours, so that invocations read side by side.
-            line(format_args!(
-                "let place_{i} = (weight_{i} / {}u * 4u + weight_{i} % 4u) * {depth}u + weight_{i} / 4u % {depth}u;",
-                4 * depth
-            ));
+            text.add("let place_$0 = (weight_$0 / $2u * 4u + weight_$0 % 4u) * $1u", &[i, depth, 4 * depth]);
+            text.line(" + weight_$0 / 4u % $1u;\nvar bring_w_$0: vec4<f32>;", &[i, depth]);
         }
-        let load = |line: &mut dyn FnMut(std::fmt::Arguments<'_>)| {
+        let load = |text: &mut Text| {
             for i in 0..input_loads {
-                line(format_args!("bring_x_{i} = x[from_{i} + at];"));
+                text.line("bring_x_$0 = x[from_$0 + at];", &[i]);
             }
             for i in 0..weight_loads {
-                line(format_args!("bring_w_{i} = weights[weight + weight_{i}];"));
+                text.line("bring_w_$0 = weights[weight + weight_$0];", &[i]);
             }
         };
-        let store = |line: &mut dyn FnMut(std::fmt::Arguments<'_>), slab: &str| {
+        // Where there is less than one element for each invocation, the last have none.
+        let store = |text: &mut Text| {
             for i in 0..input_loads {
-                let to = format!("tile_x[{slab} * {}u + input_{i}] = bring_x_{i};", self.inputs());
-                match some_inputs {
-                    true => line(format_args!("if (input_{i} < {}u) {{ {to} }}", self.inputs())),
-                    false => line(format_args!("{to}")),
-                }
+                text.add(
+                    if inputs.is_multiple_of(threads) { "" } else { "if (input_$0 < $1u) " },
+                    &[i, inputs],
+                );
+                text.line("{ tile_x[next * $1u + input_$0] = bring_x_$0; }", &[i, inputs]);
             }
             for i in 0..weight_loads {
-                let to = format!("tile_w[{slab} * {}u + place_{i}] = bring_w_{i};", self.weights());
-                match some_weights {
-                    true => line(format_args!("if (weight_{i} < {}u) {{ {to} }}", self.weights())),
-                    false => line(format_args!("{to}")),
-                }
+                let all = weights.is_multiple_of(threads);
+                text.add(if all { "" } else { "if (weight_$0 < $1u) " }, &[i, weights]);
+                text.line("{ tile_w[next * $1u + place_$0] = bring_w_$0; }", &[i, weights]);
             }
         };
-        for i in 0..input_loads {
-            line(format_args!("var bring_x_{i}: vec4<f32>;"));
-        }
-        for i in 0..weight_loads {
-            line(format_args!("var bring_w_{i}: vec4<f32>;"));
-        }
-        load(&mut line);
-        store(&mut line, "0u");
-        line(format_args!("workgroupBarrier();"));
-        line(format_args!("for (var slab = 0u; slab < slabs; slab++) {{"));
-        line(format_args!("let now = slab % 2u;"));
-        line(format_args!("let more = slab + 1u < slabs;"));
-        line(format_args!("if (more) {{"));
-        line(format_args!("plane += {planes}u;"));
-        line(format_args!("at += {planes}u * in_plane;"));
-        line(format_args!("if (plane == inputs) {{"));
-        line(format_args!("plane = 0u; at += next_tap; tap++;"));
-        line(format_args!("if (tap == columns_of_taps) {{ tap = 0u; at += next_row; }}"));
-        line(format_args!("}}"));
-        line(format_args!("weight += {}u;", self.weights()));
-        load(&mut line);
-        line(format_args!("}}"));
-        line(format_args!("let now_x = now * {}u + across;", self.inputs()));
-        line(format_args!("let now_w = now * {}u + deep;", self.weights()));
+        text.line("var next = 0u;", &[]);
+        load(&mut text);
+        store(&mut text);
+        text.line("workgroupBarrier();\nfor (var slab = 0u; slab < slabs; slab++) {", &[]);
+        text.line("let now_x = next * $0u + across;\nlet now_w = next * $1u + deep;", &[inputs, weights]);
+        text.line("next = 1u - next;\nlet more = slab + 1u < slabs;\nif (more) {", &[]);
+        text.line("plane += $0u;\nat += $0u * in_plane;\nif (plane == inputs) {", &[planes]);
+        text.line("plane = 0u; at += next_tap; tap++;", &[]);
+        text.line("if (tap == columns_of_taps) { tap = 0u; at += next_row; }", &[]);
+        text.line("}\nweight += $0u;", &[weights]);
+        load(&mut text);
+        text.line("}", &[]);
         for plane in 0..planes {
             for p in 0..positions {
-                let at = plane * width + p * across;
-                line(format_args!("let x_{plane}_{p} = tile_x[now_x + {at}u];"));
+                text.line("let x_$0_$1 = tile_x[now_x + $2u];", &[plane, p, plane * width + p * across]);
             }
-            for (lane, name) in ["x", "y", "z", "w"].iter().enumerate() {
+            for lane in 0..4 {
                 for o in 0..blocks {
                     let at = (plane * 4 + lane) * depth + o * deep;
-                    line(format_args!("let w_{plane}_{lane}_{o} = tile_w[now_w + {at}u];"));
+                    text.line("let w_$0_$1_$2 = tile_w[now_w + $3u];", &[plane, lane, o, at]);
                 }
-                for (o, p) in each() {
-                    line(format_args!("sum_{o}_{p} += w_{plane}_{lane}_{o} * x_{plane}_{p}.{name};"));
+                for [o, p] in each() {
+                    text.line("sum_$2_$3 += w_$0_$1_$2 * x_$0_$3.@1;", &[plane, lane, o, p]);
                 }
             }
         }
-        line(format_args!("if (more) {{"));
-        store(&mut line, "(1u - now)");
-        line(format_args!("}}"));
-        line(format_args!("workgroupBarrier();"));
-        line(format_args!("}}"));
-
-        line(format_args!("let block = group * {depth}u + deep;"));
+        text.line("if (more) {", &[]);
+        store(&mut text);
+        text.line("}\nworkgroupBarrier();\n}\nlet block = group * $0u + deep;", &[depth]);
         for p in 0..positions {
-            line(format_args!("let to_{p} = first + across + {}u;", p * across));
-            line(format_args!("if (to_{p} < positions) {{"));
-            line(format_args!("let line = to_{p} / params.columns;"));
-            line(format_args!("let row = line % params.rows;"));
-            line(format_args!("let column = to_{p} % params.columns;"));
-            line(format_args!(
-                "if (row * params.phases_y + phase_y < params.limit_y \
-                 && column * params.phases_x + phase_x < params.limit_x) {{"
-            ));
-            line(format_args!(
-                "let to = params.out_origin + line / params.rows * params.out_z + row * params.out_y \
-                 + phase_y * params.out_row + phase_x + column * params.out_x;"
-            ));
+            text.line("let to_$0 = first + across + $1u;\nif (to_$0 < positions) {", &[p, p * across]);
+            text.line("let line = to_$0 / params.columns;\nlet row = line % params.rows;", &[p]);
+            text.line("let column = to_$0 % params.columns;", &[p]);
+            text.line("if (row * params.phases_y + phase_y < params.limit_y", &[]);
+            text.line("&& column * params.phases_x + phase_x < params.limit_x) {", &[]);
+            text.line(
+                "let to = params.out_origin + line / params.rows * params.out_z + row * params.out_y",
+                &[],
+            );
+            text.line("+ phase_y * params.out_row + phase_x + column * params.out_x;", &[]);
             for o in 0..blocks {
-                let channel = format!("block + {}u", o * deep);
-                line(format_args!("if ({channel} < params.outputs) {{"));
-                line(format_args!("finish(to + ({channel}) * params.out_plane, sum_{o}_{p});"));
-                line(format_args!("}}"));
+                text.line("if (block + $0u < params.outputs) {", &[o * deep]);
+                text.line("finish(to + (block + $0u) * params.out_plane, sum_$1_$2);\n}", &[o * deep, o, p]);
             }
-            line(format_args!("}}"));
-            line(format_args!("}}"));
+            text.line("}}", &[]);
         }
-        out
+        text.0
     }
 }
 

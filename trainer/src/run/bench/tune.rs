@@ -26,7 +26,8 @@ pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, V
     let mut rows: Vec<Row> = Vec::new();
     for &network in &settings.networks {
         for case in chains::cases(network)? {
-            for choice in Choice::all() {
+            let choices = if gpu.is_software() { Choice::all_in_software() } else { Choice::all() };
+            for choice in choices {
                 let forced = Executor::Gpu(gpu.clone().with_kernel(choice));
                 for &count in &settings.chains {
                     if case.flops()? * count as u64 > LONGEST {
@@ -71,18 +72,50 @@ fn add(rows: &mut Vec<Row>, size: Size, choice: Choice, time: f64) {
 }
 
 fn table(device: &str, rows: &[Row]) -> String {
-    let mut text = format!(
+    let all = chosen(rows, &|_| true);
+    let direct = chosen(rows, &|choice| matches!(choice, Choice::Direct { .. }));
+    format!(
         "//! The fastest kernels of a graphics processor, by size: written by `dual-mcmc bench tune --table FILE`\n\
-         //! on {device}.\n\n\
-         use super::choice::{{Timed, direct, tiled}};\n\n\
-         pub(super) const TABLE: &[Timed] = &[\n"
-    );
-    for Row { size, times } in rows {
-        let Some((best, _)) = times.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-        let (outputs, positions, depth) = (size.outputs, size.positions, size.depth);
-        let _ = writeln!(text, "    ({outputs}, {positions}, {depth}, {}),", rust(best));
+         //! on {device}. Rows that others speak for within a tenth are left out.\n\n\
+         #[cfg(not(target_arch = \"wasm32\"))]\nuse super::choice::tiled;\n\
+         use super::choice::{{Timed, direct}};\n\n\
+         /// Of all kernels.\n\
+         #[cfg(not(target_arch = \"wasm32\"))]\npub(super) const TABLE: &[Timed] = &[\n{all}];\n\n\
+         /// Of those that a page has.\n\
+         #[cfg(target_arch = \"wasm32\")]\npub(super) const TABLE: &[Timed] = &[\n{direct}];\n"
+    )
+}
+
+/// How much slower than the fastest kernel a size may be for a shorter table.
+const TOLERANCE: f64 = 1.1;
+
+/// The rows of a table of those kernels.
+fn chosen(rows: &[Row], allowed: &dyn Fn(&Choice) -> bool) -> String {
+    let best = |row: &Row| {
+        let allowed = row.times.iter().filter(|(choice, _)| allowed(choice));
+        allowed.min_by(|a, b| a.1.total_cmp(&b.1)).map(|&(choice, _)| choice)
+    };
+    let mut kept: Vec<(Size, Choice)> = rows.iter().filter_map(|row| Some((row.size, best(row)?))).collect();
+    let slowest = |kept: &[(Size, Choice)]| {
+        let slower = |row: &Row| {
+            let time = |choice: Choice| row.times.iter().find(|(known, _)| *known == choice).map(|(_, t)| *t);
+            let fastest = time(best(row)?)?;
+            let (_, choice) = kept.iter().min_by_key(|(size, _)| size.distance(&row.size))?;
+            Some(time(*choice).unwrap_or(f64::INFINITY) / fastest)
+        };
+        rows.iter().filter_map(slower).fold(1.0, f64::max)
+    };
+    let limit = slowest(&kept).max(TOLERANCE);
+    for size in kept.clone() {
+        let fewer: Vec<_> = kept.iter().filter(|row| **row != size).copied().collect();
+        if !fewer.is_empty() && slowest(&fewer) <= limit {
+            kept = fewer;
+        }
     }
-    text + "];\n"
+    kept.iter().fold(String::new(), |mut text, (Size { outputs, positions, depth, .. }, choice)| {
+        let _ = writeln!(text, "    ({outputs}, {positions}, {depth}, {}),", rust(choice));
+        text
+    })
 }
 
 fn rust(choice: &Choice) -> String {
