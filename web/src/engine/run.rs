@@ -81,7 +81,7 @@ impl Device {
         if times[1] < times[0] {
             return self;
         }
-        Device::Cpu { why: "which is faster here than this browser's WebGPU in software".into() }
+        Device::Cpu { why: "which is faster here than this browser’s WebGPU in software".into() }
     }
 
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.

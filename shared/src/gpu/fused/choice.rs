@@ -25,7 +25,7 @@ pub enum Choice {
     Direct {
         /// 1, 2, 4 or 8.
         positions: usize,
-        /// 1, 2 or 4.
+        /// 1 or 2.
         blocks: usize,
         /// Among so many invocations each sum is divided, which add up their parts in workgroup memory: 1, 8 or 16.
         split: usize,
@@ -51,13 +51,6 @@ pub struct Tiling {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Choice {
-    /// Everything worth trying on an adapter that is a program: loads cost so much that each invocation does much
-    /// with what it reads.
-    pub fn all_in_software() -> Vec<Choice> {
-        let blocks = |positions| [2, 4].map(|blocks| direct(positions, blocks, 1));
-        [4, 8].into_iter().flat_map(blocks).collect()
-    }
-
     /// Everything worth trying on a graphics processor.
     pub fn all() -> Vec<Choice> {
         let mut all = Vec::new();
@@ -137,5 +130,20 @@ impl Size {
         2 * apart(self.outputs, other.outputs)
             + apart(self.positions, other.positions)
             + apart(self.depth, other.depth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every kernel that can be chosen is among those that tests compare with the CPU's.
+    #[test]
+    fn the_table_has_kernels_that_are_tested() {
+        for (outputs, positions, depth, choice) in TABLE {
+            assert!(Choice::all().contains(choice), "{choice:?}");
+            let size = Size { outputs: *outputs, positions: *positions, depth: *depth, columns: 1 };
+            assert_eq!(size.choose(true), *choice, "a row's own size");
+        }
     }
 }

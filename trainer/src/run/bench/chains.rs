@@ -43,7 +43,8 @@ impl Case {
     }
 }
 
-pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<Value> {
+/// `peak` are the 10⁹ floating-point operations a second that the device reaches at most, where that is known.
+pub(super) fn run(executor: &Executor, settings: &Settings, peak: Option<f64>) -> Result<Value> {
     let mut all = Map::new();
     for &network in &settings.networks {
         for case in cases(network)? {
@@ -52,11 +53,15 @@ pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<Value> {
                 let mut walk = Walk::new(executor, &case, chains)?;
                 let time = walk.time(settings)?;
                 let flops = case.flops()?;
+                let gigaflops = flops as f64 * chains as f64 / time / 1e6;
                 let mut measured = json!({
                     "milliseconds_a_step": time,
                     "chain_steps_a_second": 1e3 * chains as f64 / time,
-                    "gigaflops": flops as f64 * chains as f64 / time / 1e6,
+                    "gigaflops": gigaflops,
                 });
+                if let Some(peak) = peak {
+                    measured["share_of_the_peak"] = json!(gigaflops / peak);
+                }
                 if let Some(bytes) = walk.bytes_per_chain() {
                     measured["bytes_a_chain"] = json!(bytes);
                 }

@@ -69,12 +69,14 @@ pub fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
             }
             (executor, Kernels::Fused) => executor.clone(),
         };
+        let mut peak = None;
         if let Executor::Gpu(gpu) = &executor {
             let peaks = gpu.peaks(settings.time / 4)?;
             figures["peak_gigaflops"] = json!(peaks.gigaflops);
             figures["peak_gigabytes_a_second"] = json!(peaks.gigabytes);
+            peak = Some(peaks.gigaflops);
         }
-        figures["chains"] = chains::run(&executor, settings)?;
+        figures["chains"] = chains::run(&executor, settings, peak)?;
     } else {
         ensure!(!settings.what.contains(&What::Chains), "chains are timed on one device of this machine");
     }

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::chains::{self, Walk};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::gpu::{Choice, Size, Tiling};
 use serde_json::{Value, json};
@@ -23,11 +23,15 @@ struct Row {
 /// If the device is no GPU with a clock, or fails.
 pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, Value)> {
     let Executor::Gpu(gpu) = executor else { bail!("only a GPU has kernels to choose from") };
+    ensure!(
+        !gpu.is_software(),
+        "{} is no graphics processor; the table of kernels is for those, tune on one",
+        gpu.name()
+    );
     let mut rows: Vec<Row> = Vec::new();
     for &network in &settings.networks {
         for case in chains::cases(network)? {
-            let choices = if gpu.is_software() { Choice::all_in_software() } else { Choice::all() };
-            for choice in choices {
+            for choice in Choice::all() {
                 let forced = Executor::Gpu(gpu.clone().with_kernel(choice));
                 for &count in &settings.chains {
                     if case.flops()? * count as u64 > LONGEST {
