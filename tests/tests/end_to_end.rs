@@ -55,7 +55,7 @@ fn a_model_goes_from_its_data_to_a_live_sampler_and_back() {
     let site = at("site");
     let server = Server::start(0, move |path| file(&site, path)).unwrap();
     let browser = Browser::start(WebGpu::Software, &[]);
-    browser.open(&format!("{}?play=0&chains=64&start=noise", server.url()));
+    browser.open(&format!("{}?play=0&chains=64&start=noise&device=gpu", server.url()));
     browser.wait_for("running model", page::STATE);
     browser.run("await window.dualMcmc.step(30)");
     let state = browser.run("const s = await window.dualMcmc.state(); return { ...s, x: [...s.x] }");
