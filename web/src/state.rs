@@ -28,7 +28,7 @@ pub enum Start {
 /// Which executor runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// WebGPU where there is an adapter, else the CPU; of an adapter that is a program, and the CPU, the faster.
+    /// WebGPU where there is an adapter that is no program on the CPU, else the CPU.
     #[default]
     Auto,
     /// WebGPU where there is an adapter.

@@ -31,6 +31,7 @@ pub enum GpuError {
     #[error("the GPU was lost ({0}); request it again and make the chains anew")]
     Lost(String),
     /// Kernels were to be timed on a device without a clock.
+    #[cfg(not(target_arch = "wasm32"))]
     #[error("this GPU's driver offers no timestamps; leave out the times of kernels")]
     NoTimestamps,
     /// An allocation failed.

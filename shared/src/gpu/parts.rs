@@ -159,35 +159,43 @@ impl Parts {
         &self.state.whole
     }
 
+    /// One number a chain, of the current states.
     pub(super) fn values(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
-        let measured = self.measured(Walk::values);
-        async move {
-            let mut all = Vec::new();
-            for values in measured {
-                all.extend(values.await?);
-            }
-            Ok(all)
-        }
+        self.read(Walk::newest)
     }
 
     pub(super) fn trace(&self) -> impl Future<Output = Result<Trace, GpuError>> + use<> {
-        let measured = self.measured(Walk::trace);
+        let (first_step, rows) = self.walks.first().map_or((0, 0), |(_, walk)| walk.recorded());
+        let reading = (rows > 0).then(|| self.read(Walk::rows));
+        let parts: Vec<usize> = self.walks.iter().map(|(range, _)| range.len()).collect();
         async move {
-            let mut traces = Vec::new();
-            for trace in measured {
-                traces.push(trace.await?);
+            let Some(reading) = reading else {
+                return Ok(Trace { chains: parts.iter().sum(), ..Trace::default() });
+            };
+            let mut values = reading.await?;
+            let mut traces = Vec::with_capacity(parts.len());
+            for chains in parts {
+                let rest = values.split_off(rows * chains);
+                // Once the ring is full, its oldest row lies behind its newest.
+                values.rotate_left(first_step % rows * chains);
+                traces.push(Trace { first_step: first_step as u32, chains, values });
+                values = rest;
             }
             Ok(Trace::side_by_side(traces))
         }
     }
 
-    /// What `read` submits for each part, with its numbers in the layers.
-    fn measured<T>(&self, read: impl Fn(&Walk) -> T) -> Vec<T> {
-        let part = |(range, walk): &(Range<usize>, Walk)| {
+    /// What `ready` makes ready to be read, part by part, with the part's numbers in the layers.
+    fn read(
+        &self,
+        ready: fn(&Walk) -> (&wgpu::Buffer, usize, usize),
+    ) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
+        let mut pieces = Vec::new();
+        for (range, walk) in &self.walks {
             self.bring(range);
-            read(walk)
-        };
-        self.walks.iter().map(part).collect()
+            pieces.push(ready(walk));
+        }
+        self.gpu.read_all(&pieces)
     }
 
     /// Times of a step's kernels, of the first part.

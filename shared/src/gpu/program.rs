@@ -5,10 +5,10 @@ use super::fused::{self, Kernel, Tail};
 use super::fused::{Choice, Variant};
 use std::sync::{Mutex, PoisonError};
 
-/// Write `text` without comments and indentation to `out`, as far as it fits, and return its length.
-/// Kernels travel with every page. Lines stay, so that a message names the right one.
+/// Write `text` without comments, and without spaces but those between two words, to `out`, as far as it fits, and
+/// return its length. Kernels travel with every page. Lines stay, so that a message names the right one.
 const fn bare(text: &[u8], out: &mut [u8]) -> usize {
-    let (mut i, mut length, mut indented) = (0, 0, true);
+    let (mut i, mut length, mut last) = (0, 0, b'\n');
     while i < text.len() {
         let byte = text[i];
         if byte == b'/' && i + 1 < text.len() && text[i + 1] == b'/' {
@@ -18,16 +18,20 @@ const fn bare(text: &[u8], out: &mut [u8]) -> usize {
             continue;
         }
         i += 1;
-        if indented && byte == b' ' {
+        if byte == b' ' && !(is_word(last) && i < text.len() && is_word(text[i])) {
             continue;
         }
-        indented = byte == b'\n';
+        last = byte;
         if length < out.len() {
             out[length] = byte;
         }
         length += 1;
     }
     length
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'@'
 }
 
 const fn text(bytes: &[u8]) -> &str {
@@ -76,6 +80,7 @@ macro_rules! programs {
             const ALL: &[Program] = &[$($(#[$on])* Program::$variant),*];
 
             /// Name of the kernel, and of its file.
+            #[cfg(not(target_arch = "wasm32"))]
             fn name(self) -> &'static str {
                 match self { $($(#[$on])* Program::$variant => $name),* }
             }
@@ -186,9 +191,9 @@ impl From<Program> for Shader {
 }
 
 impl Shader {
+    /// A page has no use for it, and would pay for the names of all variants.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn name(&self) -> String {
-        // A page has no use for the variants' names, and pays for them.
-        #[cfg(not(target_arch = "wasm32"))]
         match self {
             Shader::Program(program) => program.name().into(),
             Shader::Finished(program, tail) => format!("{}, {tail:?}", program.name()),
@@ -197,12 +202,11 @@ impl Shader {
             }
             Shader::Correlate(Kernel::Tiled(tile), tail) => format!("fused/tiled, {tile:?}, {tail:?}"),
         }
-        #[cfg(target_arch = "wasm32")]
-        match self {
-            Shader::Program(program) | Shader::Finished(program, _) => program.name(),
-            Shader::Correlate(..) => "fused/correlate",
-        }
-        .into()
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn name(&self) -> &'static str {
+        "kernel"
     }
 
     fn source(&self) -> String {
@@ -275,7 +279,7 @@ impl Pipelines {
             return pipeline.clone();
         }
         let name = shader.name();
-        let label = Some(name.as_str());
+        let label = Some(name.as_ref());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
             source: wgpu::ShaderSource::Wgsl(shader.source().into()),

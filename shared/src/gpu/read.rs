@@ -52,9 +52,18 @@ impl Gpu {
         buffer: &wgpu::Buffer,
         len: usize,
     ) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
+        self.read_all(&[(buffer, 0, len)])
+    }
+
+    /// Numbers of several buffers, each from a place on, one after the other.
+    pub(super) fn read_all(
+        &self,
+        pieces: &[(&wgpu::Buffer, usize, usize)],
+    ) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
         let gpu = self.clone();
-        let pending = (len > 0).then(|| {
-            let size = len as u64 * 4;
+        let bytes = |numbers: usize| numbers as u64 * 4;
+        let size = pieces.iter().map(|&(_, _, len)| bytes(len)).sum();
+        let pending = (size > 0).then(|| {
             let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("read"),
                 size,
@@ -62,7 +71,11 @@ impl Gpu {
                 mapped_at_creation: false,
             });
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+            let mut to = 0;
+            for &(buffer, from, len) in pieces {
+                encoder.copy_buffer_to_buffer(buffer, bytes(from), &staging, to, bytes(len));
+                to += bytes(len);
+            }
             let submission = self.queue.submit([encoder.finish()]);
             let mapped = Signal::new();
             let callback = mapped.clone();

@@ -5,7 +5,7 @@ use super::dispatch::{Dispatch, Extent, storage, submit, uniform};
 use super::layers::{Layers, copy};
 use super::program::Program;
 use super::{Gpu, GpuError};
-use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
+use crate::chain::{ChainNoise, Langevin, TRACE_LEN};
 use crate::noise::Stream;
 
 /// Most dispatches of one submission: enough to hide its cost, few enough to record quickly.
@@ -24,7 +24,6 @@ pub(super) struct Walk {
     gpu: Gpu,
     chains: usize,
     len: usize,
-    values: wgpu::Buffer,
     ring: wgpu::Buffer,
     counter: wgpu::Buffer,
     /// The words of `walk.wgsl`'s `Walk`.
@@ -110,7 +109,6 @@ impl Walk {
             gpu: gpu.clone(),
             chains,
             len,
-            values: values.clone(),
             ring,
             counter,
             params,
@@ -255,28 +253,26 @@ impl Walk {
         submit(&self.gpu, &self.step[..self.measuring]);
     }
 
-    pub(super) fn values(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
+    /// Measure the current states, with their numbers in the layers. Returns the buffer, the place and the length of
+    /// their values: the newest row of the ring.
+    pub(super) fn newest(&self) -> (&wgpu::Buffer, usize, usize) {
         self.measure();
-        self.gpu.read(&self.values, self.chains)
+        let row = (self.taken % TRACE_LEN as u64) as usize;
+        (&self.ring, row * self.chains, self.chains)
     }
 
-    pub(super) fn trace(&self) -> impl Future<Output = Result<Trace, GpuError>> + use<> {
-        let chains = self.chains;
+    /// The step of the trace's first row, and its rows.
+    pub(super) fn recorded(&self) -> (usize, usize) {
         let recorded = if self.measured { self.taken + 1 } else { 0 };
         let rows = recorded.min(TRACE_LEN as u64) as usize;
-        if rows > 0 {
-            self.measure();
-        }
-        let reading = self.gpu.read(&self.ring, rows * chains);
-        async move {
-            let mut values = reading.await?;
-            // Once the ring is full, its oldest row lies behind its newest.
-            let oldest = recorded as usize - rows;
-            if rows > 0 {
-                values.rotate_left(oldest % rows * chains);
-            }
-            Ok(Trace { first_step: oldest as u32, chains, values })
-        }
+        (recorded as usize - rows, rows)
+    }
+
+    /// The rows of the trace, once the newest is there: the ring's.
+    pub(super) fn rows(&self) -> (&wgpu::Buffer, usize, usize) {
+        self.measure();
+        let (_, rows) = self.recorded();
+        (&self.ring, 0, rows * self.chains)
     }
 
     /// Times of a step's kernels. The chains take some steps.

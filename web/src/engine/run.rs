@@ -41,6 +41,11 @@ impl Device {
             return Device::Cpu { why: why.into() };
         }
         match Gpu::request(GpuChoice::Any).await {
+            // Measured on two cores, a step of images takes it five times as long, and the first one seconds.
+            Ok(gpu) if gpu.is_software() && choice == DeviceChoice::Auto => {
+                let why = "which is faster than this browser’s WebGPU in software (device=gpu in the address runs that)";
+                Device::Cpu { why: why.into() }
+            }
             Ok(gpu) => Device::Gpu(gpu, adapter_name(&navigator_gpu).await.unwrap_or_default()),
             Err(GpuError::NoAdapter(_)) => {
                 Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() }
@@ -49,39 +54,6 @@ impl Device {
                 Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") }
             }
         }
-    }
-
-    /// Of an adapter that is a program on the processor and the processor itself, the one that takes a model's steps
-    /// faster; any other device as it is.
-    pub async fn faster(self, model: &Model, langevin: &Langevin) -> Device {
-        let (Device::Gpu(gpu, _), Some(energy)) = (&self, &model.energy) else { return self };
-        if !gpu.is_software() {
-            return self;
-        }
-        let len = energy.network.input_len();
-        let start = noise_start(1, &energy.network.input, 0, COMPARED_CHAINS, 0);
-        let mut times = [f64::INFINITY; 2];
-        if let Ok(mut sampler) = cpu::Sampler::new(Some(energy), COMPARED_CHAINS, len) {
-            sampler.start(start.clone(), 1);
-            times[0] = cpu_time(&mut sampler, langevin);
-        }
-        // Compiling shaders in software takes seconds: not worth it where the processor keeps up with the screen.
-        if times[0] > CPU_BUDGET_MS
-            && let Ok(mut sampler) = gpu::Sampler::new(gpu, energy, None, COMPARED_CHAINS)
-            && sampler.start_at(&start, 1, langevin).is_ok()
-        {
-            // The first step also compiles.
-            for _ in 0..2 {
-                let begin = dom::now();
-                if sampler.advance(1, langevin).await.is_ok() {
-                    times[1] = dom::now() - begin;
-                }
-            }
-        }
-        if times[1] < times[0] {
-            return self;
-        }
-        Device::Cpu { why: "which is faster here than this browser’s WebGPU in software".into() }
     }
 
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.
@@ -114,18 +86,6 @@ impl Device {
             Device::Cpu { why } => format!("your processor, {why}"),
         }
     }
-}
-
-/// Chains that two devices are compared by.
-const COMPARED_CHAINS: usize = 16;
-
-/// Milliseconds of a step.
-fn cpu_time(sampler: &mut cpu::Sampler, langevin: &Langevin) -> f64 {
-    let begin = dom::now();
-    while sampler.steps() == 0 {
-        sampler.advance(1, langevin, f64::INFINITY, &PageClock);
-    }
-    dom::now() - begin
 }
 
 /// Maker and architecture of the adapter, which the browser tells only to scripts.

@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::lab::Lab;
 use crate::pacing::Pacer;
 use crate::problem::Problem;
-use crate::state::{DeviceChoice, Facts, Settings, Start};
+use crate::state::{Facts, Settings, Start};
 use crate::views::{Ground, View};
 use crate::{about, controls, dom, loading};
 use dual_mcmc::noise::{Noise, Stream};
@@ -84,14 +84,13 @@ impl Session {
     pub(super) async fn arrange(&mut self, lab: &Lab) -> Result<(), Problem> {
         let Some(loaded) = &self.loaded else { return Ok(()) };
         let state = lab.state.borrow().clone();
-        let mut device = match &self.device {
+        let device = match &self.device {
             Some((choice, device)) if *choice == state.device => device.clone(),
             _ => {
                 let device = Device::find(state.device).await;
                 self.engine = None;
                 self.view = None;
                 self.device = Some((state.device, device.clone()));
-                self.compared = state.device != DeviceChoice::Auto;
                 device
             }
         };
@@ -108,12 +107,6 @@ impl Session {
             .check()
             .map_err(|reason| Problem::new("The chain cannot run like this", format!("{reason}.")))?;
 
-        if !std::mem::replace(&mut self.compared, true) {
-            dom::set_text("empty-text", "Preparing the chains…");
-            device = device.faster(&loaded.model, &settings.langevin).await;
-            self.device = Some((state.device, device.clone()));
-            dom::set_text("device-line", &format!("on {}", device.words()));
-        }
         let before = self.settings.replace(settings.clone());
         let other_chains = before.as_ref().is_none_or(|b| b.chains != settings.chains);
         let other_start =

@@ -33,8 +33,6 @@ pub struct Loaded {
 #[derive(Default)]
 pub struct Session {
     device: Option<(DeviceChoice, Device)>,
-    /// Whether that is known to be the fastest.
-    compared: bool,
     /// The source that was last tried, whether or not it gave a model.
     tried: Option<Source>,
     loaded: Option<Loaded>,
