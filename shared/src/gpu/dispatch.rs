@@ -63,7 +63,7 @@ impl Dispatch {
     ) -> Dispatch {
         let shader = shader.into();
         let name = shader.name();
-        let label = Some(name.as_ref());
+        let label = Some(name.as_str());
         let pipeline = gpu.pipelines().get(&gpu.device, shader);
         let entries: Vec<wgpu::BindGroupEntry> = [&params]
             .iter()

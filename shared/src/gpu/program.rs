@@ -205,8 +205,8 @@ impl Shader {
     }
 
     #[cfg(target_arch = "wasm32")]
-    pub(super) fn name(&self) -> &'static str {
-        "kernel"
+    pub(super) fn name(&self) -> String {
+        "kernel".into()
     }
 
     fn source(&self) -> String {
@@ -279,7 +279,7 @@ impl Pipelines {
             return pipeline.clone();
         }
         let name = shader.name();
-        let label = Some(name.as_ref());
+        let label = Some(name.as_str());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
             source: wgpu::ShaderSource::Wgsl(shader.source().into()),
