@@ -3,10 +3,18 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/diverged.rs"]
+mod diverged;
 #[path = "cli/evaluate.rs"]
 mod evaluate;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/own_images.rs"]
 mod own_images;
+#[path = "cli/refused.rs"]
+mod refused;
+#[path = "cli/resume.rs"]
+mod resume;
 #[cfg(feature = "remote")]
 #[path = "small/worker.rs"]
 mod worker;
@@ -198,47 +206,6 @@ fn a_run_from_training_to_its_samples() {
     assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-3 * b.abs().max(1e-3)));
 }
 
-#[test]
-fn a_resumed_run_is_the_run_that_was_never_interrupted() {
-    let lab = Lab::new();
-    lab.train("--out whole --steps 8 --checkpoint-every 3 --measure-every 4");
-    lab.train("--out parts --steps 4");
-    let recipe = recipes().join("ring.toml");
-    let started = format!("train {} --device cpu --set x_chain.steps=5", recipe.display());
-    let before = std::fs::read(lab.path("parts/checkpoints/last.tar")).unwrap();
-    lab.fails(&format!("{started} --out parts --steps 8"), "--resume");
-    lab.fails(&format!("{started} --out parts --resume --seed 9"), "seed 0");
-    lab.fails(
-        &format!("{started} --out parts --resume --set teaching.batch=9"),
-        "other settings: teaching.batch was 256 and is now 9;",
-    );
-    lab.fails(&format!("{started} --out other --resume"), "holds no run");
-    assert_eq!(std::fs::read(lab.path("parts/checkpoints/last.tar")).unwrap(), before);
-
-    lab.train("--out parts --steps 8 --resume");
-    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("parts/metrics.jsonl")));
-    let model = |run: &str| {
-        let bytes = std::fs::read(lab.path(run).join("model.safetensors")).unwrap();
-        let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
-        (model.energy, model.generator, model.encoder, model.energy_quantiles)
-    };
-    assert_eq!(model("whole"), model("parts"));
-
-    // A damaged checkpoint is named, and nothing is trained on top of it.
-    let checkpoint = lab.path("parts/checkpoints/last.tar");
-    let mut bytes = std::fs::read(&checkpoint).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
-    std::fs::write(&checkpoint, bytes).unwrap();
-    let line = format!("{started} --out parts --steps 9 --resume");
-    let output = lab.command(&line).output().unwrap();
-    let stderr = text(&output);
-    assert!(
-        !output.status.success() && stderr.contains("last.tar") && !stderr.contains("panicked"),
-        "{stderr}"
-    );
-}
-
 /// Changes that make the layers of recipes/images.toml eight wide, its batch eight, and its schedule short enough for
 /// every iteration to be logged.
 const NARROW_IMAGES: &[&str] = &[
@@ -276,56 +243,6 @@ const NARROW_IMAGES: &[&str] = &[
     "teaching.batch=8",
     "schedule.iterations=200",
 ];
-
-/// The ring as it is, and images with batch norm and spectral norm through nine epochs in their shuffled order:
-/// all of the state, to the last bit.
-#[test]
-#[ignore = "four runs of 200 and 100 iterations take minutes; eight iterations are in every run. cargo xtask test --long"]
-fn two_hundred_iterations_are_a_hundred_and_a_hundred_after_a_stop() {
-    let lab = Lab::new();
-    let pixels: Vec<f32> = (0..200 * 3072u64).map(|i| ((i * i / 7 + i / 3072) as f32 * 0.37).sin()).collect();
-    write_array(&lab.path("images.npy"), &[200, 3, 32, 32], &pixels);
-    let images: String = NARROW_IMAGES.iter().map(|change| format!(" --set {change}")).collect();
-    for (name, options) in [("ring", ""), ("images", &format!("--data images.npy{images}"))] {
-        let recipe = recipes().join(format!("{name}.toml"));
-        let train = |out: &str, rest: &str| {
-            lab.run(&format!("train {} --device cpu {options} --out {name}-{out} {rest}", recipe.display()))
-        };
-        train("whole", "--steps 200");
-        train("parts", "--steps 100");
-        train("parts", "--steps 200 --resume");
-        let run = |out: &str| lab.path(&format!("{name}-{out}"));
-        let (whole, parts) = (run("whole"), run("parts"));
-        let lines = metrics(&whole.join("metrics.jsonl"));
-        assert_eq!(lines.len(), 200);
-        assert_eq!(lines, metrics(&parts.join("metrics.jsonl")), "{name}");
-        let state = |run: &Path| {
-            dual_mcmc_trainer::run::checkpoint::read(&run.join("checkpoints/last.tar")).unwrap().1
-        };
-        assert_eq!(state(&whole), state(&parts), "{name}");
-        let model = |run: &Path| {
-            let bytes = std::fs::read(run.join("model.safetensors")).unwrap();
-            let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
-            (model.energy, model.generator, model.encoder, model.energy_quantiles)
-        };
-        assert_eq!(model(&whole), model(&parts), "{name}");
-    }
-}
-
-/// Persistent chains, optimisers, everything: on two devices as on one.
-#[test]
-fn a_run_on_two_devices_resumes_as_the_run_that_was_never_interrupted() {
-    let lab = Lab::new();
-    let recipe = recipes().join("ring.toml");
-    let train = format!("train {} --device cpu,cpu --set x_chain.steps=3", recipe.display());
-    let said = lab.run(&format!("{train} --out whole --steps 8"));
-    assert!(said.contains(" + CPU"), "it names both: {said}");
-    lab.run(&format!("{train} --out parts --steps 4"));
-    lab.run(&format!("{train} --out parts --steps 8 --resume"));
-    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("parts/metrics.jsonl")));
-    lab.fails(&format!("{train} --out other --set teaching.batch=1"), "teaching.batch is 1");
-    lab.fails(&format!("train {} --device cpu,auto --out other", recipe.display()), "auto");
-}
 
 #[cfg(not(feature = "remote"))]
 #[test]
@@ -413,109 +330,6 @@ fn strangers_cannot_use_a_worker() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// Iteration of the last whole line of a run's metrics; 0 without one.
-#[cfg(unix)]
-fn logged(metrics: &Path) -> u64 {
-    let text = std::fs::read_to_string(metrics).unwrap_or_default();
-    let iteration = |line| serde_json::from_str::<serde_json::Value>(line).ok()?["iteration"].as_u64();
-    text.lines().rev().find_map(iteration).unwrap_or(0)
-}
-
-/// Kill a run `times` times at random moments, resume it each time, and in the end find the run that was
-/// never killed. One kill in five comes while the program starts, one while it writes a checkpoint; the others
-/// come a random time after one of its next iterations, so that they fall into the run however fast the machine is.
-#[cfg(unix)]
-fn kill_and_resume(times: u32) {
-    use dual_mcmc::noise::{Noise, Stream};
-    use std::io::BufRead;
-    let lab = Lab::new();
-    let recipe = recipes().join("ring.toml");
-    let total = 20 + 8 * u64::from(times);
-    let line = format!(
-        "train {} --device cpu --set x_chain.steps=5 --steps {total} --checkpoint-every 2",
-        recipe.display()
-    );
-    lab.run(&format!("{line} --out whole"));
-    let run = lab.path("killed");
-    let last = run.join("checkpoints/last.tar");
-    let random = |kill, below| u64::from(Noise::new(7, Stream::Data).below(0, kill, below));
-    // Files come and go while the run goes on.
-    let unfinished = || {
-        let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-        files.filter(|file| file.file_name().to_string_lossy().starts_with(".writing")).count()
-    };
-    let (mut furthest, mut advances, mut in_mid_run, mut left) = (0, 0, 0, 0);
-    for kill in 0..times {
-        let resume = if run.join("recipe.toml").exists() { "--resume" } else { "" };
-        let mut child = lab
-            .command(&format!("{line} --out killed {resume}"))
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut heard = Vec::new();
-        if kill % 5 == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(random(kill, 300)));
-        } else {
-            // The first iteration is shown; before that the metrics may be those of the run before.
-            let shown = format!("/{total} ");
-            heard.extend(said.by_ref().map(Result::unwrap).take_while(|line| !line.contains(&shown)));
-            let target = logged(&run.join("metrics.jsonl")) + 1 + random(kill, 8);
-            while logged(&run.join("metrics.jsonl")) < target && child.try_wait().unwrap().is_none() {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            if kill % 5 == 1 {
-                while unfinished() == 0 && child.try_wait().unwrap().is_none() {}
-            } else {
-                std::thread::sleep(std::time::Duration::from_micros(random(kill + times, 30_000)));
-            }
-        }
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        if let Some(code) = status.code() {
-            heard.extend(said.map(Result::unwrap));
-            assert_eq!(code, 0, "it ended by itself: {heard:?}");
-        } else if kill % 5 != 0 && (1..total).contains(&logged(&run.join("metrics.jsonl"))) {
-            in_mid_run += 1;
-        }
-        if run.join("recipe.toml").exists() {
-            let (summary, _) = dual_mcmc_trainer::run::checkpoint::read(&last).unwrap();
-            assert!(summary.iteration >= furthest, "kill {kill} lost a checkpoint");
-            advances += u32::from(summary.iteration > furthest);
-            furthest = summary.iteration;
-        }
-        left += unfinished();
-    }
-    eprintln!(
-        "{times} kills, {in_mid_run} between the first iteration and the last, {advances} after a new checkpoint, \
-         at last at iteration {furthest} of {total}; {left} left an unfinished file"
-    );
-    assert!(in_mid_run >= times * 3 / 5 && advances >= times / 2, "{in_mid_run} {advances}");
-    assert!(left > 0 || times < 50, "no kill while a checkpoint was written");
-    lab.run(&format!("{line} --out killed --resume"));
-    assert!(lab.files().iter().all(|file| !file.to_string_lossy().contains(".writing")), "{:?}", lab.files());
-    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("killed/metrics.jsonl")));
-    let networks = |run: &str| {
-        let bytes = std::fs::read(lab.path(run).join("model.safetensors")).unwrap();
-        let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
-        (model.energy, model.generator, model.encoder)
-    };
-    assert_eq!(networks("whole"), networks("killed"));
-}
-
-#[cfg(unix)]
-#[test]
-fn a_run_survives_being_killed() {
-    kill_and_resume(5);
-}
-
-#[cfg(unix)]
-#[test]
-#[ignore = "fifty restarts take a minute or more; five are in every run. cargo xtask test --long"]
-fn a_run_survives_being_killed_fifty_times() {
-    kill_and_resume(50);
-}
-
 #[test]
 fn a_run_has_a_report_and_several_have_one_together() {
     let lab = Lab::new();
@@ -547,84 +361,6 @@ fn a_run_has_a_report_and_several_have_one_together() {
     lab.fails("report nowhere", "nowhere holds no run");
     lab.fails("report one nowhere --out x.html", "nowhere holds no run");
     lab.fails("report one --out missing/x.html", "missing");
-}
-
-#[test]
-fn time_and_interrupts_end_a_run_with_a_checkpoint() {
-    let lab = Lab::new();
-    lab.train("--out run --minutes 0.02");
-    let done = metrics(&lab.path("run/metrics.jsonl")).len();
-    assert!((1..3000).contains(&done), "{done}");
-    assert!(lab.path("run/model.safetensors").is_file());
-
-    #[cfg(unix)]
-    {
-        let recipe = recipes().join("ring.toml");
-        for signal in ["-INT", "-TERM"] {
-            let mut child = lab
-                .command(&format!("train {} --device cpu --out long{signal}", recipe.display()))
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            let run = lab.path(&format!("long{signal}"));
-            let metrics = run.join("metrics.jsonl");
-            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
-            while std::fs::metadata(&metrics).map_or(0, |m| m.len()) == 0 {
-                assert!(std::time::Instant::now() < deadline, "no iteration in two minutes");
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
-            let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-            assert!(killed.success());
-            let status = child.wait().unwrap();
-            let mut said = String::new();
-            std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-            assert_eq!(status.code(), Some(130), "{said}");
-            assert!(said.contains("--resume"), "{said}");
-            let (summary, _) =
-                dual_mcmc_trainer::run::checkpoint::read(&run.join("checkpoints/last.tar")).unwrap();
-            assert!(summary.iteration >= 1, "{signal}: the checkpoint is that of the start");
-            assert!(!run.join("model.safetensors").exists());
-        }
-    }
-}
-
-/// A limit on the size of files is a full disk that needs no disk of its own: with the signal ignored,
-/// writes beyond it fail.
-#[cfg(unix)]
-#[test]
-fn a_full_disk_ends_a_run_and_keeps_its_checkpoint() {
-    let lab = Lab::new();
-    let recipe = recipes().join("ring.toml");
-    let line = format!("train {} --device cpu --set x_chain.steps=5 --checkpoint-every 2", recipe.display());
-    lab.run(&format!("{line} --out whole --steps 8"));
-    lab.run(&format!("{line} --out full --steps 4"));
-    let last = lab.path("full/checkpoints/last.tar");
-    let before = std::fs::read(&last).unwrap();
-    let metrics_before = std::fs::metadata(lab.path("full/metrics.jsonl")).unwrap().len();
-    // In blocks of 512 bytes, or 1024 in some shells: the metrics fit, the checkpoint does not.
-    let blocks = metrics_before / 512 + 40;
-    assert!(before.len() as u64 > 1024 * blocks);
-    let resumed = format!("{line} --out full --steps 8 --resume");
-    let output = Command::new("sh")
-        .args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")])
-        .arg(env!("CARGO_BIN_EXE_dual-mcmc"))
-        .args(resumed.split_whitespace())
-        .current_dir(lab.path(""))
-        .env("DUAL_MCMC_DATA", lab.path("no-data"))
-        .output()
-        .unwrap();
-    let said = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let message = said.lines().last().unwrap();
-    for part in ["its checkpoint of iteration 4 is kept, --resume", "last.tar", "File too large"] {
-        assert!(message.contains(part), "{part}: {said}");
-    }
-    assert!(!said.contains("panicked"), "{said}");
-    assert_eq!(std::fs::read(&last).unwrap(), before);
-    assert!(lab.files().iter().all(|file| !file.to_string_lossy().contains(".writing")), "{:?}", lab.files());
-
-    lab.run(&resumed);
-    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("full/metrics.jsonl")));
 }
 
 /// Vectors of any length, from both kinds of file, through everything that can be done with them.
@@ -731,235 +467,6 @@ fn data_larger_than_memory_stay_on_disk() {
     assert!(large < small + 128, "{small} MiB for 1 MiB of data, {large} MiB for 8 GiB");
 }
 
-/// The lines of a run's metrics that tell of a divergence.
-fn divergences(metrics: &Path) -> Vec<serde_json::Value> {
-    let text = std::fs::read_to_string(metrics).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    lines.filter(|line: &serde_json::Value| line["event"] == "divergence").collect()
-}
-
-/// At these rates the first update is the bad one, whose state a checkpoint is due for: a rate that makes energies
-/// run away in the iteration after it, and rates that make energies or samples infinite, which the measurement finds
-/// first.
-#[test]
-fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
-    let lab = Lab::new();
-    for (run, recipe, options, cause) in [
-        ("away", "ring", "--set optimiser.energy.rate=1e4", "energy gap"),
-        (
-            "infinite",
-            "ring",
-            "--set optimiser.energy.rate=1e12 --measure-every 1",
-            "the model's energies are not finite",
-        ),
-        (
-            "samples",
-            "ring-vae",
-            "--set optimiser.generator.rate=1e30 --measure-every 1",
-            "the model's samples are not finite",
-        ),
-    ] {
-        let line = format!(
-            "train {} --device cpu --out {run} --steps 40 --checkpoint-every 1 {options}",
-            recipes().join(format!("{recipe}.toml")).display()
-        );
-        let output = lab.command(&line).output().unwrap();
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert_eq!(said.matches("back to iteration 0 with").count(), 5, "{said}");
-        let message = said.lines().last().unwrap();
-        let rate = options.split('=').next().and_then(|set| set.split(' ').nth(1)).unwrap();
-        assert!(message.contains(&format!("lower {rate} or")) && message.contains(cause), "{said}");
-        for file in ["model.safetensors", "checkpoints/best.tar"] {
-            assert!(!lab.path(run).join(file).exists(), "{file}");
-        }
-
-        let metrics_file = lab.path(run).join("metrics.jsonl");
-        let events = divergences(&metrics_file);
-        let fields = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
-        assert_eq!(fields("divergences"), (1..=6).map(serde_json::Value::from).collect::<Vec<_>>());
-        assert_eq!(fields("gave_up").iter().filter(|gave_up| **gave_up == true).count(), 1);
-        assert!(events.iter().all(|event| event["cause"].as_str().unwrap().contains(cause)), "{events:?}");
-        let gaps = metrics(&metrics_file).into_iter().filter_map(|line| line["energy_gap"].as_f64());
-        assert!(gaps.into_iter().all(|gap| gap.abs() <= 1e4));
-
-        // The last good model is kept: that of the start.
-        let (summary, _) =
-            dual_mcmc_trainer::run::checkpoint::read(&lab.path(run).join("checkpoints/last.tar")).unwrap();
-        assert_eq!((summary.iteration, summary.recoveries), (0, 5));
-        lab.run(&format!("export {run} --out kept.safetensors"));
-        let kept = std::fs::read(lab.path("kept.safetensors")).unwrap();
-        dual_mcmc::model::Model::from_bytes(&kept).unwrap();
-        lab.run("sample kept.safetensors --out s.npy --count 9 --device cpu");
-        assert!(array(&lab.path("s.npy")).1.iter().all(|x| x.is_finite()));
-        lab.run(&format!("report {run} --out report.html"));
-    }
-}
-
-/// The rate is halved until the run can go on; what it then comes to is a model like any other.
-#[test]
-fn a_run_that_has_gone_back_can_succeed() {
-    let lab = Lab::new();
-    let recipe = recipes().join("ring.toml");
-    let line = format!(
-        "train {} --device cpu --out run --steps 15 --set optimiser.energy.rate=1 --set x_chain.steps=2 \
-         --checkpoint-every 1",
-        recipe.display()
-    );
-    let said = lab.run(&line);
-    let metrics_file = lab.path("run/metrics.jsonl");
-    let events = divergences(&metrics_file);
-    assert!((1..=5).contains(&events.len()), "{said}");
-    assert_eq!(said.matches("back to iteration").count(), events.len(), "{said}");
-    let lines = metrics(&metrics_file);
-    let iterations = lines.iter().filter(|line| line["event"].is_null());
-    let iterations: Vec<u64> = iterations.map(|line| line["iteration"].as_u64().unwrap()).collect();
-    assert_eq!(iterations, (1..=15).collect::<Vec<_>>(), "each once, those that were gone back from not");
-    let rate = lines.last().unwrap()["rate_energy"].as_f64().unwrap();
-    assert!((rate - 0.5f64.powi(events.len() as i32)).abs() < 1e-12, "{rate}");
-    let model = std::fs::read(lab.path("run/model.safetensors")).unwrap();
-    dual_mcmc::model::Model::from_bytes(&model).unwrap();
-    let measurements = metrics(&lab.path("run/measurements.jsonl"));
-    assert_eq!(measurements.last().unwrap()["divergences"], events.len());
-    let report = std::fs::read_to_string(lab.path("run/report.html")).unwrap();
-    assert!(report.contains(&format!("<th>divergences</th><td>{}</td>", events.len())), "{report}");
-}
-
-#[test]
-fn wrong_recipes_are_refused_before_anything_starts() {
-    let lab = Lab::new();
-    let ring = std::fs::read_to_string(recipes().join("ring.toml")).unwrap();
-    lab.write("unknown.toml", ring.replace("lambda_inf", "lambda_info"));
-    lab.write("shapes.toml", ring.replacen("in_features = 128", "in_features = 127", 1));
-    lab.write("negative.toml", ring.replace("batch = 256", "batch = -256"));
-    lab.write("broken.toml", "name = ");
-    for (line, expected) in [
-        ("train unknown.toml", "unknown key `lambda_info`; did you mean `lambda_inf`?"),
-        ("train shapes.toml", "[energy] layer"),
-        ("train negative.toml", "-256"),
-        ("train broken.toml", "broken.toml"),
-        ("train missing.toml", "missing.toml"),
-        ("train . --device cpu", "cannot read the recipe"),
-    ] {
-        lab.fails(line, expected);
-    }
-    let recipe = recipes().join("ring.toml");
-    let ring = format!("train {}", recipe.display());
-    lab.fails(&format!("{ring} --set teaching.batch=0"), "[teaching] batch");
-    lab.fails(&format!("{ring} --set nonsense.key=1"), "nonsense");
-    lab.fails(&format!("{ring} --set x_chain.step=1"), "`step` in `x_chain`; did you mean `steps`?");
-    lab.fails("train unknown.toml --set x_chain.steps=1", "not valid at line");
-    lab.fails(&format!("{ring} --set x_chain.noise=-1"), "[x_chain] noise");
-    lab.fails(&format!("{ring} --data spirals"), "spirals");
-    lab.fails(&format!("{ring} --data mnist"), "data fetch mnist");
-}
-
-#[test]
-fn missing_and_damaged_data_are_refused() {
-    let lab = Lab::new();
-    let fashion = recipes().join("fashion-mnist.toml");
-    lab.fails(&format!("train {} --device cpu", fashion.display()), "data fetch fashion-mnist");
-
-    let train =
-        |data: &str| format!("train {} --device cpu --data {data}", recipes().join("ring.toml").display());
-    lab.write("text.npy", "no array");
-    lab.fails(&train("text.npy"), "no .npy file");
-    write_array(&lab.path("shape.npy"), &[20, 3], &[0.0; 60]);
-    lab.fails(&train("shape.npy"), "[3]");
-    write_array(&lab.path("few.npy"), &[4, 2], &[0.0; 8]);
-    lab.fails(&train("few.npy"), "too few");
-    let whole = std::fs::read(lab.path("shape.npy")).unwrap();
-    lab.write("short.npy", &whole[..whole.len() - 9]);
-    lab.fails(&train("short.npy"), "short.npy");
-
-    std::fs::create_dir(lab.path("idx")).unwrap();
-    lab.write("idx/train-images-idx3-ubyte", [0, 0, 8, 3, 0, 0]);
-    let line = format!("train {} --device cpu --data idx", fashion.display());
-    lab.fails(&line, "damaged");
-
-    // A fetched set with one wrong byte.
-    std::fs::create_dir_all(lab.path("no-data/mnist")).unwrap();
-    lab.write("no-data/mnist/train-images-idx3-ubyte", [0; 100]);
-    lab.fails(&format!("train {} --device cpu", recipes().join("mnist.toml").display()), "data fetch mnist");
-
-    std::fs::create_dir(lab.path("empty")).unwrap();
-    lab.fails("data import empty --size 32 --out i.npy", "no .png");
-    lab.fails("data import nowhere --size 32 --out i.npy", "nowhere");
-    // A folder that cannot be read: even as root, a file is none.
-    lab.fails("data import text.npy --size 32 --out i.npy", "cannot read the folder text.npy");
-    let images = format!("train {} --device cpu --data", recipes().join("images.toml").display());
-    lab.fails(&format!("{images} empty"), "no .png");
-    std::fs::create_dir(lab.path("small")).unwrap();
-    image::RgbImage::new(40, 31).save(lab.path("small/a.png")).unwrap();
-    lab.fails(&format!("{images} small"), "40 by 31 pixels, smaller than 32 by 32");
-    lab.fails("data import small --size 32 --out i.npy --strict", "40 by 31");
-    let line = "data import small --size 32 --out i.npy";
-    let output = lab.command(line).output().unwrap();
-    check_failure(line, &output, "small holds no image that can be used");
-    assert!(!lab.path("i.npy").exists());
-    std::fs::create_dir(lab.path("damaged")).unwrap();
-    lab.write("damaged/a.png", "no image");
-    lab.fails(&format!("{images} damaged"), "a.png");
-    lab.fails("data import empty --out i.npy", "--size");
-    lab.fails("data import empty --size 0 --out i.npy", "not 0");
-}
-
-/// Tests may run as root, whom permissions do not stop; a folder below a file stops everyone.
-#[test]
-fn outputs_that_cannot_be_written_are_refused_before_the_work() {
-    let lab = Lab::new();
-    lab.train("--out run --steps 1");
-    lab.write("file", "");
-    let ring = recipes().join("ring.toml");
-    lab.fails(&format!("train {} --device cpu --out file/run", ring.display()), "file/run");
-    for (line, expected) in [
-        ("sample run/model.safetensors --out file/s.npy", "file/s.npy"),
-        ("sample run/model.safetensors --out s.npy --trace file/t.csv", "file/t.csv"),
-        ("sample run/model.safetensors --out s.txt", ".npy or .png"),
-        ("export run --out file/m.safetensors", "file/m.safetensors"),
-        ("export file --out m.safetensors", "holds no run"),
-        ("evaluate run/model.safetensors --data ring --json file/e.json", "file/e.json"),
-        ("evaluate run/model.safetensors --data fashion-mnist", "fashion-mnist"),
-    ] {
-        lab.fails(line, expected);
-    }
-}
-
-#[test]
-fn damaged_models_and_inputs_are_refused() {
-    let lab = Lab::new();
-    lab.train("--out run --steps 1");
-    let whole = std::fs::read(lab.path("run/model.safetensors")).unwrap();
-    lab.write("half.safetensors", &whole[..whole.len() / 2]);
-    lab.write("text.safetensors", "not a model");
-    lab.write("empty.safetensors", "");
-    let mut flipped = whole.clone();
-    let near_end = flipped.len() - 40;
-    flipped[near_end] ^= 1;
-    lab.write("flipped.safetensors", &flipped);
-    write_array(&lab.path("good.npy"), &[4, 2], &[0.5; 8]);
-    write_array(&lab.path("shape.npy"), &[4, 3], &[0.5; 12]);
-    lab.write("text.npy", "no array");
-    for model in ["half", "text", "empty", "flipped", "missing"] {
-        let name = format!("{model}.safetensors");
-        lab.fails(&format!("sample {name} --out s.npy --device cpu"), &name);
-        lab.fails(&format!("energy {name} --input good.npy --out e.npy --device cpu"), &name);
-        lab.fails(&format!("reconstruct {name} --input good.npy --out r.npy --device cpu"), &name);
-        lab.fails(&format!("evaluate {name} --data ring --device cpu"), &name);
-    }
-    let model = "run/model.safetensors";
-    for (line, expected) in [
-        (format!("energy {model} --input shape.npy --out e.npy --device cpu"), "[4, 3]"),
-        (format!("energy {model} --input text.npy --out e.npy --device cpu"), "no .npy file"),
-        (format!("energy {model} --input good.npy --out e.txt --device cpu"), ".npy"),
-        (format!("reconstruct {model} --input shape.npy --out r.npy --device cpu"), "[4, 3]"),
-        (format!("reconstruct {model} --input good.npy --out r.npy --mask shape.npy --device cpu"), "zeros"),
-        (format!("evaluate {model} --data nowhere --device cpu"), "nowhere"),
-    ] {
-        lab.fails(&line, expected);
-    }
-}
-
 #[test]
 fn mala_samples_and_says_how_often_it_accepts() {
     let lab = Lab::new();
@@ -988,41 +495,6 @@ fn mala_samples_and_says_how_often_it_accepts() {
     );
 }
 
-/// Models without an energy, without an encoder, without a generator: what needs the absent one says so, and the
-/// rest works.
-#[test]
-fn an_absent_network_is_named_by_what_needs_it() {
-    let lab = Lab::new();
-    write_array(&lab.path("x.npy"), &[4, 2], &[0.5; 8]);
-    let sample = "sample MODEL --out s.npy --count 4";
-    let chain = "sample MODEL --out s.npy --count 4 --steps 3 --step-size 0.1 --noise 0.1";
-    let of_generator = "sample MODEL --out s.npy --count 4 --init generator --steps 0";
-    let chain_of_generator = "sample MODEL --out s.npy --count 4 --init generator";
-    let reconstruct = "reconstruct MODEL --input x.npy --out r.npy";
-    let energy = "energy MODEL --input x.npy --out e.npy";
-    let evaluate = "evaluate MODEL --data ring --count 50";
-    for (name, works, absent, fails) in [
-        ("ring-vae", &[sample, of_generator, reconstruct, evaluate][..], "energy", &[chain, energy][..]),
-        ("ring-cooperative", &[sample, chain, energy, evaluate], "encoder", &[reconstruct]),
-        (
-            "ring-noise",
-            &[sample, chain, energy, evaluate],
-            "generator",
-            &[of_generator, chain_of_generator, reconstruct],
-        ),
-    ] {
-        let recipe = recipes().join(format!("{name}.toml"));
-        lab.run(&format!("train {} --device cpu --out {name} --steps 2", recipe.display()));
-        let on = |line: &str| line.replace("MODEL", &format!("{name}/model.safetensors --device cpu"));
-        for line in works {
-            lab.run(&on(line));
-        }
-        for line in fails {
-            lab.fails(&on(line), &format!("the model has no {absent} network"));
-        }
-    }
-}
-
 /// A shipped model of images, and forty images for it.
 fn images(lab: &Lab) -> PathBuf {
     let values: Vec<f32> = (0..40 * 1024).map(|i| ((i * i / 7 + i / 1024) as f32 * 0.37).sin()).collect();
@@ -1048,59 +520,6 @@ fn figures_of_images_are_the_same_twice() {
     }
     assert_eq!(distances["training_samples"], 20);
     assert_ne!(distances["generator"], distances["x_chain"]);
-}
-
-#[test]
-fn features_of_the_wrong_kind_are_refused() {
-    let lab = Lab::new();
-    let model = images(&lab);
-    let model = model.display();
-    lab.write("text.safetensors", "no features");
-    let classifier = recipes().join("../models/features/mnist.safetensors");
-    let whole = std::fs::read(classifier).unwrap();
-    lab.write("half.safetensors", &whole[..whole.len() / 2]);
-    lab.write("mnist.safetensors", &whole);
-    write_array(&lab.path("colour.npy"), &[2, 3, 32, 32], &[0.5; 2 * 3 * 1024]);
-    let with =
-        |features: &str| format!("evaluate {model} --data images.npy --device cpu --features {features}");
-    for (line, expected) in [
-        (with(&model.to_string()), "a model, not a feature network"),
-        (with("text.safetensors"), "text.safetensors"),
-        (with("half.safetensors"), "half.safetensors"),
-        (with("nowhere.safetensors"), "nowhere.safetensors"),
-        (format!("evaluate {model} --data images.npy --inception nowhere.pth --device cpu"), "nowhere.pth"),
-        ("features extract mnist --input colour.npy --out f.npy --device cpu".into(), "other colours"),
-        ("sample mnist.safetensors --out s.npy --device cpu".into(), "a feature network, not a model"),
-        ("features train mnist --out f.safetensors --device cpu".into(), "data fetch mnist"),
-    ] {
-        lab.fails(&line, expected);
-    }
-    lab.run("features extract mnist.safetensors --input images.npy --out f.npy --device cpu");
-    assert_eq!(array(&lab.path("f.npy")).0, [40, 64]);
-}
-
-/// Drivers are found through these variables, so an empty value hides them.
-#[test]
-fn without_an_adapter_a_gpu_is_refused_and_auto_takes_the_cpu() {
-    let lab = Lab::new();
-    let blind = |line: &str| {
-        let mut command = lab.command(line);
-        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"] {
-            command.env(variable, "/nonexistent/driver.json");
-        }
-        command.env("WGPU_BACKEND", "vulkan").output().unwrap()
-    };
-    let ring = recipes().join("ring.toml");
-    let train = format!("train {} --out run --steps 1", ring.display());
-    for device in ["gpu", "gpu:7"] {
-        let line = format!("{train} --device {device}");
-        check_failure(&line, &blind(&line), &format!("--device {device}"));
-    }
-    let output = blind(&format!("{train} --device auto --set x_chain.steps=2"));
-    assert!(output.status.success() && text(&output).contains("CPU"), "{}", text(&output));
-    let line = "sample run/model.safetensors --out s.npy --device gpu";
-    check_failure(line, &blind(line), "--device gpu");
-    assert!(!lab.path("s.npy").exists());
 }
 
 #[test]

@@ -65,6 +65,7 @@ static WALK: &str = part!("walk");
 static STEP: &str = part!("fused/step");
 static FUNCTIONS: &str = part!("fused/functions");
 static PLANE: &str = part!("fused/plane");
+static CORRELATION: &str = part!("fused/correlation");
 static CORRELATE: &str = part!("fused/correlate");
 #[cfg(not(target_arch = "wasm32"))]
 static TILED: &str = part!("fused/tiled");
@@ -225,8 +226,12 @@ impl Shader {
                     Kernel::Tiled(tile) => (true, tile.source(TILED)),
                 };
                 match tail.quad() {
-                    Some(quad) => [INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), &text].concat(),
-                    None => [INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), &text].concat(),
+                    Some(quad) => {
+                        [INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), CORRELATION, &text].concat()
+                    }
+                    None => {
+                        [INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), CORRELATION, &text].concat()
+                    }
                 }
             }
         }

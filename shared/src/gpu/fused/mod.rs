@@ -9,6 +9,7 @@ mod choice;
 mod correlation;
 mod finish;
 mod geometry;
+mod recipe;
 mod source;
 mod stages;
 mod table;
@@ -23,12 +24,13 @@ use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
 pub use choice::{Choice, Size, Tiling};
 use correlation::Correlation;
-pub(super) use correlation::Kernel;
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) use correlation::Variant;
+
 pub(super) use finish::Tail;
 use finish::{Function, Then};
 use geometry::Geometry;
+pub(super) use recipe::Kernel;
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use recipe::Variant;
 pub(super) use source::correlate;
 use stages::{Stage, Stages, Work, invertible};
 

@@ -3,8 +3,8 @@
 //! Every number of a sum has a name of its own, and is assigned once: software adapters keep variables in
 //! memory and do not unroll loops.
 
-use super::correlation::{Variant, Write};
 use super::finish::{Quad, Tail};
+use super::recipe::{Variant, Write};
 use super::text::Text;
 
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.

@@ -2,42 +2,6 @@
 // `correlation.rs` describes them. An invocation computes neighbouring outputs for a few elements of channels;
 // the sums themselves are written out for each variant and take the place of the line SUMS.
 
-struct Params {
-    slope: f32,
-    columns: u32,
-    rows: u32,
-    samples: u32,
-    groups: u32,
-    phases_y: u32,
-    phases_x: u32,
-    padding: u32,
-    stride: u32,
-    taps: u32,
-    tap_groups: u32,
-    inputs: u32,
-    first_y: i32,
-    first_x: i32,
-    in_x: u32,
-    in_y: u32,
-    in_z: u32,
-    in_row: u32,
-    in_plane: u32,
-    in_origin: u32,
-    in_step: u32,
-    height: u32,
-    width: u32,
-    out_x: u32,
-    out_y: u32,
-    out_z: u32,
-    out_row: u32,
-    out_plane: u32,
-    out_origin: u32,
-    limit_y: u32,
-    limit_x: u32,
-    outputs: u32,
-    biases: u32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> x: array<IN>;

@@ -2,42 +2,6 @@
 // channels, whose inputs and weights pass through workgroup memory, a slab of channels of one tap at a time. While
 // a slab is summed up, the next is on its way. The loads and sums are written out for each tile.
 
-struct Params {
-    slope: f32,
-    columns: u32,
-    rows: u32,
-    samples: u32,
-    groups: u32,
-    phases_y: u32,
-    phases_x: u32,
-    padding: u32,
-    stride: u32,
-    taps: u32,
-    tap_groups: u32,
-    inputs: u32,
-    first_y: i32,
-    first_x: i32,
-    in_x: u32,
-    in_y: u32,
-    in_z: u32,
-    in_row: u32,
-    in_plane: u32,
-    in_origin: u32,
-    in_step: u32,
-    height: u32,
-    width: u32,
-    out_x: u32,
-    out_y: u32,
-    out_z: u32,
-    out_row: u32,
-    out_plane: u32,
-    out_origin: u32,
-    limit_y: u32,
-    limit_x: u32,
-    outputs: u32,
-    biases: u32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
