@@ -3,6 +3,8 @@
 use base64::Engine;
 use image::RgbImage;
 use serde_json::{Value, json};
+#[cfg(target_os = "linux")]
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -109,10 +111,54 @@ impl Browser {
         browser.post("/timeouts", json!({ "script": 120_000, "pageLoad": 120_000 }));
         if webgpu == WebGpu::Off {
             // Chromium keeps `navigator.gpu` even with the feature off: it then gives no adapter.
-            let script = json!({ "source": "delete Navigator.prototype.gpu" });
-            browser.command("Page.addScriptToEvaluateOnNewDocument", script);
+            browser.before_pages("delete Navigator.prototype.gpu");
         }
         browser
+    }
+
+    /// Run a script in every page from now on, before its own.
+    pub fn before_pages(&self, script: &str) {
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+    }
+
+    /// Put the page behind another tab for some time, as `document.hidden` then tells it.
+    pub fn hide_for(&self, time: Duration) {
+        let page = self.get("/window");
+        let other = self.post("/window/new", json!({ "type": "tab" }));
+        self.post("/window", json!({ "handle": other["handle"] }));
+        std::thread::sleep(time);
+        // Closing the tab in front brings the page back.
+        let _ = self.agent.delete(format!("{}/window", self.session)).call();
+        self.post("/window", json!({ "handle": page }));
+    }
+
+    /// Bytes of memory that the browser's processes have to themselves.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self) -> u64 {
+        let mut parents = HashMap::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+            // A process may end meanwhile.
+            if let (Some(id), Ok(stat)) = (id, std::fs::read_to_string(entry.path().join("stat"))) {
+                // Behind the name, which is in brackets: state, parent.
+                let fields = stat.rsplit(')').next().unwrap_or_default();
+                let parent = fields.split_whitespace().nth(1).and_then(|field| field.parse::<u32>().ok());
+                parents.insert(id, parent.unwrap_or(0));
+            }
+        }
+        let ours = |mut id: u32| loop {
+            match parents.get(&id) {
+                _ if id == self.driver.id() => return true,
+                Some(&parent) => id = parent,
+                None => return false,
+            }
+        };
+        let resident = |id: &u32| -> u64 {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+            line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+        };
+        parents.keys().filter(|id| ours(**id)).map(resident).sum()
     }
 
     /// A command of the browser's own protocol.

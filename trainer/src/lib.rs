@@ -12,6 +12,8 @@
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod data;
+#[cfg(feature = "cli")]
+pub mod lending;
 pub mod networks;
 pub mod optimiser;
 pub mod recipe;

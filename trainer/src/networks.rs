@@ -27,6 +27,14 @@ use dual_mcmc::network::{Network, NetworkError};
 #[error("cannot read from the training device: {0}")]
 pub struct DeviceError(String);
 
+#[cfg(feature = "cli")]
+impl DeviceError {
+    /// What burn says.
+    pub(crate) fn of(error: impl std::fmt::Debug) -> DeviceError {
+        DeviceError(format!("{error:?}"))
+    }
+}
+
 /// The numbers of a tensor, in row-major order.
 ///
 /// # Errors
@@ -246,6 +254,14 @@ impl BurnNetwork {
         parameters: &[Tensor<1>],
         statistics: &[Statistics],
     ) -> Result<Weighted, DeviceError> {
+        let network = self.folded.clone();
+        let weights = self.folded_weights(parameters, statistics).map_or(Ok(Vec::new()), read)?;
+        Ok(Weighted { network, weights })
+    }
+
+    /// The folded weights alone, where they are: flat, in the order of the folded network's; `None` if there
+    /// are none.
+    pub fn folded_weights(&self, parameters: &[Tensor<1>], statistics: &[Statistics]) -> Option<Tensor<1>> {
         let mut weights = self.effective(parameters).into_iter();
         let mut statistics = statistics.iter();
         let mut flat: Vec<Tensor<1>> = Vec::with_capacity(weights.len());
@@ -260,9 +276,7 @@ impl BurnNetwork {
                 _ => flat.extend(own),
             }
         }
-        let network = self.folded.clone();
-        let weights = if flat.is_empty() { Vec::new() } else { read(Tensor::cat(flat, 0))? };
-        Ok(Weighted { network, weights })
+        (!flat.is_empty()).then(|| Tensor::cat(flat, 0))
     }
 
     /// Everything that changes in training, by name: parameters, singular vectors and running

@@ -16,7 +16,7 @@ mod overrides;
 mod sizes;
 mod suggest;
 
-pub use chains::{ChainStatistics, SpectralIteration, XChain, XStart, ZChain, ZStart};
+pub use chains::{ChainStatistics, Engine, SpectralIteration, XChain, XStart, ZChain, ZStart};
 pub use network::{BatchNormWeight, Initialisation, TrainLayer, TrainNetwork};
 
 use dual_mcmc::chain::{XChainSettings, ZChainSettings};

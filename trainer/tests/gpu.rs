@@ -10,12 +10,13 @@ use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use dual_mcmc_trainer::data::Dataset;
+use dual_mcmc_trainer::lending;
 use dual_mcmc_trainer::recipe::Recipe;
 use dual_mcmc_trainer::run::checkpoint;
 use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevice, training};
 use dual_mcmc_trainer::run::directory::RunDirectory;
 use dual_mcmc_trainer::run::train::Run;
-use dual_mcmc_trainer::teaching::{Report, Teacher};
+use dual_mcmc_trainer::teaching::{Gradients, Report, Teacher};
 
 /// A GPU for both burn and the chains. Its absence is an error in CI, and said elsewhere.
 fn gpu() -> Option<TrainingDevice> {
@@ -134,48 +135,71 @@ fn run_until_it_vanishes(devices: Vec<TrainingDevice>, vanish: impl FnOnce() + S
     error
 }
 
-/// Alone, and beside a CPU, whose thread must not wait for it.
+/// Alone, and beside a CPU, whose thread must not wait for it. burn starts a device once a process, so each case is
+/// a process of its own.
 #[test]
 fn a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint() {
-    for beside_a_cpu in [false, true] {
-        let Some(device) = gpu() else { return };
-        let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
-        let (name, lost) = (gpu.name(), gpu.device.clone());
-        let mut devices = vec![device];
-        if beside_a_cpu {
-            devices.insert(0, training(DeviceChoice::Cpu).unwrap());
+    const CASE: &str = "GPU_THAT_VANISHES";
+    const TEST: &str = "a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint";
+    const BESIDE: &str = "beside a CPU";
+    let Ok(case) = std::env::var(CASE) else {
+        for case in ["alone", BESIDE] {
+            let Some(_) = gpu() else { return };
+            let program = std::env::current_exe().unwrap();
+            let mut child = std::process::Command::new(program);
+            let output = child.args([TEST, "--exact", "--nocapture"]).env(CASE, case).output().unwrap();
+            let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat();
+            assert!(output.status.success() && !said.contains("panicked"), "{case}: {said}");
         }
-        let error = run_until_it_vanishes(devices, move || lost.destroy());
-        assert!(error.contains(&name) && error.contains("lost"), "{error}");
+        return;
+    };
+    let device = training(DeviceChoice::Gpu).unwrap();
+    let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
+    let (name, lost) = (gpu.name(), gpu.device.clone());
+    let mut devices = vec![device];
+    if case == BESIDE {
+        devices.insert(0, training(DeviceChoice::Cpu).unwrap());
+    }
+    let error = run_until_it_vanishes(devices, move || lost.destroy());
+    assert!(error.contains(&name) && error.contains("lost"), "{error}");
+}
+
+/// The weights of the chains never leave the device, and the chains are those that burn computes from the same
+/// weights.
+#[test]
+fn both_engines_walk_the_same_chains() {
+    let Some(device) = gpu() else { return };
+    let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
+    assert!(lending::shares(&device.parameters, gpu), "one device for burn and the chains");
+    for text in [small::POINTS, small::IMAGES] {
+        let [by_executor, by_burn] = ["executor", "burn"].map(|engine| {
+            let recipe = small::recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)]);
+            let mut teacher = Teacher::new(&recipe, &device.parameters, device.executor.clone(), 3).unwrap();
+            // Weights that have moved since the chains were made.
+            teacher.step(&small::batch(&recipe, 0)).unwrap();
+            let batch = small::batch(&recipe, 1);
+            let passed = pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().passed;
+            (passed, recipe.data_len(), recipe.latent())
+        });
+        let ((a, len, latent), (b, ..)) = (&by_executor, &by_burn);
+        for (what, len, start, ends) in [
+            ("x-chain", *len, &a.x_hat, [&a.x_tilde, &b.x_tilde]),
+            ("z-chain", *latent, &a.z_0, [&a.z_tilde, &b.z_tilde]),
+        ] {
+            let moved = norm(ends[0], start);
+            assert!(moved > 0.0, "{what}");
+            let rows = start.len() / len;
+            let agree = (0..rows).filter(|row| {
+                let row = row * len..(row + 1) * len;
+                norm(&ends[0][row.clone()], &ends[1][row.clone()])
+                    <= 2e-3 * norm(&ends[0][row.clone()], &start[row])
+            });
+            assert!(10 * agree.count() >= 9 * rows, "{what}: {} of {moved}", norm(ends[0], ends[1]));
+        }
     }
 }
 
-/// burn's own device, not the chains'. It cannot be had from burn a second time, so this is a process of
-/// its own.
-#[test]
-fn burns_gpu_that_vanishes_does_so_too() {
-    const ALONE: &str = "BURNS_GPU_VANISHES";
-    const TEST: &str = "burns_gpu_that_vanishes_does_so_too";
-    if std::env::var_os(ALONE).is_none() {
-        let Some(_) = gpu() else { return };
-        let program = std::env::current_exe().unwrap();
-        let output = std::process::Command::new(program)
-            .args([TEST, "--exact", "--nocapture"])
-            .env(ALONE, "1")
-            .output()
-            .unwrap();
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && !said.contains("panicked"), "{said}");
-        return;
-    }
-    let executor = dual_mcmc_trainer::run::device::executor(DeviceChoice::Gpu).unwrap();
-    let (parameters, setup) = burn::tensor::Device::wgpu_options()
-        .device_kind(burn::tensor::DeviceKind::DefaultDevice)
-        .init_with_setup()
-        .unwrap();
-    let name = executor.name();
-    let device = TrainingDevice { parameters, executor, remote: None };
-    let error = run_until_it_vanishes(vec![device], move || setup.device.destroy());
-    assert!(error.contains(&name), "{error}");
+/// Of the difference.
+fn norm(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
 }

@@ -194,3 +194,50 @@ fn clamps_hold_in_the_chains_of_training() {
         assert!((x - 0.0005).abs() < 1e-5 && (z - 0.0025).abs() < 1e-5, "{x} {z}");
     }
 }
+
+/// Either way of computing the chains can be forced, and gives the same ones.
+#[test]
+fn both_engines_walk_the_same_chains() {
+    for text in [POINTS, IMAGES] {
+        let [a, b] = ["executor", "burn"].map(|engine| {
+            first(&recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)])).passed
+        });
+        let moved = |ends: &[f32], start: &[f32]| -> Vec<f32> {
+            ends.iter().zip(start).map(|(e, s)| e - s).collect()
+        };
+        assert_eq!(a.x_hat, b.x_hat);
+        assert_eq!(a.z_0, b.z_0);
+        for (what, start, ends) in
+            [("x-chain", &a.x_hat, [&a.x_tilde, &b.x_tilde]), ("z-chain", &a.z_0, [&a.z_tilde, &b.z_tilde])]
+        {
+            let [found, expected] = ends.map(|ends| moved(ends, start));
+            let off = moved(&found, &expected);
+            assert!(
+                norm(&expected) > 0.0 && norm(&off) <= 1e-4 * norm(&expected),
+                "{what}: {} off",
+                norm(&off)
+            );
+            // Sums are taken in another order, so that they can be told apart.
+            assert_ne!(found, expected, "{what}: computed twice in one way");
+        }
+    }
+}
+
+/// An engine that cannot compute a chain is refused, and so is one that is not there.
+#[test]
+fn engines_that_cannot_are_refused() {
+    let wrong = [
+        ("x_chain.engine", "executor", "x_chain.spectral_iteration", "each_step", "only burn"),
+        ("z_chain.engine", "executor", "z_chain.batch_norm", "batch", "only burn"),
+        ("x_chain.engine", "burn", "x_chain.mala", "true", "executor"),
+    ];
+    for (engine, which, key, value, reason) in wrong {
+        let overrides = [(engine, which), (key, value)].map(|(k, v)| (k.to_string(), v.to_string()));
+        let error = Recipe::parse_with(IMAGES, &overrides).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains("engine"), "{error}");
+    }
+    let recipe = recipe(POINTS, &[("z_chain.engine", "executor")]);
+    let share = dual_mcmc_trainer::teaching::Share::whole(recipe.teaching.batch);
+    let error = Teacher::replica(&recipe, &Device::flex(), None, share, 1).err().unwrap().to_string();
+    assert!(error.contains("z_chain") && error.contains("engine"), "{error}");
+}

@@ -15,6 +15,7 @@ use crate::engine::{Device, cpu};
 use crate::history::History;
 use crate::lab::{Lab, Reply, Request};
 use crate::loading::{self, Source};
+use crate::problem::Problem;
 use crate::session::Loaded;
 use crate::state::Settings;
 use js_sys::{Array, Float32Array, Object, Promise, Reflect};
@@ -110,12 +111,10 @@ pub fn expose(lab: &Rc<Lab>) {
 /// chains that run.
 async fn energy_on_cpu(x: &[f32], source: Option<Source>) -> Result<JsValue, String> {
     let source = source.ok_or("no model is chosen")?;
-    let model = loading::load(&source, &|_, _| {}, &|| true).await.map_err(|problem| problem.to_string())?;
-    let energy = model.and_then(|model| model.energy).ok_or("this model has no energy")?;
-    let len = energy.network.input_len();
-    if x.is_empty() || !x.len().is_multiple_of(len) {
-        return Err(format!("x must hold whole samples of {len} numbers, not {}", x.len()));
-    }
-    let energies = cpu::forward(&energy, x, dom::breathe).await.map_err(|error| error.to_string())?;
+    let words = |problem: Problem| problem.to_string();
+    let loaded = loading::load(&source, &|_, _| {}, &|| true).await.map_err(words)?;
+    let (_, file) = loaded.ok_or("the model could not be loaded")?;
+    let sampler = cpu::Sampler::new(&file, 1).await.map_err(words)?;
+    let energies = sampler.energies(x).await.map_err(words)?;
     Ok(numbers(energies.iter().map(|&e| f64::from(e))))
 }

@@ -1,7 +1,6 @@
 //! Chains without a page around them, for the comparison with other libraries in `web/bench`.
 
 use dual_mcmc::chain::{ChainNoise, Langevin};
-use dual_mcmc::gpu::{Gpu, GpuChoice};
 use dual_mcmc::model::Model;
 use dual_mcmc::noise::Stream;
 use dual_mcmc::{cpu, gpu};
@@ -30,7 +29,7 @@ impl Chains {
         let model = Model::from_bytes(&file).map_err(failed)?;
         let energy = model.energy.ok_or_else(|| failed("this model has no energy"))?;
         if webgpu {
-            let gpu = Gpu::request(GpuChoice::Any).await.map_err(failed)?;
+            let gpu = crate::engine::open().await.map_err(failed)?;
             return Ok(Chains(Executor::Gpu(Box::new(
                 gpu::XChain::new(&gpu, &energy, chains).map_err(failed)?,
             ))));

@@ -43,7 +43,7 @@ impl Source {
 /// How far a download is: bytes so far, and of how many where the server says so.
 pub type Progress<'a> = &'a dyn Fn(f64, Option<f64>);
 
-/// Load and check a model. `wanted` is asked between pieces; once it says no, loading ends with
+/// Load and check a model, and keep its file. `wanted` is asked between pieces; once it says no, loading ends with
 /// `Ok(None)`.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub async fn load(
     source: &Source,
     progress: Progress<'_>,
     wanted: &dyn Fn() -> bool,
-) -> Result<Option<Model>, Problem> {
+) -> Result<Option<(Model, Uint8Array)>, Problem> {
     let bytes = match source {
         Source::Address(url) => fetch(url, progress, wanted).await?,
         Source::File(file, _) => Some(read(file).await?),
@@ -68,7 +68,7 @@ pub async fn load(
         let title = format!("“{name}” is not a model this page can run");
         Problem::new(title, format!("{}.{advice}", capitalised(&error.to_string())))
     })?;
-    Ok(Some(model))
+    Ok(Some((model, Uint8Array::from(&bytes[..]))))
 }
 
 fn capitalised(text: &str) -> String {

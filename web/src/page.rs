@@ -12,9 +12,12 @@ use web_sys::{Element, Event, ResizeObserver, UrlSearchParams};
 /// How often the list of models is read again, in milliseconds.
 const LIST_EVERY: i32 = 10_000;
 
-/// Start the page that this wasm was loaded into. The document's `data-page` says which it is.
+/// Start the page that this wasm was loaded into. The document's `data-page` says which it is. A worker has none.
 #[wasm_bindgen(start)]
 pub fn start() {
+    if web_sys::window().is_none() {
+        return;
+    }
     std::panic::set_hook(Box::new(|panic| {
         let words = panic.to_string();
         web_error(&words);

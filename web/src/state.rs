@@ -231,10 +231,15 @@ impl Facts {
         MAX_CHAINS[usize::from(self.image())]
     }
 
-    /// The x-chain's update as the model recommends it.
-    pub fn langevin(&self) -> Langevin {
+    /// The x-chain's update as the model recommends it, with another step size or noise.
+    pub fn langevin(&self, step_size: Option<f32>, noise: Option<f32>) -> Langevin {
         let fallback = if self.image() { Langevin::new(0.5, 0.001) } else { Langevin::new(0.1, 0.1) };
-        self.chains.x.map_or(fallback, |x| x.langevin)
+        let mut langevin = self.chains.x.map_or(fallback, |x| x.langevin);
+        langevin.step_size = step_size.unwrap_or(langevin.step_size);
+        langevin.noise = noise.unwrap_or(langevin.noise);
+        // Without noise there is nothing to accept or reject.
+        langevin.mala &= langevin.noise > 0.0;
+        langevin
     }
 }
 
@@ -294,16 +299,11 @@ impl Settings {
             }
             chosen => chosen.unwrap_or(Start::Generator),
         };
-        let mut langevin = facts.langevin();
-        langevin.step_size = state.step_size.unwrap_or(langevin.step_size);
-        langevin.noise = state.noise.unwrap_or(langevin.noise);
-        // Without noise there is nothing to accept or reject.
-        langevin.mala &= langevin.noise > 0.0;
         let settings = Settings {
             view,
             chains: chains.min(most),
             rate: state.rate.unwrap_or(if facts.image() { 10.0 } else { 60.0 }),
-            langevin,
+            langevin: facts.langevin(state.step_size, state.noise),
             start,
             seed: state.seed.into(),
             rest_at: facts.chains.x.filter(|_| facts.image()).map(|x| x.steps),

@@ -1,37 +1,86 @@
-//! The page's glue made shorter. wasm-bindgen gives every function that the wasm imports a long name with a hash,
-//! in the wasm and again in the JavaScript: 5% of what a visitor waits for, and nothing compresses it.
+//! The page's files made shorter. wasm-bindgen gives every function that the wasm imports a long name with a hash,
+//! in the wasm and again in the JavaScript: 5% of what a visitor waits for, and nothing compresses it. Nor the
+//! columns of the places in the source that panics name.
 
 use anyhow::{Context, Result};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{ImportSection, Module};
-use wasmparser::{Parser, Payload};
+use wasmparser::{DataKind, Operator, Parser, Payload};
 
-/// Shorten the names of imports in a page's wasm and its JavaScript, and drop the latter's comments.
+/// Shorten the names of imports in a page's wasm and its JavaScript, and drop columns from the former and comments from
+/// all of the latter.
 ///
 /// # Errors
 /// If a file cannot be read or written, or the wasm is none.
 pub fn shorten(page: &Path) -> Result<()> {
     let (script, module) = (page.join("dual-mcmc-web.js"), page.join("dual-mcmc-web_bg.wasm"));
     let read = |file: &Path| fs::read(file).with_context(|| format!("cannot read {}", file.display()));
-    let wasm = read(&module)?;
+    let mut wasm = read(&module)?;
+    drop_columns(&mut wasm)?;
     let names = short_names(&wasm)?;
     let mut short = Module::new();
     Shorten(&names)
         .parse_core_module(&mut short, Parser::new(0), &wasm)
         .with_context(|| format!("cannot rewrite {}", module.display()))?;
-    let text = String::from_utf8(read(&script)?).context("JavaScript in UTF-8")?;
+    let text = |file: &Path| String::from_utf8(read(file)?).context("JavaScript in UTF-8");
+    let script_text = text(&script)?;
     let mut words = names.clone();
-    words.extend(own_names(&text));
+    words.extend(own_names(&script_text));
     let write = |file: &Path, bytes: &[u8]| {
         fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
     };
     write(&module, &short.finish())?;
-    write(&script, shorten_script(&text, &words).as_bytes())
+    write(&script, shorten_script(&script_text, &words).as_bytes())?;
+    for own in OWN {
+        let file = page.join(own);
+        write(&file, shorten_script(&text(&file)?, &HashMap::new()).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The page's own scripts.
+const OWN: [&str; 2] = ["worker.js", "subgroups.js"];
+
+/// Zeros in place of the columns in `core::panic::Location`s: a file name's address and length, line, column.
+fn drop_columns(wasm: &mut [u8]) -> Result<()> {
+    let mut segments: Vec<(u32, Range<usize>)> = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::DataSection(data) = payload? else { continue };
+        for segment in data {
+            let segment = segment?;
+            if let DataKind::Active { offset_expr, .. } = segment.kind
+                && let Operator::I32Const { value } = offset_expr.get_operators_reader().read()?
+            {
+                let end = segment.range.end as usize;
+                segments.push((value as u32, end - segment.data.len()..end));
+            }
+        }
+    }
+    let names_a_file = |wasm: &[u8], address: u32, length: u32| {
+        let inside = segments.iter().find_map(|(start, range)| -> Option<&[u8]> {
+            let from = range.start + address.checked_sub(*start)? as usize;
+            (range.contains(&from) && length >= 4).then(|| wasm.get(from..from + length as usize))?
+        });
+        inside.is_some_and(|name| name.ends_with(b".rs") && name.is_ascii())
+    };
+    for (start, range) in &segments {
+        let aligned = range.start + start.next_multiple_of(4).wrapping_sub(*start) as usize;
+        for at in (aligned..range.end.saturating_sub(15)).step_by(4) {
+            let word = |i: usize| wasm[at + 4 * i..at + 4 * i + 4].try_into().map_or(0, u32::from_le_bytes);
+            let [address, length, line, column] = [word(0), word(1), word(2), word(3)];
+            let place = (1..1 << 8).contains(&length) && (1..1 << 17).contains(&line) && column < 1 << 12;
+            if place && names_a_file(wasm, address, length) {
+                wasm[at + 12..at + 16].fill(0);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A short name for each import.

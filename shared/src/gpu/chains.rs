@@ -57,6 +57,17 @@ impl XChain {
         self.layers.set_weights(self.walk.gpu(), weights)
     }
 
+    /// Replace the energy's weights by those that lie at `offset` bytes in a `buffer` of this device with
+    /// the usage `COPY_SRC`, f32 in the order of [`crate::network::Network::parameters`]: what another program on the
+    /// device has computed, which thus need not pass the CPU.
+    ///
+    /// # Errors
+    /// If the buffer is too short, or the device failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn set_weights_from_buffer(&mut self, buffer: &wgpu::Buffer, offset: u64) -> Result<(), GpuError> {
+        self.layers.set_weights_from_buffer(self.walk.gpu(), buffer, offset)
+    }
+
     /// Start anew at `state`, `[chains, data]`, and forget the trace.
     ///
     /// # Errors
@@ -232,6 +243,17 @@ impl ZChain {
     /// If there are not as many as parameters.
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), GpuError> {
         self.layers.set_weights(self.walk.gpu(), weights)
+    }
+
+    /// Replace the generator's weights by those that lie at `offset` bytes in a `buffer` of this device with
+    /// the usage `COPY_SRC`, f32 in the order of [`crate::network::Network::parameters`]: what another program on the
+    /// device has computed, which thus need not pass the CPU.
+    ///
+    /// # Errors
+    /// If the buffer is too short, or the device failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn set_weights_from_buffer(&mut self, buffer: &wgpu::Buffer, offset: u64) -> Result<(), GpuError> {
+        self.layers.set_weights_from_buffer(self.walk.gpu(), buffer, offset)
     }
 
     /// What the latents are to explain: `x`, `[chains, data]`, observed with standard deviation

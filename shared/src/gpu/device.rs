@@ -30,6 +30,8 @@ pub struct Gpu {
     plain: bool,
     #[cfg(not(target_arch = "wasm32"))]
     forced: Option<Choice>,
+    #[cfg(target_arch = "wasm32")]
+    subgroups: bool,
 }
 
 struct Shared {
@@ -109,6 +111,15 @@ impl Gpu {
         Gpu::new(device, queue, info, None, Arc::default())
     }
 
+    /// Run on a device beside another library whose handler of uncaptured errors panics: [`Gpu::check`] tells them
+    /// instead, those of the library's own calls and the device's loss too.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn beside(device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
+        let info = device.adapter_info();
+        let health = watch(&device);
+        Gpu::new(device, queue, info, None, health)
+    }
+
     fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -126,6 +137,8 @@ impl Gpu {
             plain: false,
             #[cfg(not(target_arch = "wasm32"))]
             forced: None,
+            #[cfg(target_arch = "wasm32")]
+            subgroups: false,
         }
     }
 
@@ -181,13 +194,27 @@ impl Gpu {
         Gpu { forced: Some(choice), ..self }
     }
 
+    /// The same device, which has the browser's feature `subgroups`: wgpu can neither ask for it nor see it.
+    #[cfg(target_arch = "wasm32")]
+    pub fn with_subgroups(self) -> Gpu {
+        Gpu { subgroups: true, ..self }
+    }
+
+    /// Whether kernels may use subgroups.
+    fn has_subgroups(&self) -> bool {
+        #[cfg(target_arch = "wasm32")]
+        return self.subgroups;
+        #[cfg(not(target_arch = "wasm32"))]
+        self.device.features().contains(wgpu::Features::SUBGROUP)
+    }
+
     /// The kernel for a correlation.
     pub(super) fn choose(&self, size: &Size) -> Choice {
         #[cfg(not(target_arch = "wasm32"))]
         if let Some(choice) = self.forced {
             return choice;
         }
-        size.choose(!self.is_software())
+        size.choose(!self.is_software(), self.has_subgroups())
     }
 
     /// Whether an average over so many places is worth a workgroup.
@@ -235,9 +262,9 @@ async fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Gpu, G
     let info = adapter.get_info();
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("dual-mcmc"),
-        // To time kernels; a page asks for nothing beyond the defaults.
+        // To time kernels, and for software adapters; a page asks for nothing beyond the defaults.
         #[cfg(not(target_arch = "wasm32"))]
-        required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+        required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
         required_limits: wgpu::Limits::defaults(),
         ..Default::default()
     };
@@ -245,6 +272,12 @@ async fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Gpu, G
         .request_device(&descriptor)
         .await
         .map_err(|e| GpuError::NoDevice { adapter: name(&info), reason: e.to_string() })?;
+    let health = watch(&device);
+    Ok(Gpu::new(device, queue, info, Some((instance, adapter)), health))
+}
+
+/// Keep the first error that the driver reports, and its loss, for [`Gpu::check`].
+fn watch(device: &wgpu::Device) -> Arc<Mutex<Health>> {
     let health: Arc<Mutex<Health>> = Arc::default();
     let reported = Arc::clone(&health);
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -260,5 +293,5 @@ async fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Gpu, G
         let reason = if message.is_empty() { format!("{reason:?}") } else { message };
         reported.lock().unwrap_or_else(PoisonError::into_inner).lost.get_or_insert(reason);
     });
-    Ok(Gpu::new(device, queue, info, Some((instance, adapter)), health))
+    health
 }

@@ -1,5 +1,7 @@
 //! A network on the GPU: its weights, the buffers at its ends, and the dispatches of both passes.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::dispatch::encode;
 use super::dispatch::{Dispatch, Extent, storage, submit, write};
 #[cfg(not(target_arch = "wasm32"))]
 use super::plain;
@@ -195,6 +197,26 @@ impl Layers {
         self.plan.check_weights(weights)?;
         write(gpu, &self.weights, weights);
         submit(gpu, &self.recorded.prepare);
+        gpu.check()
+    }
+
+    /// The same from a buffer of this device, without passing the CPU.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn set_weights_from_buffer(
+        &self,
+        gpu: &Gpu,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+    ) -> Result<(), GpuError> {
+        let bytes = 4 * self.plan.parameter_count as u64;
+        let there = buffer.size().saturating_sub(offset);
+        if there < bytes {
+            GpuError::check_length("the buffer", (there / 4) as usize, self.plan.parameter_count)?;
+        }
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &self.weights, 0, bytes);
+        encode(&self.recorded.prepare, &mut encoder);
+        gpu.queue.submit([encoder.finish()]);
         gpu.check()
     }
 

@@ -218,20 +218,21 @@ impl Shader {
                 [ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()].concat()
             }
             Shader::Correlate(kernel, tail) => {
-                let (four, text) = match kernel {
+                let (head, four, text) = match kernel {
                     Kernel::Direct(variant) => {
-                        (variant.writes_elements(), fused::correlate(variant, tail, CORRELATE))
+                        let text = fused::correlate(variant, tail, CORRELATE);
+                        (fused::head(variant), variant.writes_elements(), text)
                     }
                     #[cfg(not(target_arch = "wasm32"))]
-                    Kernel::Tiled(tile) => (true, tile.source(TILED)),
+                    Kernel::Tiled(tile) => ("", true, tile.source(TILED)),
                 };
                 match tail.quad() {
                     Some(quad) => {
-                        [INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), CORRELATION, &text].concat()
+                        [head, INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), CORRELATION, &text]
+                            .concat()
                     }
-                    None => {
-                        [INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), CORRELATION, &text].concat()
-                    }
+                    None => [head, INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), CORRELATION, &text]
+                        .concat(),
                 }
             }
         }

@@ -88,7 +88,8 @@ impl Gpu {
             let result = mapped.receive().await;
             gpu.check()?;
             let failed = |e: &dyn std::fmt::Display| GpuError::Device(format!("a read failed: {e}"));
-            result.map_err(|e| failed(&e))?;
+            // With nothing wrong in the request, only a loss that is not told yet prevents a read.
+            result.map_err(|e| GpuError::Lost(format!("a read failed: {e}")))?;
             let bytes = staging.get_mapped_range(..).map_err(|e| failed(&e))?;
             Ok(bytemuck::pod_collect_to_vec(&bytes[..]))
         }

@@ -4,7 +4,7 @@ use crate::random_network::{Choices, image_energy, image_generator, vector_energ
 use crate::{agreeing_rows, distance, gpu, norm};
 use dual_mcmc::chain::{ChainNoise, Langevin, TRACE_LEN};
 use dual_mcmc::cpu;
-use dual_mcmc::gpu::{Forward, XChain, ZChain};
+use dual_mcmc::gpu::{Forward, GpuError, XChain, ZChain};
 use dual_mcmc::model::Weighted;
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::Stream;
@@ -210,6 +210,62 @@ fn the_x_chain_starts_from_the_generator_without_a_readback() {
     chain.run(3, &Langevin::new(0.2, 0.1)).unwrap();
     assert_eq!(block_on(chain.state()).unwrap(), end);
     assert!(distance(&end, &images) > 0.0);
+}
+
+/// What another program on the device has computed reaches the chains from its buffer.
+#[test]
+fn weights_come_from_a_buffer() {
+    let Some(gpu) = gpu() else { return };
+    let (energy, generator) = (vector_energy(3, true), image_generator(3, true));
+    let other = |network: &Weighted| -> Vec<f32> { network.weights.iter().map(|w| 0.7 * w + 0.01).collect() };
+    let lend = |weights: &[f32]| {
+        // Behind other numbers, as in a pool.
+        let numbers = [&[9.0; 64][..], weights].concat();
+        let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4 * numbers.len() as u64,
+            usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&numbers));
+        buffer
+    };
+    let weights = other(&energy);
+    let x = start(&energy, 3);
+    let mut chain = XChain::new(gpu, &energy, CHAINS).unwrap();
+    let ends = [false, true].map(|from_buffer| {
+        match from_buffer {
+            true => chain.set_weights_from_buffer(&lend(&weights), 256).unwrap(),
+            false => chain.set_weights(&weights).unwrap(),
+        }
+        chain.start(&x, noise(Stream::XChain)).unwrap();
+        chain.run(3, &Langevin::new(0.2, 0.1)).unwrap();
+        let end = block_on(chain.state()).unwrap();
+        chain.set_weights(&energy.weights).unwrap();
+        end
+    });
+    assert_eq!(ends[0], ends[1]);
+    let short = lend(&weights[1..]);
+    assert!(matches!(chain.set_weights_from_buffer(&short, 256), Err(GpuError::Length { .. })));
+    assert!(matches!(chain.set_weights_from_buffer(&short, 1 << 40), Err(GpuError::Length { .. })));
+
+    let weights = other(&generator);
+    let z = start(&generator, 3);
+    let data: usize = generator.network.output().unwrap().iter().product();
+    let mut chain = ZChain::new(gpu, &generator, CHAINS).unwrap();
+    chain.set_target(&vec![0.2; CHAINS * data], None, 0.5).unwrap();
+    let ends = [false, true].map(|from_buffer| {
+        match from_buffer {
+            true => chain.set_weights_from_buffer(&lend(&weights), 256).unwrap(),
+            false => chain.set_weights(&weights).unwrap(),
+        }
+        chain.start(&z, noise(Stream::ZChain)).unwrap();
+        chain.run(3, &Langevin::new(0.05, 0.1)).unwrap();
+        let end = block_on(chain.state()).unwrap();
+        chain.set_weights(&generator.weights).unwrap();
+        end
+    });
+    assert_eq!(ends[0], ends[1]);
 }
 
 /// More steps than the trace's ring holds, and than one submission.

@@ -1,6 +1,6 @@
 //! `dual-mcmc bench`.
 
-use super::arguments::{Devices, positive};
+use super::arguments::{Devices, positive, setting};
 use crate::data::atomic;
 use crate::run::bench::{self, Kernels, Network, Settings, What};
 use crate::run::device;
@@ -21,6 +21,9 @@ pub struct Bench {
     /// Seconds for each figure
     #[arg(long, value_name = "S", value_parser = positive, default_value_t = 5.0)]
     seconds: f32,
+    /// Change a value of the recipes whose iterations are timed: x_chain.engine=burn; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
     /// Networks whose chains are timed
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["ring", "fashion-mnist"])]
     networks: Vec<Network>,
@@ -49,6 +52,7 @@ impl Bench {
         let settings = Settings {
             what: self.what,
             time: Duration::from_secs_f32(self.seconds),
+            overrides: self.set,
             networks: self.networks,
             chains: self.chains,
             kernels: self.kernels,

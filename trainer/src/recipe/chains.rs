@@ -28,6 +28,9 @@ pub struct XChain {
     /// When the energy's spectral norms make their power iteration.
     #[serde(default)]
     pub spectral_iteration: SpectralIteration,
+    /// What computes its steps.
+    #[serde(default)]
+    pub engine: Engine,
 }
 
 impl XChain {
@@ -93,6 +96,22 @@ pub struct ZChain {
     /// Which statistics the generator's batch norms use inside the chain.
     #[serde(default)]
     pub batch_norm: ChainStatistics,
+    /// What computes its steps.
+    #[serde(default)]
+    pub engine: Engine,
+}
+
+/// What computes a chain's steps: both ways give the same chain where both can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The executor, unless the chain needs burn.
+    #[default]
+    Auto,
+    /// The executor of this program, with the folded weights: on a GPU its own kernels, on burn's device.
+    Executor,
+    /// burn's automatic differentiation, on the device that trains.
+    Burn,
 }
 
 impl ZChain {

@@ -1,7 +1,8 @@
 //! What a recipe must satisfy beyond its types.
 
 use super::{
-    Negatives, Optimiser, Recipe, RecipeError, SpectralIteration, TrainLayer, TrainNetwork, XStart, ZStart,
+    ChainStatistics, Engine, Negatives, Optimiser, Recipe, RecipeError, SpectralIteration, TrainLayer,
+    TrainNetwork, XStart, ZStart,
 };
 use dual_mcmc::network::Layer;
 
@@ -131,6 +132,10 @@ impl Recipe {
             let once = chain.spectral_iteration == SpectralIteration::Once;
             let reason = "MALA needs one fixed energy: spectral_iteration must be \"once\"";
             require("x_chain", once || !chain.mala, reason)?;
+            let reason = "MALA runs on the executor: engine must not be \"burn\"";
+            require("x_chain", chain.engine != Engine::Burn || !chain.mala, reason)?;
+            let reason = "only burn can move spectral norms at each step: engine must not be \"executor\"";
+            require("x_chain", chain.engine != Engine::Executor || once, reason)?;
         }
         let sigma = |section, sigma: f32| {
             let holds = sigma.is_finite() && sigma > 0.0;
@@ -144,6 +149,9 @@ impl Recipe {
             let kept = chain.start == ZStart::Kept;
             let reason = "a kept latent is of one image, not of its mirror image too: leave out data.flip";
             require("z_chain", !(kept && self.data.flip), reason)?;
+            let of_batch = chain.batch_norm == ChainStatistics::Batch;
+            let reason = "only burn can take each step's own statistics: engine must not be \"executor\"";
+            require("z_chain", chain.engine != Engine::Executor || !of_batch, reason)?;
         }
         if let Some(chain) = &self.sample_chain {
             chain.langevin.check().map_err(wrong("sample_chain"))?;

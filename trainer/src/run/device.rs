@@ -1,12 +1,12 @@
 //! Which devices train and which executors run the chains.
 
+use crate::lending;
 use anyhow::{Context, Result, bail, ensure};
-use burn::tensor::wgpu::{WgpuInitError, wgpu};
+use burn::tensor::wgpu::wgpu;
 use burn::tensor::{Device, DeviceKind};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::gpu::{Gpu, GpuChoice};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 /// The value of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,35 +195,23 @@ pub fn token() -> Result<Option<String>> {
     Ok(Some(token))
 }
 
-/// A device of this machine for training.
+/// A device of this machine for training. On a GPU the chains run on burn's own wgpu device.
 ///
 /// # Errors
 /// If a GPU is asked for and there is none that burn can use.
 pub fn training(choice: DeviceChoice) -> Result<TrainingDevice> {
-    let executor = executor(choice)?;
-    let parameters = match &executor {
-        Executor::Cpu { .. } => Device::flex(),
-        Executor::Gpu(gpu) => {
-            let index = match choice {
-                DeviceChoice::GpuIndex(index) => Some(index),
-                _ => None,
-            };
-            let kind = burn_kind(gpu, index)?;
-            start_burn(kind).map_err(|e| anyhow::anyhow!("burn cannot use {}: {e}", gpu.name()))?
-        }
+    let gpu = match executor(choice)? {
+        Executor::Gpu(gpu) => gpu,
+        executor => return Ok(TrainingDevice { parameters: Device::flex(), executor, remote: None }),
     };
-    Ok(TrainingDevice { parameters, executor, remote: None })
-}
-
-/// Start burn's runtime on an adapter, once a process: burn refuses to start it again.
-fn start_burn(kind: DeviceKind) -> Result<Device, WgpuInitError> {
-    static STARTED: Mutex<Vec<DeviceKind>> = Mutex::new(Vec::new());
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !started.contains(&kind) {
-        Device::wgpu_options().device_kind(kind.clone()).init()?;
-        started.push(kind.clone());
-    }
-    Ok(Device::wgpu(kind))
+    let index = match choice {
+        DeviceChoice::GpuIndex(index) => Some(index),
+        _ => None,
+    };
+    let kind = burn_kind(&gpu, index)?;
+    let (parameters, gpu) =
+        lending::open(kind).map_err(|e| anyhow::anyhow!("burn cannot use {}: {e}", gpu.name()))?;
+    Ok(TrainingDevice { parameters, executor: Executor::Gpu(gpu), remote: None })
 }
 
 /// burn names adapters by their kind and their number among those of that kind.

@@ -1,6 +1,7 @@
 //! Devices that fail in mid-run. Some of burn's give an error, others panic, here or on threads of their
 //! own; either way a run is to end with a message.
 
+use crate::lending;
 use crate::networks::DeviceError;
 use crate::teaching::TeachingError;
 use dual_mcmc::executor::ExecutorError;
@@ -67,6 +68,9 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         // What was said first is the cause: it may have been on another thread.
         let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reason) = lending::lost() {
+            return gpu_lost(&reason);
+        }
         one_line(&first.unwrap_or_else(|| message(panic.as_ref())))
     })
 }
@@ -94,12 +98,17 @@ pub fn reason(error: &anyhow::Error) -> String {
             _ => cause.downcast_ref::<ExecutorError>(),
         };
         match executor {
-            Some(ExecutorError::Gpu(GpuError::Lost(reason))) => Some(reason),
+            Some(ExecutorError::Gpu(GpuError::Lost(reason))) => Some(reason.clone()),
             _ => None,
         }
     });
-    // What a program should do about it is no advice for its user.
-    lost.map_or_else(|| one_line(&format!("{error:#}")), |reason| format!("the GPU was lost ({reason})"))
+    // burn does not say so itself. What a program should do about it is no advice for its user.
+    let lost = lost.or_else(|| lending::lost().filter(|_| of_device(error)));
+    lost.map_or_else(|| one_line(&format!("{error:#}")), |reason| gpu_lost(&reason))
+}
+
+fn gpu_lost(reason: &str) -> String {
+    format!("the GPU was lost ({reason})")
 }
 
 /// Whether an error says that a device has failed, and not, for example, a file.

@@ -1,8 +1,8 @@
 //! The two Markov chains of an iteration, on shared's executors, or in burn where they cannot be.
 
 use super::{Networks, TeachingError};
-use crate::networks::{BurnNetwork, Normalise, read, rows};
-use crate::recipe::{ChainStatistics, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
+use crate::networks::{BurnNetwork, Normalise, Statistics, read, rows};
+use crate::recipe::{ChainStatistics, Engine, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
 use burn::tensor::{Device, Tensor};
 use dual_mcmc::chain::{ChainNoise, Langevin, Trace, XChainSettings, ZChainSettings};
 use dual_mcmc::executor::{Executor, ExecutorError, XChain, ZChain};
@@ -24,7 +24,54 @@ pub struct Chains {
     fresh: Option<Vec<Part<XChain>>>,
     /// None where there is no z-chain, or it runs in burn.
     z: Option<ZChain>,
+    /// Whether the executor's weights are copied from burn's on their device.
+    lent: bool,
 }
+
+/// A network's weights for an executor.
+pub enum Folded {
+    /// In memory.
+    Read(Weighted),
+    /// On the device that executor and burn share.
+    #[cfg(feature = "cli")]
+    Lent(Tensor<1>),
+}
+
+impl Folded {
+    /// `network` with `statistics` of its batch norms; as a buffer's if `lent`.
+    fn of(network: &BurnNetwork, statistics: &[Statistics], lent: bool) -> Result<Folded, TeachingError> {
+        #[cfg(feature = "cli")]
+        if lent && let Some(weights) = network.folded_weights(network.parameters(), statistics) {
+            return Ok(Folded::Lent(weights));
+        }
+        let _ = lent;
+        Ok(Folded::Read(network.fold(statistics)?))
+    }
+}
+
+/// What takes [`Folded`] weights, one way or the other.
+macro_rules! take_weights {
+    ($name:ident, $chain:ident) => {
+        fn $name(chain: &mut $chain, folded: &Folded) -> Result<(), TeachingError> {
+            match (folded, chain) {
+                (Folded::Read(weighted), chain) => chain.set_weights(&weighted.weights)?,
+                #[cfg(feature = "cli")]
+                (Folded::Lent(weights), $chain::Gpu(chain)) => {
+                    let copied = crate::lending::lend(weights.clone(), |buffer, offset| {
+                        chain.set_weights_from_buffer(buffer, offset)
+                    })?;
+                    copied.map_err(ExecutorError::from)?;
+                }
+                #[cfg(feature = "cli")]
+                (Folded::Lent(weights), chain) => chain.set_weights(&read(weights.clone())?)?,
+            }
+            Ok(())
+        }
+    };
+}
+
+take_weights!(set_energy, XChain);
+take_weights!(set_generator, ZChain);
 
 /// Chains of consecutive numbers, which key their noise.
 struct Part<C> {
@@ -115,8 +162,21 @@ impl Chains {
             let reason = "mala needs chains on a GPU or CPU of this machine: leave out the remote device";
             return Err(RecipeError::Value { section: "x_chain", reason: reason.into() }.into());
         }
+        let engines = [
+            ("x_chain", recipe.x_chain.map(|chain| chain.engine)),
+            ("z_chain", recipe.z_chain.map(|chain| chain.engine)),
+        ];
+        for (section, engine) in engines {
+            if executor.is_none() && engine == Some(Engine::Executor) {
+                let reason =
+                    "engine = \"executor\" needs a GPU or CPU of this machine: leave out the remote device";
+                return Err(RecipeError::Value { section, reason: reason.into() }.into());
+            }
+        }
         let (mut x, mut fresh, mut z) = (None, None, None);
-        if let (Some(executor), Some(energy), false) = (executor, &networks.energy, norms_move) {
+        let by_burn = |engine: Option<Engine>| engine == Some(Engine::Burn);
+        let x_in_burn = norms_move || by_burn(recipe.x_chain.map(|chain| chain.engine));
+        if let (Some(executor), Some(energy), false) = (executor, &networks.energy, x_in_burn) {
             let energy = energy.fold(&[])?;
             let parts = |numbers: Vec<Range<u32>>| {
                 let part = |range: Range<u32>| {
@@ -133,6 +193,7 @@ impl Chains {
         let statistics = recipe.z_chain.map(|chain| chain.batch_norm).unwrap_or_default();
         if let (Some(executor), Some(generator), Some(_)) = (executor, &networks.generator, &recipe.z_chain)
             && statistics != ChainStatistics::Batch
+            && !by_burn(recipe.z_chain.map(|chain| chain.engine))
         {
             z = Some(executor.z_chain(&generator.fold(generator.running())?, rows.batch.len())?);
         }
@@ -146,12 +207,16 @@ impl Chains {
             x,
             fresh,
             z,
+            lent: executor.is_some_and(|executor| lends(networks, executor)),
         })
     }
 
-    /// Whether the x-chains run on an executor, and so need the energy folded.
-    pub(super) fn on_executor(&self) -> bool {
-        self.x.is_some()
+    /// The energy's weights, where the x-chains run on an executor.
+    ///
+    /// # Errors
+    /// If the training device fails.
+    pub(super) fn fold_energy(&self, energy: &BurnNetwork) -> Result<Option<Folded>, TeachingError> {
+        self.x.is_some().then(|| Folded::of(energy, &[], self.lent)).transpose()
     }
 
     pub(super) fn reseed(&mut self, seed: u64) {
@@ -167,14 +232,14 @@ impl Chains {
     pub async fn x_chain(
         &mut self,
         energy: &mut BurnNetwork,
-        folded: Option<&Weighted>,
+        folded: Option<&Folded>,
         start: &[f32],
         iteration: u64,
     ) -> Result<Walked, TeachingError> {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::XChain, iteration, settings.steps);
         match (&mut self.x, folded) {
-            (Some(parts), Some(folded)) => Ok(walk_x(parts, folded, start, noise, &settings).await?),
+            (Some(parts), Some(folded)) => walk_x(parts, folded, start, noise, &settings).await,
             _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.x()), &settings),
         }
     }
@@ -186,14 +251,14 @@ impl Chains {
     pub async fn fresh_x_chain(
         &mut self,
         energy: &mut BurnNetwork,
-        folded: Option<&Weighted>,
+        folded: Option<&Folded>,
         start: &[f32],
         iteration: u64,
     ) -> Result<Walked, TeachingError> {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::FreshXChain, iteration, settings.steps);
         match (&mut self.fresh, folded) {
-            (Some(parts), Some(folded)) => Ok(walk_x(parts, folded, start, noise, &settings).await?),
+            (Some(parts), Some(folded)) => walk_x(parts, folded, start, noise, &settings).await,
             _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.fresh()), &settings),
         }
     }
@@ -222,10 +287,10 @@ impl Chains {
             return z_chain_in_burn(generator, self.statistics, start, x, noise.of(vec![numbers]), settings);
         };
         let folded = match self.statistics {
-            ChainStatistics::Running => generator.fold(generator.running())?,
-            _ => generator.fold(&start_statistics(generator, start))?,
+            ChainStatistics::Running => Folded::of(generator, generator.running(), self.lent)?,
+            _ => Folded::of(generator, &start_statistics(generator, start), self.lent)?,
         };
-        chain.set_weights(&folded.weights)?;
+        set_generator(chain, &folded)?;
         chain.set_target(x, None, settings.sigma)?;
         chain.start(start, noise.from(first))?;
         chain.run(settings.steps, &settings.langevin)?;
@@ -284,19 +349,31 @@ const NO_STEPS: XChainSettings = XChainSettings {
     langevin: Langevin { step_size: 1.0, noise: 0.0, gradient_clamp: None, range_clamp: None, mala: false },
 };
 
+/// Whether burn and the executor have one device, so that weights need not leave it.
+fn lends(networks: &Networks, executor: &Executor) -> bool {
+    #[cfg(feature = "cli")]
+    if let Executor::Gpu(gpu) = executor {
+        let network = networks.energy.as_ref().or(networks.generator.as_ref());
+        return network.is_some_and(|network| crate::lending::shares(network.device(), gpu));
+    }
+    let _ = (networks, executor);
+    false
+}
+
 async fn walk_x(
     parts: &mut [Part<XChain>],
-    energy: &Weighted,
+    energy: &Folded,
     start: &[f32],
     noise: StepNoise,
     settings: &XChainSettings,
-) -> Result<Walked, ExecutorError> {
-    let len = energy.network.input_len();
+) -> Result<Walked, TeachingError> {
+    let all: usize = parts.iter().map(|part| part.chains).sum();
+    let len = start.len() / all.max(1);
     let mut walked = Vec::new();
-    let mut start = start.chunks(len);
+    let mut start = start.chunks(len.max(1));
     for Part { first, chains, chain } in parts {
         let start: Vec<f32> = start.by_ref().take(*chains).flatten().copied().collect();
-        chain.set_weights(&energy.weights)?;
+        set_energy(chain, energy)?;
         chain.start(&start, noise.from(*first))?;
         chain.run(settings.steps, &settings.langevin)?;
         let (state, trace) = (chain.state().await?, chain.trace().await?);
@@ -321,7 +398,7 @@ fn side_by_side(mut parts: Vec<Walked>) -> Walked {
 }
 
 /// Statistics of the generator's batch norms over the latents where the z-chain starts.
-pub fn start_statistics(generator: &BurnNetwork, start: &[f32]) -> Vec<crate::networks::Statistics> {
+pub fn start_statistics(generator: &BurnNetwork, start: &[f32]) -> Vec<Statistics> {
     if !generator.has_batch_norm() {
         return Vec::new();
     }

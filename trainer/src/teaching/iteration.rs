@@ -245,8 +245,8 @@ impl Teacher {
             energy.iterate_spectral_norms();
         }
         let folded_energy = match energy {
-            Some(energy) if chains.on_executor() => Some(energy.fold(&[])?),
-            _ => None,
+            Some(energy) => chains.fold_energy(energy)?,
+            None => None,
         };
 
         // x̂ = g(z). The forward is also the loss's.

@@ -1,14 +1,14 @@
 //! One set of chains, on the device that was found.
 
-use super::{Clock, cpu, gpu, start};
+use super::{cpu, gpu, start};
 use crate::dom;
 use crate::problem::Problem;
 use crate::state::{DeviceChoice, Facts, Settings, Start};
 use dual_mcmc::chain::{Langevin, Trace, noise_start};
 use dual_mcmc::gpu::{Gpu, GpuChoice, GpuError};
-use dual_mcmc::model::{Model, Weighted};
+use dual_mcmc::model::Model;
 use dual_mcmc::network::NetworkError;
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -17,7 +17,7 @@ use wasm_bindgen_futures::JsFuture;
 pub enum Device {
     /// WebGPU, and the adapter's name where the browser tells it.
     Gpu(Gpu, String),
-    /// The page's own thread, and why.
+    /// The processor, in a worker beside the page, and why.
     Cpu {
         /// A sentence for the reader.
         why: String,
@@ -40,7 +40,7 @@ impl Device {
             };
             return Device::Cpu { why: why.into() };
         }
-        match Gpu::request(GpuChoice::Any).await {
+        match open().await {
             // Measured on two cores, a step of images takes it five times as long, and the first one seconds.
             Ok(gpu) if gpu.is_software() && choice == DeviceChoice::Auto => {
                 let why = "which is faster than this browser’s WebGPU in software (device=gpu in the address runs that)";
@@ -88,6 +88,13 @@ impl Device {
     }
 }
 
+/// A device, with subgroups where `web/subgroups.js` got them.
+pub async fn open() -> Result<Gpu, GpuError> {
+    let gpu = Gpu::request(GpuChoice::Any).await?;
+    let subgroups = Reflect::get(&dom::window(), &"subgroups".into());
+    Ok(if subgroups.is_ok_and(|has| has.is_truthy()) { gpu.with_subgroups() } else { gpu })
+}
+
 /// Maker and architecture of the adapter, which the browser tells only to scripts.
 async fn adapter_name(navigator_gpu: &JsValue) -> Option<String> {
     let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
@@ -106,7 +113,7 @@ pub enum Picture<'a> {
     /// On the device.
     Gpu(&'a Gpu, &'a wgpu::Buffer),
     /// In memory.
-    Cpu(Vec<f32>),
+    Cpu(&'a [f32]),
 }
 
 enum Sampler {
@@ -117,21 +124,9 @@ enum Sampler {
 /// Chains that run.
 pub struct Engine {
     sampler: Sampler,
-    generator: Option<Weighted>,
     facts: Facts,
     chains: usize,
 }
-
-struct PageClock;
-
-impl Clock for PageClock {
-    fn now(&self) -> f64 {
-        dom::now()
-    }
-}
-
-/// A frame's share of a CPU that also draws.
-const CPU_BUDGET_MS: f64 = 12.0;
 
 impl From<GpuError> for Problem {
     fn from(error: GpuError) -> Problem {
@@ -166,24 +161,25 @@ impl From<NetworkError> for Problem {
 }
 
 impl Engine {
-    /// Chains of `model` on `device`, not yet started.
+    /// Chains of `model`, read from `file`, on `device`, not yet started.
     ///
     /// # Errors
     /// If they do not fit the device.
-    pub fn new(device: &Device, model: &Model, chains: usize) -> Result<Engine, Problem> {
+    pub async fn new(
+        device: &Device,
+        model: &Model,
+        file: &Uint8Array,
+        chains: usize,
+    ) -> Result<Engine, Problem> {
         let facts = Facts::of(model);
         let sampler = match (device, &model.energy) {
             (Device::Gpu(gpu, _), Some(energy)) => {
                 Sampler::Gpu(Box::new(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
-            (_, energy) => Sampler::Cpu(cpu::Sampler::new(energy.as_ref(), chains, facts.len())?),
+            _ => Sampler::Cpu(cpu::Sampler::new(file, chains).await?),
         };
-        let generator = match sampler {
-            Sampler::Gpu(_) => None,
-            Sampler::Cpu(_) => model.generator.clone(),
-        };
-        Ok(Engine { sampler, generator, facts, chains })
+        Ok(Engine { sampler, facts, chains })
     }
 
     /// Start all chains anew.
@@ -192,22 +188,17 @@ impl Engine {
     /// If the device failed.
     pub async fn start(&mut self, settings: &Settings) -> Result<(), Problem> {
         let (seed, langevin) = (settings.seed, &settings.langevin);
-        let latent = self.facts.latent;
-        let latents = (settings.start == Start::Generator && self.facts.generator)
-            .then(|| start::latents(seed, self.chains, latent));
-        let noise = || noise_start(seed, &self.facts.shape, 0, self.chains, 0);
-        match (&mut self.sampler, latents) {
-            (Sampler::Gpu(sampler), Some(latents)) => sampler.start_generated(&latents, seed, langevin)?,
-            (Sampler::Gpu(sampler), None) => sampler.start_at(&noise(), seed, langevin)?,
-            (Sampler::Cpu(sampler), latents) => {
-                let state = match (latents, &self.generator) {
-                    (Some(latents), Some(generator)) => {
-                        cpu::forward(generator, &latents, dom::breathe).await?
-                    }
-                    _ => noise(),
-                };
-                sampler.start(state, seed);
+        let from_generator = settings.start == Start::Generator && self.facts.generator;
+        match &mut self.sampler {
+            Sampler::Gpu(sampler) if from_generator => {
+                let latents = start::latents(seed, self.chains, self.facts.latent);
+                sampler.start_generated(&latents, seed, langevin)?;
             }
+            Sampler::Gpu(sampler) => {
+                let noise = noise_start(seed, &self.facts.shape, 0, self.chains, 0);
+                sampler.start_at(&noise, seed, langevin)?;
+            }
+            Sampler::Cpu(sampler) => sampler.start(seed, from_generator).await?,
         }
         Ok(())
     }
@@ -225,26 +216,19 @@ impl Engine {
         }
     }
 
-    /// Whether a step is begun but not complete.
-    pub fn midway(&self) -> bool {
-        matches!(&self.sampler, Sampler::Cpu(sampler) if sampler.midway())
-    }
-
-    /// Take up to `steps` steps, about a frame's worth. Returns how many are complete.
+    /// Take `steps` steps.
     ///
     /// # Errors
     /// If the settings are impossible or the device failed.
-    pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<u32, Problem> {
+    pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<(), Problem> {
         match &mut self.sampler {
-            Sampler::Gpu(sampler) => {
-                sampler.advance(steps, langevin).await?;
-                Ok(steps)
-            }
+            Sampler::Gpu(sampler) => sampler.advance(steps, langevin).await?,
             Sampler::Cpu(sampler) => {
                 langevin.check().map_err(GpuError::Settings)?;
-                Ok(sampler.advance(steps, langevin, CPU_BUDGET_MS, &PageClock))
+                sampler.advance(steps, langevin).await?;
             }
         }
+        Ok(())
     }
 
     /// The current states, `[chains, data]`.
@@ -254,7 +238,7 @@ impl Engine {
     pub async fn state(&self) -> Result<Vec<f32>, Problem> {
         match &self.sampler {
             Sampler::Gpu(sampler) => Ok(sampler.state().await?),
-            Sampler::Cpu(sampler) => Ok(sampler.state()),
+            Sampler::Cpu(sampler) => Ok(sampler.state().to_vec()),
         }
     }
 
@@ -265,7 +249,7 @@ impl Engine {
     pub async fn trace(&self) -> Result<Trace, Problem> {
         match &self.sampler {
             Sampler::Gpu(sampler) => Ok(sampler.trace().await?),
-            Sampler::Cpu(sampler) => Ok(sampler.trace()),
+            Sampler::Cpu(sampler) => sampler.trace().await,
         }
     }
 
@@ -281,18 +265,19 @@ impl Engine {
     pub fn beginning(&self) -> Picture<'_> {
         match &self.sampler {
             Sampler::Gpu(sampler) => Picture::Gpu(sampler.gpu(), sampler.start_buffer()),
-            Sampler::Cpu(sampler) => Picture::Cpu(sampler.start_state().to_vec()),
+            Sampler::Cpu(sampler) => Picture::Cpu(sampler.start_state()),
         }
     }
-}
 
-/// Energies at `points`, on the device.
-///
-/// # Errors
-/// If the device failed.
-pub async fn energies(device: &Device, energy: &Weighted, points: &[f32]) -> Result<Vec<f32>, Problem> {
-    match device {
-        Device::Gpu(gpu, _) => Ok(gpu::energies(gpu, energy, points).await?),
-        Device::Cpu { .. } => Ok(cpu::forward(energy, points, dom::breathe).await?),
+    /// Energies at `points` of `model`, which these are chains of.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn energies(&self, model: &Model, points: &[f32]) -> Result<Vec<f32>, Problem> {
+        match (&self.sampler, &model.energy) {
+            (Sampler::Gpu(sampler), Some(energy)) => Ok(gpu::energies(sampler.gpu(), energy, points).await?),
+            (Sampler::Cpu(sampler), _) => sampler.energies(points).await,
+            _ => Ok(Vec::new()),
+        }
     }
 }

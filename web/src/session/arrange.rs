@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::state::{Facts, Settings, Start};
 use crate::views::{Ground, View};
 use crate::{about, controls, dom, loading};
+use dual_mcmc::cpu::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use web_sys::HtmlProgressElement;
@@ -71,12 +72,12 @@ impl Session {
         let model = loading::load(&source, &progress, &still_wanted).await?;
         dom::show("progress-line", false);
         // Another model was wanted meanwhile: the next turn loads it.
-        let Some(model) = model else { return Ok(()) };
+        let Some((model, file)) = model else { return Ok(()) };
         let facts = Facts::of(&model);
         dom::set_text("model-line", &about::line(&model, &facts));
         about::fill(&model, &facts);
         dom::show("about", true);
-        self.loaded = Some(Loaded { model, facts, source });
+        self.loaded = Some(Loaded { model, file, facts, source });
         Ok(())
     }
 
@@ -124,7 +125,7 @@ impl Session {
         if fresh {
             dom::set_text("empty-text", "Preparing the chains…");
             self.engine = None;
-            self.engine = Some(Engine::new(&device, &loaded.model, settings.chains)?);
+            self.engine = Some(Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
         if fresh || other_start || lab.reset.replace(false) {
@@ -141,7 +142,7 @@ impl Session {
             status(&format!("{} from {from}, on {}.", count(settings.chains, what), device.words()));
         }
         if loaded.facts.plane() && self.ground.is_none() {
-            self.ground = Some(survey(&device, loaded).await?);
+            self.ground = Some(survey(engine, loaded).await?);
         }
         if self.view.as_ref().is_none_or(|view| view.kind() != settings.view)
             || fresh && self.problem.is_some()
@@ -160,18 +161,18 @@ impl Session {
 }
 
 /// What lies under the chains of a model of the plane.
-pub(super) async fn survey(device: &Device, loaded: &Loaded) -> Result<Ground, Problem> {
+async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
     let known = PointSet::from_name(&loaded.model.provenance.data);
     let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
     let bounds = match &loaded.model.generator {
         Some(generator) if data.is_empty() => {
             let latents = engine::start::latents(0, 256, loaded.facts.latent);
-            Bounds::around(&engine::cpu::forward(generator, &latents, dom::breathe).await?)
+            Bounds::around(&Executor::new(&generator.network, &generator.weights)?.forward(&latents))
         }
         _ => Bounds::around(&data),
     };
     let heat = match &loaded.model.energy {
-        Some(energy) => Some(Heat::new(MAP, engine::energies(device, energy, &bounds.grid(MAP)).await?)),
+        Some(_) => Some(Heat::new(MAP, engine.energies(&loaded.model, &bounds.grid(MAP)).await?)),
         None => None,
     };
     Ok(Ground { bounds, data, heat })

@@ -16,6 +16,7 @@ use crate::theme::Theme;
 use crate::views::{Ground, View};
 use crate::{controls, dom};
 use dual_mcmc::model::Model;
+use js_sys::Uint8Array;
 use show::status;
 use std::rc::Rc;
 
@@ -23,6 +24,8 @@ use std::rc::Rc;
 pub struct Loaded {
     /// The model.
     pub model: Model,
+    /// The file that it was read from.
+    pub file: Uint8Array,
     /// What decides how it can be run and shown.
     pub facts: Facts,
     /// Where it came from.
@@ -93,7 +96,7 @@ impl Session {
     /// Whether there is something to do without anything having changed.
     fn busy(&self, lab: &Lab) -> bool {
         let Some(engine) = self.engine.as_ref().filter(|_| self.problem.is_none()) else { return false };
-        (lab.playing.get() && engine.runs()) || engine.midway() || lab.steps.get() > 0 || self.unread()
+        (lab.playing.get() && engine.runs()) || lab.steps.get() > 0 || self.unread()
     }
 
     /// Whether energies have been computed that were not read yet.
@@ -118,7 +121,8 @@ impl Session {
             self.engine = None;
             self.view = None;
         }
-        controls::show_transport(false, false, false);
+        // Chains that ran away can start over.
+        controls::show_transport(false, self.engine.is_some(), false);
         self.refuse(lab, &problem.to_string());
         self.problem = Some(problem);
     }
@@ -167,14 +171,12 @@ impl Session {
                 due = due.min(rest - engine.steps());
             }
         }
-        if runs && (due > 0 || engine.midway()) {
+        if runs && due > 0 {
             let before = engine.steps();
-            let done = engine.advance(due, &settings.langevin).await?;
+            engine.advance(due, &settings.langevin).await?;
             let end = dom::now();
-            if done > 0 {
-                self.pacer.took(done, end - begin);
-            }
-            self.speed.count(done, end);
+            self.pacer.took(due, end - begin);
+            self.speed.count(due, end);
             if playing && settings.rest_at.is_some_and(|rest| before < rest && engine.steps() >= rest) {
                 lab.playing.set(false);
                 status(&format!(

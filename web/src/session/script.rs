@@ -35,8 +35,9 @@ impl Session {
             if !engine.runs() {
                 return Err(Problem::new("Nothing runs", "This model has no energy."));
             }
-            let done = engine.advance(left.min(MOST_AT_ONCE), &settings.langevin).await?;
-            left -= done.min(left);
+            let now = left.min(MOST_AT_ONCE);
+            engine.advance(now, &settings.langevin).await?;
+            left -= now;
             let trace = engine.trace().await?;
             self.history.absorb(&trace);
             dom::breathe().await;
@@ -49,9 +50,6 @@ impl Session {
         else {
             return Err(Problem::new("Nothing runs", "No model is loaded."));
         };
-        while engine.midway() {
-            engine.advance(0, &settings.langevin).await?;
-        }
         let states = engine.state().await?;
         if engine.runs() {
             let trace = engine.trace().await?;

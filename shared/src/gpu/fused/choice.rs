@@ -29,6 +29,9 @@ pub enum Choice {
         blocks: usize,
         /// Among so many invocations each sum is divided, which add up their parts in workgroup memory: 1, 8 or 16.
         split: usize,
+        /// Whether four invocations, where a layer has as many with the same channels, take four elements of output
+        /// channels each and share what they read of the weights: for software adapters with subgroups.
+        shared: bool,
     },
     /// Workgroups share what they read.
     Tiled(Tiling),
@@ -60,6 +63,7 @@ impl Choice {
         for positions in [1, 2, 4] {
             all.extend([direct(positions, 1, 8), direct(positions, 1, 16)]);
         }
+        all.extend([4, 8].map(|positions| direct(positions, 2, 1).sharing()));
         for (positions, across, blocks, deep, planes) in [
             (8, 16, 2, 4, 2),
             (8, 16, 2, 8, 2),
@@ -95,7 +99,25 @@ impl Tiling {
 pub(super) type Timed = (usize, usize, usize, Choice);
 
 pub(super) const fn direct(positions: usize, blocks: usize, split: usize) -> Choice {
-    Choice::Direct { positions, blocks, split }
+    Choice::Direct { positions, blocks, split, shared: false }
+}
+
+impl Choice {
+    /// Whether it is for software adapters.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn shares(&self) -> bool {
+        matches!(self, Choice::Direct { shared: true, .. })
+    }
+
+    /// The same, where invocations share what they read of the weights.
+    pub(in crate::gpu) fn sharing(self) -> Choice {
+        match self {
+            Choice::Direct { positions, blocks, split, .. } => {
+                Choice::Direct { positions, blocks, split, shared: true }
+            }
+            tiled => tiled,
+        }
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -110,11 +132,12 @@ pub(super) const fn tiled(
 }
 
 impl Size {
-    /// The kernel on a graphics processor, or on an adapter that is a program.
-    pub(in crate::gpu) fn choose(&self, hardware: bool) -> Choice {
+    /// The kernel on a graphics processor, or on an adapter that is a program, with or without subgroups.
+    pub(in crate::gpu) fn choose(&self, hardware: bool, subgroups: bool) -> Choice {
         if !hardware {
             // Barriers are slow there, and so is everything but arithmetic.
-            return direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
+            let choice = direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
+            return if subgroups { choice.sharing() } else { choice };
         }
         // The size in the table that is nearest.
         let far = |&&(outputs, positions, depth, _): &&Timed| {
@@ -143,7 +166,7 @@ mod tests {
         for (outputs, positions, depth, choice) in TABLE {
             assert!(Choice::all().contains(choice), "{choice:?}");
             let size = Size { outputs: *outputs, positions: *positions, depth: *depth, columns: 1 };
-            assert_eq!(size.choose(true), *choice, "a row's own size");
+            assert_eq!(size.choose(true, true), *choice, "a row's own size");
         }
     }
 }

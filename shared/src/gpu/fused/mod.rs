@@ -31,7 +31,7 @@ use geometry::Geometry;
 pub(super) use recipe::Kernel;
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) use recipe::Variant;
-pub(super) use source::correlate;
+pub(super) use source::{correlate, head};
 use stages::{Stage, Stages, Work, invertible};
 
 /// A value's buffers.

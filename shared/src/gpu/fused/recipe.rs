@@ -18,6 +18,8 @@ pub(in crate::gpu) struct Variant {
     pub(super) blocks: usize,
     /// Invocations that divide each sum among them.
     pub(super) split: usize,
+    /// Whether four invocations share what they read of the weights.
+    pub(super) shared: bool,
     /// Columns of the window that are taken together, their inputs read once.
     pub(super) taps: usize,
     /// From one output to the next in columns of the input; 0 if it is the kernel's parameter.
@@ -37,23 +39,29 @@ impl Variant {
     #[cfg(not(target_arch = "wasm32"))]
     pub(in crate::gpu) fn all() -> Vec<Variant> {
         let windows = [(1, 0)].into_iter().chain((1..=4).flat_map(|taps| [(taps, 1), (taps, 2)]));
-        let usual = (8, 2, 1);
+        let usual = (8, 2, 1, false);
         let choices = Choice::all().into_iter().filter_map(|choice| match choice {
-            Choice::Direct { positions, blocks, split } => Some((positions, blocks, split)),
+            Choice::Direct { positions, blocks, split, shared } => Some((positions, blocks, split, shared)),
             Choice::Tiled(_) => None,
         });
         let chosen = windows.map(|window| (window, usual)).chain(choices.map(|choice| ((3, 1), choice)));
         let mut all = Vec::new();
-        for ((taps, step), (positions, blocks, split)) in chosen {
+        for ((taps, step), (positions, blocks, split, shared)) in chosen {
             for (scalar, checked) in [(false, false), (true, false), (true, true)] {
                 for write in [Write::Elements, Write::Channels, Write::Narrow] {
                     // Every other one, to have both.
                     let biased = all.len().is_multiple_of(2);
-                    let blocks = if write == Write::Narrow { 1 } else { blocks };
+                    let shared = shared && write != Write::Narrow;
+                    let blocks = match (write, shared) {
+                        (Write::Narrow, _) => 1,
+                        (_, true) => 4,
+                        _ => blocks,
+                    };
                     all.push(Variant {
                         positions,
                         blocks,
                         split,
+                        shared,
                         taps,
                         step,
                         scalar,
@@ -180,22 +188,27 @@ impl Correlation {
             _ if by_sample => (output.plane() == 1).then_some(Quad::Channels),
             _ => rows_of_four.then_some(Quad::Row),
         };
-        let direct = |positions: usize, blocks: usize, split: usize| {
+        let direct = |positions: usize, blocks: usize, split: usize, shared: bool| {
             let positions = positions.min(columns.next_power_of_two());
             // Rows of plain images are written by whole quads.
             let positions = if rows_of_four { positions.max(4) } else { positions };
             let blocks = if elements > 1 { blocks } else { 1 };
             let (taps, step) = if together { (taps[1], step) } else { (1, 0) };
-            let variant = Variant { positions, blocks, split, taps, step, scalar, checked, biased, write };
-            (Choice::Direct { positions, blocks, split }, Kernel::Direct(variant))
+            // Four neighbouring invocations must have the same channels: as many elements as there are of them.
+            let alike = (columns.div_ceil(positions) * rows * samples).is_multiple_of(4);
+            let shared = shared && alike && elements.is_multiple_of(4);
+            let blocks = if shared { 4 } else { blocks };
+            let variant =
+                Variant { positions, blocks, split, shared, taps, step, scalar, checked, biased, write };
+            (Choice::Direct { positions, blocks, split, shared }, Kernel::Direct(variant))
         };
         let (choice, kernel) = match choose(&size) {
-            Choice::Direct { positions, blocks, split } => direct(positions, blocks, split),
+            Choice::Direct { positions, blocks, split, shared } => direct(positions, blocks, split, shared),
             #[cfg(not(target_arch = "wasm32"))]
             tiled @ Choice::Tiled(tiling) if !scalar && write == Write::Elements => {
                 (tiled, Kernel::Tiled(tiling.tile(inputs, biased)))
             }
-            Choice::Tiled(_) => direct(4, 1, 1),
+            Choice::Tiled(_) => direct(4, 1, 1, false),
         };
         // Of a kernel: elements of channels in a group, and columns of taps that are packed together.
         let (blocks, tap_columns) = match &kernel {

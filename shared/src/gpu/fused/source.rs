@@ -7,21 +7,31 @@ use super::finish::{Quad, Tail};
 use super::recipe::{Variant, Write};
 use super::text::Text;
 
+/// What the variant's module begins with. A browser wants to be told of subgroups, and cannot see that whole quads
+/// take the same way; naga knows neither line, and asks for neither.
+pub(in crate::gpu) fn head(variant: &Variant) -> &'static str {
+    if variant.shared && cfg!(target_arch = "wasm32") {
+        return "enable subgroups;\ndiagnostic(off,subgroup_uniformity);\n";
+    }
+    ""
+}
+
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
 pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> String {
-    let Variant { positions, blocks, split, taps, scalar, write, .. } = *variant;
+    let Variant { positions, blocks, split, shared, taps, scalar, write, .. } = *variant;
     let narrow = write == Write::Narrow;
     let piece = taps * if narrow { 1 } else { blocks * if scalar { 1 } else { 4 } };
     let element = |single: bool| if single { "f32" } else { "vec4<f32>" };
     let guard = "if (group >= params.groups) { return; }";
     let number = element(narrow);
     // Invocations that meet at a barrier must not leave before.
-    let [shared, guard] = match split {
+    let [parts, guard] = match split {
         1 => [String::new(), guard.into()],
         _ => [format!("var<workgroup> parts: array<{number}, {}>;", 64 * positions * blocks), String::new()],
     };
     frame
-        .replace("SHARED", &shared)
+        .replace("SHARED", &parts)
+        .replace("BUILTINS", if shared { "@builtin(subgroup_invocation_id) invocation: u32," } else { "" })
         .replace("GUARD", &guard)
         .replace("SPLIT", &format!("{split}u"))
         .replace("array<IN>", &format!("array<{}>", element(scalar)))
@@ -32,17 +42,21 @@ pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> 
 }
 
 fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
-    let Variant { positions, blocks, split, taps, step, scalar, checked, biased, write } = *variant;
+    let Variant { positions, blocks, split, shared, taps, step, scalar, checked, biased, write } = *variant;
     let narrow = write == Write::Narrow;
     let mut text = Text::default();
     // One number a position, or four channels.
     let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| [o, p]));
     let zero = if narrow { "0.0;" } else { "vec4<f32>(0.0);" };
+    if shared {
+        text.line("let turn = invocation % 4u;", &[]);
+    }
     for o in 0..blocks {
+        text.line(if shared { "let block_$0 = $0u ^ turn;" } else { "let block_$0 = $0u;" }, &[o]);
         text.add("let bias_$0 = ", &[o]);
         match (biased, narrow) {
-            (true, true) => text.line("weights[params.biases + place * $0u + $1u].x;", &[blocks, o]),
-            (true, false) => text.line("weights[params.biases + place * $0u + $1u];", &[blocks, o]),
+            (true, true) => text.line("weights[params.biases + place * $0u + block_$1].x;", &[blocks, o]),
+            (true, false) => text.line("weights[params.biases + place * $0u + block_$1];", &[blocks, o]),
             (false, _) => text.line(zero, &[]),
         }
     }
@@ -89,8 +103,24 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
         text.line(if checked && scalar { ", in_$0);" } else { ";" }, &[k]);
     }
     let pieces = piece / taps;
-    for i in 0..taps * pieces {
-        text.line("let w_$0_$1 = weights[weight + $2u];", &[i / pieces, i % pieces, i]);
+    if shared {
+        // Each of four invocations reads the weights of another element, and has the others' by swaps: what it calls
+        // element o is o ^ turn.
+        for (t, k) in (0..taps).flat_map(|t| (0..pieces / 4).map(move |k| (t, k))) {
+            text.line(
+                "let w_$0_$1 = weights[weight + turn * $2u + $3u];",
+                &[t, k, pieces / 4, t * pieces + k],
+            );
+            for (o, swap) in (1..).zip(["X", "Y", "Diagonal"]) {
+                text.add("let w_$0_$1 = quadSwap", &[t, o * pieces / 4 + k]);
+                text.add(swap, &[]);
+                text.line("(w_$0_$1);", &[t, k]);
+            }
+        }
+    } else {
+        for i in 0..taps * pieces {
+            text.line("let w_$0_$1 = weights[weight + $2u];", &[i / pieces, i % pieces, i]);
+        }
     }
     for [o, p] in each() {
         text.add("sum_$0_$1 = sum_$0_$1", &[o, p]);
@@ -100,6 +130,14 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
                 (true, true) => text.add(" + w_$0_0.x * x_$1", &[t, x]),
                 (true, false) => text.add(" + dot(w_$0_0, x_$1)", &[t, x]),
                 (false, true) => text.add(" + w_$0_$2 * x_$1", &[t, x, o]),
+                (false, false) if shared => {
+                    // In software it counts that this takes fewer registers.
+                    text.add(
+                        " + mat4x4<f32>(w_$0_$1, w_$0_$2, w_$0_$3, w_$0_$4)",
+                        &[t, 4 * o, 4 * o + 1, 4 * o + 2, 4 * o + 3],
+                    );
+                    text.add(" * x_$0", &[x]);
+                }
                 (false, false) => {
                     for lane in 0..4 {
                         text.add(" + w_$0_$2 * x_$1.@3", &[t, x, 4 * o + lane, lane]);
@@ -139,16 +177,17 @@ fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {
         text.line("let at = to + (column + $0u) * params.out_x;", &[p]);
         for o in 0..blocks {
             if write == Write::Elements {
-                text.line("if (group * $0u + $1u < params.outputs) {", &[blocks, o]);
+                text.line("if (group * $0u + block_$1 < params.outputs) {", &[blocks, o]);
                 text.line(
-                    "finish(at + (group * $0u + $1u) * params.out_plane, sum_$1_$2);\n}",
+                    "finish(at + (group * $0u + block_$1) * params.out_plane, sum_$1_$2);\n}",
                     &[blocks, o, p],
                 );
                 continue;
             }
             for lane in 0..if narrow || quad == Some(Quad::Channels) { 1 } else { 4 } {
-                let numbers = [4 * blocks, 4 * o + lane, o, p, lane, p + 1, p + 2, p + 3];
-                text.line(part("{ let channel = group * $0u + $1u;", "{ let channel = 0u;"), &numbers);
+                let numbers = [blocks, 0, o, p, lane, p + 1, p + 2, p + 3];
+                let channel = "{ let channel = (group * $0u + block_$2) * 4u + $4u;";
+                text.line(part(channel, "{ let channel = 0u;"), &numbers);
                 text.line("if (channel < params.outputs) {", &[]);
                 match quad {
                     Some(Quad::Channels) => {

@@ -99,7 +99,7 @@ pub(super) fn cases(network: Network) -> Result<Vec<Case>> {
             return Ok(vec![Case { name: "wide, x-chain".into(), network: wide(), generates: false }]);
         }
     };
-    let recipe = recipe(text)?;
+    let recipe = recipe(text, &[])?;
     let mut cases = Vec::new();
     for (network, chain) in [(&recipe.energy, "x-chain"), (&recipe.generator, "z-chain")] {
         if let Some(network) = network {

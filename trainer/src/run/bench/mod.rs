@@ -40,6 +40,8 @@ pub struct Settings {
     pub what: Vec<What>,
     /// Time for each figure.
     pub time: Duration,
+    /// Dotted keys and values that are changed in the recipes whose iterations are timed.
+    pub overrides: Vec<(String, String)>,
     /// Networks whose chains are timed.
     pub networks: Vec<Network>,
     /// Numbers of chains.
@@ -87,14 +89,14 @@ pub fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
         figures["table"] = json!(table);
     }
     if wanted(What::Training) {
-        figures["training"] = training::run(devices, settings.time)?;
+        figures["training"] = training::run(devices, settings)?;
     }
     Ok(figures)
 }
 
-/// A recipe of this program.
-fn recipe(text: &str) -> Result<Recipe> {
-    Recipe::parse(text).context("a recipe of this program")
+/// A recipe of this program, with other values.
+fn recipe(text: &str, overrides: &[(String, String)]) -> Result<Recipe> {
+    Recipe::parse_with(text, overrides).context("a recipe of this program")
 }
 
 /// Milliseconds that `step` takes, again and again for about `time`.

@@ -1,6 +1,6 @@
 //! A training iteration and its phases.
 
-use super::{median, recipe, repeated};
+use super::{Settings, median, recipe, repeated};
 use crate::data::{Dataset, Samples};
 use crate::recipe::Recipe;
 use crate::run::device::TrainingDevice;
@@ -24,11 +24,11 @@ const DIFFERENT: usize = 500;
 /// Iterations before the clock starts: pipelines are compiled, kernels chosen.
 const WARM_UP: usize = 3;
 
-pub(super) fn run(devices: &[TrainingDevice], time: Duration) -> Result<Value> {
+pub(super) fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
     let mut recipes = Map::new();
     for text in RECIPES {
-        let recipe = recipe(text)?;
-        recipes.insert(recipe.name.clone(), iteration(&recipe, devices, time)?);
+        let recipe = recipe(text, &settings.overrides)?;
+        recipes.insert(recipe.name.clone(), iteration(&recipe, devices, settings.time)?);
     }
     Ok(recipes.into())
 }

@@ -31,7 +31,7 @@ pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, V
     let mut rows: Vec<Row> = Vec::new();
     for &network in &settings.networks {
         for case in chains::cases(network)? {
-            for choice in Choice::all() {
+            for choice in Choice::all().into_iter().filter(|choice| !choice.shares()) {
                 let forced = Executor::Gpu(gpu.clone().with_kernel(choice));
                 for &count in &settings.chains {
                     if case.flops()? * count as u64 > LONGEST {
@@ -124,7 +124,7 @@ fn chosen(rows: &[Row], allowed: &dyn Fn(&Choice) -> bool) -> String {
 
 fn rust(choice: &Choice) -> String {
     match *choice {
-        Choice::Direct { positions, blocks, split } => format!("direct({positions}, {blocks}, {split})"),
+        Choice::Direct { positions, blocks, split, .. } => format!("direct({positions}, {blocks}, {split})"),
         Choice::Tiled(Tiling { positions, across, blocks, deep, planes }) => {
             format!("tiled({positions}, {across}, {blocks}, {deep}, {planes})")
         }

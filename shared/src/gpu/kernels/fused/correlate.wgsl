@@ -13,6 +13,7 @@ fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
     @builtin(num_workgroups) groups: vec3<u32>,
+    BUILTINS
 ) {
     let tiles = (params.columns + POSITIONS - 1u) / POSITIONS;
     var index = element_index(id, groups) / SPLIT;
