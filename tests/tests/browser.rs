@@ -44,11 +44,12 @@ fn the_browser_compiles_every_kernel() {
     let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.open(&server.url());
-    let kernels: Vec<(String, String)> = dual_mcmc::gpu::kernels().collect();
+    let kernels: Vec<(String, String)> = dual_mcmc::gpu::kernels(true).collect();
     assert!(kernels.len() >= 20);
     for (name, code) in kernels {
         let script = format!(
-            "window.device ??= await (await navigator.gpu.requestAdapter()).requestDevice();
+            "window.device ??= await (await navigator.gpu.requestAdapter())
+                .requestDevice({{ requiredFeatures: ['subgroups'] }});
             device.pushErrorScope('validation');
             const module = device.createShaderModule({{ code: {} }});
             if ({}) device.createComputePipeline({{ layout: 'auto', compute: {{ module, entryPoint: 'main' }} }});

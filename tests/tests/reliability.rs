@@ -122,6 +122,7 @@ fn chains_that_run_away_stop_and_can_start_over() {
         assert!(text.contains("run away") && text.contains("smaller step size"), "{text}");
         browser.click("#defaults");
         browser.click("#reset");
+        browser.wait_for("chains that can run", "!document.getElementById('play').disabled");
         browser.click("#play");
         browser.wait_for("steps again", "(await window.dualMcmc.state()).step > 5");
         let state = state(&browser);

@@ -210,7 +210,8 @@ impl Shader {
         "kernel".into()
     }
 
-    fn source(&self) -> String {
+    /// The module, for a browser or for naga.
+    fn source(&self, browser: bool) -> String {
         match self {
             Shader::Program(program) => program.source(),
             Shader::Finished(program, tail) => {
@@ -221,7 +222,7 @@ impl Shader {
                 let (head, four, text) = match kernel {
                     Kernel::Direct(variant) => {
                         let text = fused::correlate(variant, tail, CORRELATE);
-                        (fused::head(variant), variant.writes_elements(), text)
+                        (if browser { fused::head(variant) } else { "" }, variant.writes_elements(), text)
                     }
                     #[cfg(not(target_arch = "wasm32"))]
                     Kernel::Tiled(tile) => ("", true, tile.source(TILED)),
@@ -242,9 +243,9 @@ impl Shader {
 /// Invocations of a workgroup, the same in every kernel.
 pub(super) const WORKGROUP: usize = 64;
 
-/// The kernels as name and complete WGSL, for tools that check shaders.
+/// The kernels as name and complete WGSL, as a browser gets it or as naga does, for tools that check shaders.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn kernels() -> impl Iterator<Item = (String, String)> {
+pub fn kernels(for_browser: bool) -> impl Iterator<Item = (String, String)> {
     let whole = |program: &Program| !program.finishes();
     let programs = Program::ALL.iter().copied().filter(whole).map(Shader::Program);
     let finished = Program::ALL.iter().copied().filter(|program| program.finishes());
@@ -270,7 +271,7 @@ pub fn kernels() -> impl Iterator<Item = (String, String)> {
     });
     let correlations = kernels.iter().map(|&kernel| Shader::Correlate(kernel, Tail::default()));
     let all: Vec<Shader> = programs.chain(finished).chain(tails).chain(correlations).chain(steps).collect();
-    all.into_iter().map(|shader| (shader.name(), shader.source()))
+    all.into_iter().map(move |shader| (shader.name(), shader.source(for_browser)))
 }
 
 /// The compiled kernels of a device.
@@ -288,7 +289,7 @@ impl Pipelines {
         let label = Some(name.as_str());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(shader.source().into()),
+            source: wgpu::ShaderSource::Wgsl(shader.source(cfg!(target_arch = "wasm32")).into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,

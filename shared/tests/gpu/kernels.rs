@@ -13,7 +13,7 @@ use proptest::test_runner::RngSeed;
 #[test]
 fn every_kernel_is_valid() {
     let Some(gpu) = gpu() else { return };
-    for (name, code) in dual_mcmc::gpu::kernels() {
+    for (name, code) in dual_mcmc::gpu::kernels(false) {
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let source = wgpu::ShaderSource::Wgsl(code.as_str().into());
         let _ = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&name), source });

@@ -7,13 +7,10 @@ use super::finish::{Quad, Tail};
 use super::recipe::{Variant, Write};
 use super::text::Text;
 
-/// What the variant's module begins with. A browser wants to be told of subgroups, and cannot see that whole quads
-/// take the same way; naga knows neither line, and asks for neither.
+/// What the variant's module begins with in a browser, which wants to be told of subgroups, and cannot see that whole
+/// quads take the same way; naga knows neither line, and asks for neither.
 pub(in crate::gpu) fn head(variant: &Variant) -> &'static str {
-    if variant.shared && cfg!(target_arch = "wasm32") {
-        return "enable subgroups;\ndiagnostic(off,subgroup_uniformity);\n";
-    }
-    ""
+    if variant.shared { "enable subgroups;\ndiagnostic(off,subgroup_uniformity);\n" } else { "" }
 }
 
 /// The variant's module from its frame, `correlate.wgsl`, without the functions it calls.
