@@ -167,18 +167,29 @@ fn a_page_hidden_for_minutes_goes_on() {
     hidden_for(Duration::from_secs(180));
 }
 
-/// A step of a second on the processor, and in the meantime a page that answers.
+/// The lab under a policy that forbids workers.
+const STRICT: &str = "/strict.html";
+
+fn strict_lab() -> Reply {
+    let lab = std::fs::read_to_string(page::folder().join("index.html")).unwrap();
+    let policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"worker-src 'none'\">";
+    Reply::of("text/html", lab.replacen("<head>", &format!("<head>{policy}"), 1))
+}
+
+/// Steps of a second on the processor, and in the meantime a page that answers. Where a page may have no worker it
+/// computes by itself, and stands still meanwhile.
 #[test]
 fn the_page_stays_alive_while_the_processor_computes() {
-    let server = page::serve();
-    let alone = "delete self.Worker";
-    for workers in [true, false] {
+    let server = page::serve_with(HashMap::from([(STRICT.into(), Arc::new(strict_lab) as page::Answer)]));
+    for (path, script, worker) in [("/", "", true), ("/", "delete self.Worker", false), (STRICT, "", false)] {
         let browser = Browser::start(WebGpu::Off, &[]);
-        if !workers {
-            browser.before_pages(alone);
-        }
-        browser.open(&format!("{}?model=models/fashion-mnist.safetensors&play=0&chains=512", server.url()));
+        browser.before_pages(script);
+        let address = format!("{}?model=models/fashion-mnist.safetensors&play=0&chains=512", &path[1..]);
+        browser.open(&format!("{}{address}", server.url()));
         assert_eq!(state(&browser)["device"], "cpu");
+        // A browser tells of a policy in the console.
+        let told = browser.errors();
+        assert_eq!(told.is_empty(), path != STRICT, "{told:?}");
         let times = browser.run(
             "let last = performance.now(), longest = 0, done = false;
              const begin = last;
@@ -193,9 +204,8 @@ fn the_page_stays_alive_while_the_processor_computes() {
         );
         let [longest, all] = [0, 1].map(|i| times[i].as_f64().unwrap());
         assert_eq!(times[2], 2);
-        println!("workers {workers}: two steps took {all:.0} ms, the page was away for {longest:.0} ms");
-        // Where a page may have no workers it computes itself, and stands still meanwhile.
-        assert_eq!(longest < 0.5 * all, workers, "{longest} of {all} ms");
+        println!("{path} {script}: two steps took {all:.0} ms, the page was away for {longest:.0} ms");
+        assert_eq!(longest < 0.5 * all, worker, "{longest} of {all} ms");
         assert_eq!(browser.errors(), Vec::<String>::new());
     }
 }

@@ -9,6 +9,8 @@
 
 mod average;
 pub mod chains;
+mod folded;
+mod in_burn;
 mod iteration;
 mod kept;
 pub mod losses;

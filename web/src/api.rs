@@ -114,7 +114,7 @@ async fn energy_on_cpu(x: &[f32], source: Option<Source>) -> Result<JsValue, Str
     let words = |problem: Problem| problem.to_string();
     let loaded = loading::load(&source, &|_, _| {}, &|| true).await.map_err(words)?;
     let (_, file) = loaded.ok_or("the model could not be loaded")?;
-    let sampler = cpu::Sampler::new(&file, 1).await.map_err(words)?;
+    let sampler = cpu::Sampler::new(&file, 1, 1).await.map_err(words)?;
     let energies = sampler.energies(x).await.map_err(words)?;
     Ok(numbers(energies.iter().map(|&e| f64::from(e))))
 }

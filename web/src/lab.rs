@@ -170,17 +170,24 @@ impl Lab {
             return;
         }
         let pairs = self.state.borrow().pairs();
-        let text: Vec<String> = pairs
-            .iter()
-            .map(|(name, value)| {
-                let value = String::from(js_sys::encode_uri_component(value));
-                format!("{name}={}", value.replace("%2F", "/").replace("%3A", ":"))
-            })
-            .collect();
-        let query = format!("?{}", text.join("&"));
+        let mut query = String::new();
+        for (name, value) in &pairs {
+            query.push(if query.is_empty() { '?' } else { '&' });
+            query += name;
+            query.push('=');
+            // Slashes and colons may stay as they are, for people.
+            for (i, part) in String::from(js_sys::encode_uri_component(value)).split('%').enumerate() {
+                match part.get(..2) {
+                    _ if i == 0 => query += part,
+                    Some("2F") => query = query + "/" + &part[2..],
+                    Some("3A") => query = query + ":" + &part[2..],
+                    _ => query = query + "%" + part,
+                }
+            }
+        }
         if let Ok(history) = dom::window().history() {
             let path = dom::window().location().pathname().unwrap_or_default();
-            let url = if text.is_empty() { path } else { query.clone() };
+            let url = if query.is_empty() { path } else { query.clone() };
             let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&url));
         }
         for (id, page) in [("embed-link", "embed.html"), ("lab-link", "index.html")] {

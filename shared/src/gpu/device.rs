@@ -13,8 +13,10 @@ pub enum GpuChoice {
     #[default]
     Any,
     /// The best real GPU; software adapters are refused.
+    #[cfg(not(target_arch = "wasm32"))]
     Hardware,
-    /// A number in [`Gpu::adapters`].
+    /// A number in [`Gpu::adapters`]. (A browser gives one adapter.)
+    #[cfg(not(target_arch = "wasm32"))]
     Index(usize),
 }
 
@@ -55,6 +57,10 @@ impl fmt::Debug for Gpu {
 }
 
 fn new_instance() -> wgpu::Instance {
+    // A page has no environment to read.
+    #[cfg(target_arch = "wasm32")]
+    return wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    #[cfg(not(target_arch = "wasm32"))]
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
@@ -78,7 +84,9 @@ impl Gpu {
         let instance = new_instance();
         let adapter = match choice {
             GpuChoice::Any => best(&instance, None).await?,
+            #[cfg(not(target_arch = "wasm32"))]
             GpuChoice::Hardware => hardware(&instance).await?,
+            #[cfg(not(target_arch = "wasm32"))]
             GpuChoice::Index(index) => {
                 let mut all = instance.enumerate_adapters(wgpu::Backends::all()).await;
                 if index >= all.len() {
@@ -143,6 +151,7 @@ impl Gpu {
     }
 
     /// Names of the adapters on this machine, in the order of [`GpuChoice::Index`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub async fn adapters() -> Vec<String> {
         let all = new_instance().enumerate_adapters(wgpu::Backends::all()).await;
         all.iter().map(|adapter| name(&adapter.get_info())).collect()
@@ -248,6 +257,7 @@ async fn best(
     instance.request_adapter(&options).await.map_err(|e| GpuError::NoAdapter(e.to_string()))
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 async fn hardware(instance: &wgpu::Instance) -> Result<wgpu::Adapter, GpuError> {
     // The first choice is a software adapter only where the driver lists nothing better.
     let adapter = best(instance, None).await?;

@@ -9,9 +9,11 @@ pub enum GpuError {
     #[error("no GPU was found; install its driver, or use the CPU")]
     NoAdapter(String),
     /// A real GPU was asked for, and there are only software adapters.
+    #[cfg(not(target_arch = "wasm32"))]
     #[error("only a software adapter was found ({0}); use the CPU, or ask for any adapter")]
     SoftwareOnly(String),
     /// An adapter was asked for by a number that none has.
+    #[cfg(not(target_arch = "wasm32"))]
     #[error("there is no GPU {index}; found: {found}")]
     NoSuchAdapter {
         /// The number asked for.

@@ -24,7 +24,7 @@ pub struct Bench {
     /// Change a value of the recipes whose iterations are timed: x_chain.engine=burn; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// Networks whose chains are timed
+    /// Networks whose chains are timed, and, of the first two, iterations
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["ring", "fashion-mnist"])]
     networks: Vec<Network>,
     /// Numbers of chains

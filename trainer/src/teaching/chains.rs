@@ -1,12 +1,12 @@
 //! The two Markov chains of an iteration, on shared's executors, or in burn where they cannot be.
 
+use super::folded::{Folded, lends, set_energy, set_generator};
+use super::in_burn::{NumberedNoise, x_chain_in_burn, z_chain_in_burn};
 use super::{Networks, TeachingError};
-use crate::networks::{BurnNetwork, Normalise, Statistics, read, rows};
+use crate::networks::{BurnNetwork, Normalise, Statistics, rows};
 use crate::recipe::{ChainStatistics, Engine, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
-use burn::tensor::{Device, Tensor};
 use dual_mcmc::chain::{ChainNoise, Langevin, Trace, XChainSettings, ZChainSettings};
 use dual_mcmc::executor::{Executor, ExecutorError, XChain, ZChain};
-use dual_mcmc::model::Weighted;
 use dual_mcmc::noise::{Noise, Stream};
 use std::ops::Range;
 
@@ -27,51 +27,6 @@ pub struct Chains {
     /// Whether the executor's weights are copied from burn's on their device.
     lent: bool,
 }
-
-/// A network's weights for an executor.
-pub enum Folded {
-    /// In memory.
-    Read(Weighted),
-    /// On the device that executor and burn share.
-    #[cfg(feature = "cli")]
-    Lent(Tensor<1>),
-}
-
-impl Folded {
-    /// `network` with `statistics` of its batch norms; as a buffer's if `lent`.
-    fn of(network: &BurnNetwork, statistics: &[Statistics], lent: bool) -> Result<Folded, TeachingError> {
-        #[cfg(feature = "cli")]
-        if lent && let Some(weights) = network.folded_weights(network.parameters(), statistics) {
-            return Ok(Folded::Lent(weights));
-        }
-        let _ = lent;
-        Ok(Folded::Read(network.fold(statistics)?))
-    }
-}
-
-/// What takes [`Folded`] weights, one way or the other.
-macro_rules! take_weights {
-    ($name:ident, $chain:ident) => {
-        fn $name(chain: &mut $chain, folded: &Folded) -> Result<(), TeachingError> {
-            match (folded, chain) {
-                (Folded::Read(weighted), chain) => chain.set_weights(&weighted.weights)?,
-                #[cfg(feature = "cli")]
-                (Folded::Lent(weights), $chain::Gpu(chain)) => {
-                    let copied = crate::lending::lend(weights.clone(), |buffer, offset| {
-                        chain.set_weights_from_buffer(buffer, offset)
-                    })?;
-                    copied.map_err(ExecutorError::from)?;
-                }
-                #[cfg(feature = "cli")]
-                (Folded::Lent(weights), chain) => chain.set_weights(&read(weights.clone())?)?,
-            }
-            Ok(())
-        }
-    };
-}
-
-take_weights!(set_energy, XChain);
-take_weights!(set_generator, ZChain);
 
 /// Chains of consecutive numbers, which key their noise.
 struct Part<C> {
@@ -310,9 +265,9 @@ impl Chains {
 }
 
 /// Noise of an iteration's steps, for chains of any numbers.
-struct StepNoise {
-    noise: Noise,
-    first_step: u32,
+pub(super) struct StepNoise {
+    pub(super) noise: Noise,
+    pub(super) first_step: u32,
 }
 
 impl StepNoise {
@@ -327,38 +282,11 @@ impl StepNoise {
     }
 }
 
-/// Noise for chains of certain numbers.
-struct NumberedNoise {
-    steps: StepNoise,
-    numbers: Vec<Range<u32>>,
-}
-
-impl NumberedNoise {
-    /// Standard normals of all chains for one step, `[chains, len]`.
-    fn normals(&self, step: u32, len: usize) -> Vec<f32> {
-        let StepNoise { noise, first_step } = &self.steps;
-        let step = first_step.wrapping_add(step);
-        let rows = |range: &Range<u32>| noise.normal_rows(range.start, range.len(), len, step);
-        self.numbers.iter().flat_map(rows).collect()
-    }
-}
-
 /// A recipe without an energy runs no x-chain.
 const NO_STEPS: XChainSettings = XChainSettings {
     steps: 0,
     langevin: Langevin { step_size: 1.0, noise: 0.0, gradient_clamp: None, range_clamp: None, mala: false },
 };
-
-/// Whether burn and the executor have one device, so that weights need not leave it.
-fn lends(networks: &Networks, executor: &Executor) -> bool {
-    #[cfg(feature = "cli")]
-    if let Executor::Gpu(gpu) = executor {
-        let network = networks.energy.as_ref().or(networks.generator.as_ref());
-        return network.is_some_and(|network| crate::lending::shares(network.device(), gpu));
-    }
-    let _ = (networks, executor);
-    false
-}
 
 async fn walk_x(
     parts: &mut [Part<XChain>],
@@ -429,123 +357,6 @@ pub fn encoded_start(
 /// z₀ of the prior, for the rows from `first` on of an iteration's batch.
 pub fn prior_start(count: usize, latent: usize, seed: u64, (first, iteration): (u32, u64)) -> Vec<f32> {
     Noise::new(seed, Stream::Start).normal_rows(first, count, latent, iteration as u32)
-}
-
-/// Langevin steps in burn, on the sum of `potentials` (one a chain) and with what they report. The state
-/// stays on `device`, and is read once: a remote device is far away.
-fn walk_in_burn(
-    start: &[f32],
-    len: usize,
-    device: &Device,
-    noise: &NumberedNoise,
-    (steps, langevin): (u32, &Langevin),
-    mut potentials: impl FnMut(Tensor<2>) -> Potentials,
-) -> Result<Walked, TeachingError> {
-    let chains = start.len() / len;
-    if chains == 0 {
-        return Ok(Walked { state: Vec::new(), trace: Trace::default(), acceptance: None });
-    }
-    let mut state = rows(start, len, device);
-    let mut measured = Vec::new();
-    for step in 0..steps {
-        // A new leaf each step: no graph outlives its step.
-        let x = state.clone().autodiff().require_grad();
-        let Potentials { sum, values } = potentials(x.clone());
-        let gradient = x.grad_remove(&mut sum.backward());
-        let normals = rows(&noise.normals(step, len), len, device);
-        state = updated(state, gradient, normals, langevin);
-        measured.push(values.inner());
-    }
-    measured.push(potentials(state.clone().autodiff()).values.inner());
-    let values = read(Tensor::cat(measured, 0))?;
-    let trace = Trace { first_step: 0, chains, values };
-    Ok(Walked { state: read(state)?, trace, acceptance: None })
-}
-
-/// [`Langevin::update`] on tensors, in its order: what is not a number stays so.
-fn updated(x: Tensor<2>, gradient: Option<Tensor<2>>, normals: Tensor<2>, langevin: &Langevin) -> Tensor<2> {
-    let clamped =
-        |x: Tensor<2>, low: f32, high: f32| x.clone().clamp(low, high).mask_where(x.clone().is_nan(), x);
-    let mut next = x;
-    if let Some(mut gradient) = gradient {
-        if let Some(c) = langevin.gradient_clamp {
-            gradient = clamped(gradient, -c, c);
-        }
-        next = next - gradient.mul_scalar(0.5 * langevin.step_size * langevin.step_size);
-    }
-    next = next + normals.mul_scalar(langevin.noise);
-    match langevin.range_clamp {
-        Some([low, high]) => clamped(next, low, high),
-        None => next,
-    }
-}
-
-/// What drives a chain in burn, and what is recorded of it.
-struct Potentials {
-    sum: Tensor<1>,
-    /// One a chain, `[chains, 1]`.
-    values: Tensor<2>,
-}
-
-/// The x-chain; with `norms_move` as the authors' code runs it, with a power iteration of the spectral
-/// norms at each step.
-fn x_chain_in_burn(
-    energy: &mut BurnNetwork,
-    norms_move: bool,
-    start: &[f32],
-    noise: NumberedNoise,
-    settings: &XChainSettings,
-) -> Result<Walked, TeachingError> {
-    let (len, device) = (energy.input_len(), energy.device().clone());
-    let steps = (settings.steps, &settings.langevin);
-    if !norms_move {
-        let tape = energy.constant();
-        return walk_in_burn(start, len, &device, &noise, steps, |x| {
-            let values = tape.forward(x, Normalise::Batch).value;
-            Potentials { sum: values.clone().sum(), values }
-        });
-    }
-    let mut taken = 0;
-    walk_in_burn(start, len, &device, &noise, steps, |x| {
-        // The last call is for the record alone.
-        if taken < settings.steps {
-            energy.iterate_spectral_norms();
-        }
-        taken += 1;
-        let values = energy.constant().forward(x, Normalise::Batch).value;
-        Potentials { sum: values.clone().sum(), values }
-    })
-}
-
-/// The z-chain. With the statistics of each step's batch, as in the authors' code, the gradient goes
-/// through them, and only burn can do that.
-fn z_chain_in_burn(
-    generator: &BurnNetwork,
-    statistics: ChainStatistics,
-    start: &[f32],
-    x: &[f32],
-    noise: NumberedNoise,
-    settings: &ZChainSettings,
-) -> Result<Walked, TeachingError> {
-    let (latent, device) = (generator.input_len(), generator.device().clone());
-    let chains = start.len() / latent;
-    let tape = generator.constant();
-    let x = rows(x, x.len() / chains, &device);
-    let of_start = match statistics {
-        ChainStatistics::Start => start_statistics(generator, start),
-        _ => Vec::new(),
-    };
-    let normalise = match statistics {
-        ChainStatistics::Start => Normalise::By(&of_start),
-        ChainStatistics::Running => Normalise::By(generator.running()),
-        ChainStatistics::Batch => Normalise::Batch,
-    };
-    walk_in_burn(start, latent, &device, &noise, (settings.steps, &settings.langevin), |z| {
-        let values = (tape.forward(z.clone(), normalise).value - x.clone()).square().sum_dim(1);
-        let sum = values.clone().sum().div_scalar(settings.sigma * settings.sigma)
-            + z.square().sum().mul_scalar(0.5);
-        Potentials { sum, values }
-    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
-//! Chains on the processor, in a worker beside the page, so that the page stays alive however long a step takes.
+//! Chains on the processor, in workers beside the page: each core has its share of the chains, and the page stays alive
+//! however long a step takes.
 //!
-//! The worker (`web/worker.js`) is the page's own wasm once more. A message to it is an array: what is wanted, and
-//! with what; its answer is a text where that failed.
+//! A worker (`web/worker.js`) is the page's own wasm once more. A message to it is an array: what is wanted, and with
+//! what; its answer is a text where that failed.
 
 use super::hand::Hand;
+use crate::dom;
 use crate::problem::Problem;
 use dual_mcmc::chain::{Langevin, Trace};
-use js_sys::{Array, Float32Array, Promise, Uint8Array};
+use js_sys::{Array, Float32Array, Object, Promise, Reflect, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{MessageEvent, Worker};
 
 const OPEN: u32 = 0;
 const START: u32 = 1;
@@ -19,11 +21,11 @@ const TRACE: u32 = 3;
 const ENERGIES: u32 = 4;
 
 thread_local! {
-    /// In a worker, or in a page that cannot have one.
+    /// A worker's.
     static HAND: RefCell<Option<Hand>> = const { RefCell::new(None) };
 }
 
-/// Do what a message wants.
+/// Do what a message to a worker wants.
 #[wasm_bindgen]
 pub fn work(message: &Array) -> JsValue {
     HAND.with_borrow_mut(|hand| answer(hand, message)).unwrap_or_else(JsValue::from)
@@ -37,7 +39,7 @@ fn answer(hand: &mut Option<Hand>, message: &Array) -> Result<JsValue, String> {
         let file = Uint8Array::new(&message.get(1)).to_vec();
         // The old one makes room first.
         *hand = None;
-        *hand = Some(Hand::new(&file, number(2) as usize)?);
+        *hand = Some(Hand::new(&file, number(2) as usize, number(3) as usize)?);
         return Ok(JsValue::NULL);
     }
     let hand = hand.as_mut().ok_or("no model is open")?;
@@ -53,65 +55,101 @@ fn answer(hand: &mut Option<Hand>, message: &Array) -> Result<JsValue, String> {
 }
 
 /// Somebody who does the work.
-struct Desk(Option<Worker>);
+enum Desk {
+    Worker(Worker),
+    /// The page itself, where it may have no workers.
+    Here(RefCell<Option<Hand>>),
+}
 
 impl Desk {
     /// A worker, if the browser gives one.
     fn new() -> Desk {
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options("worker.js", &options).ok();
-        if let Some(worker) = &worker {
-            // Compiled already.
-            let _ = worker.post_message(&wasm_bindgen::module());
-        }
-        Desk(worker)
+        let options = Object::new();
+        let _ = Reflect::set(&options, &"type".into(), &"module".into());
+        let worker = Worker::new_with_options("worker.js", options.unchecked_ref());
+        let Ok(worker) = worker else { return Desk::here() };
+        // Compiled already.
+        let _ = worker.post_message(&wasm_bindgen::module());
+        Desk::Worker(worker)
     }
 
-    fn ask(&self, message: &[JsValue]) -> JsFuture {
+    fn here() -> Desk {
+        Desk::Here(RefCell::default())
+    }
+
+    fn ask(&self, message: &[JsValue]) -> Promise {
         let message: Array = message.iter().collect();
-        let Some(worker) = &self.0 else { return Promise::resolve(&work(&message)).into() };
-        let promise = Promise::new(&mut |resolve, reject| {
-            worker.set_onmessage(Some(&resolve));
-            worker.set_onerror(Some(&reject));
-        });
-        let _ = worker.post_message(&message);
-        promise.into()
-    }
-}
-
-/// What is in an answer to a message.
-fn opened(answer: Result<JsValue, JsValue>) -> Result<JsValue, Problem> {
-    let answer = answer.map_or("The browser gives no reason".into(), |answer| {
-        match answer.dyn_into::<MessageEvent>() {
-            Ok(event) => event.data(),
-            Err(answer) => answer,
+        match self {
+            Desk::Here(hand) => {
+                Promise::resolve(&answer(&mut hand.borrow_mut(), &message).unwrap_or_else(JsValue::from))
+            }
+            Desk::Worker(worker) => {
+                let promise = Promise::new(&mut |resolve, reject| {
+                    worker.set_onmessage(Some(&resolve));
+                    worker.set_onerror(Some(&reject));
+                });
+                let _ = worker.post_message(&message);
+                promise
+            }
         }
-    });
-    match answer.as_string() {
-        Some(reason) => Err(Problem::device(
-            "The chains have stopped",
-            format!("{reason}. Try again, or reload the page."),
-        )),
-        None => Ok(answer),
     }
 }
 
-fn numbers(answer: Result<JsValue, JsValue>) -> Result<Vec<f32>, Problem> {
-    Ok(opened(answer)?.unchecked_into::<Float32Array>().to_vec())
+/// What is in the answers to messages that are all under way.
+async fn answers(asked: Array) -> Result<Array, Problem> {
+    let stopped = |reason: &str| {
+        Problem::device("The chains have stopped", format!("{reason}. Try again, or reload the page."))
+    };
+    let answers = JsFuture::from(Promise::all(&asked)).await;
+    let answers: Array = answers.map_err(|_| stopped("The browser gives no reason"))?.unchecked_into();
+    for at in 0..answers.length() {
+        if let Ok(event) = answers.get(at).dyn_into::<MessageEvent>() {
+            answers.set(at, event.data());
+        }
+        if let Some(reason) = answers.get(at).as_string() {
+            return Err(stopped(&reason));
+        }
+    }
+    Ok(answers)
+}
+
+/// The numbers in arrays of them.
+fn numbers(answers: &Array) -> Vec<f32> {
+    let mut all = Vec::new();
+    for at in 0..answers.length() {
+        let numbers: Float32Array = answers.get(at).unchecked_into();
+        let from = all.len();
+        all.resize(from + numbers.length() as usize, 0.0);
+        numbers.copy_to(&mut all[from..]);
+    }
+    all
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        if let Some(worker) = &self.0 {
+        if let Desk::Worker(worker) = self {
             worker.terminate();
         }
     }
 }
 
+/// Most workers: each holds a copy of the model.
+const MOST_WORKERS: f64 = 8.0;
+/// Arithmetic of a step, in multiplications and additions of the forward pass, that is worth a worker.
+const WORTH: f64 = 4e6;
+
+/// How many workers share so many chains, of so many operations each.
+pub fn workers(chains: usize, flops: u64) -> usize {
+    let cores = dom::window().navigator().hardware_concurrency();
+    let worth = (chains as f64 * flops as f64 / WORTH).min(MOST_WORKERS);
+    worth.min(cores).min(chains as f64).max(1.0) as usize
+}
+
 /// Chains, as the page sees them.
 pub struct Sampler {
-    desk: Desk,
+    /// Each has `share` chains, the last one what is left.
+    desks: Vec<Desk>,
+    share: usize,
     chains: usize,
     start: Vec<f32>,
     state: Vec<f32>,
@@ -119,28 +157,45 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// `chains` chains of the model in `file`.
+    /// `chains` chains of the model in `file`, shared by so many `workers`.
     ///
     /// # Errors
     /// If the model cannot be run.
-    pub async fn new(file: &Uint8Array, chains: usize) -> Result<Sampler, Problem> {
-        let mut desk = Desk::new();
-        let open = [OPEN.into(), file.into(), chains.into()];
-        if opened(desk.ask(&open).await).is_err() {
+    pub async fn new(file: &Uint8Array, chains: usize, workers: usize) -> Result<Sampler, Problem> {
+        let share = chains.div_ceil(workers);
+        let desks = (0..chains.div_ceil(share)).map(|_| Desk::new()).collect();
+        let mut sampler = Sampler { desks, share, chains, start: Vec::new(), state: Vec::new(), steps: 0 };
+        if sampler.open(file).await.is_err() {
             // An older browser, or a page that may have no workers.
-            desk = Desk(None);
-            opened(desk.ask(&open).await)?;
+            sampler.desks = vec![Desk::here()];
+            sampler.share = chains;
+            sampler.open(file).await?;
         }
-        Ok(Sampler { desk, chains, start: Vec::new(), state: Vec::new(), steps: 0 })
+        Ok(sampler)
+    }
+
+    async fn open(&self, file: &Uint8Array) -> Result<(), Problem> {
+        let asked = Array::new();
+        for (i, desk) in self.desks.iter().enumerate() {
+            let first = i * self.share;
+            let chains = self.share.min(self.chains - first);
+            asked.push(&desk.ask(&[OPEN.into(), file.into(), first.into(), chains.into()]));
+        }
+        answers(asked).await.map(|_| ())
+    }
+
+    /// What all say to a message, one after the other.
+    fn all(&self, message: &[JsValue]) -> Array {
+        self.desks.iter().map(|desk| desk.ask(message)).collect()
     }
 
     /// Start all chains anew.
     ///
     /// # Errors
-    /// If the worker has failed.
+    /// If a worker has failed.
     pub async fn start(&mut self, seed: u64, from_generator: bool) -> Result<(), Problem> {
         let message = [START.into(), (seed as f64).into(), u32::from(from_generator).into()];
-        self.start = numbers(self.desk.ask(&message).await)?;
+        self.start = numbers(&answers(self.all(&message)).await?);
         self.state.clone_from(&self.start);
         self.steps = 0;
         Ok(())
@@ -149,10 +204,10 @@ impl Sampler {
     /// Take steps.
     ///
     /// # Errors
-    /// If the worker has failed.
+    /// If a worker has failed.
     pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<(), Problem> {
         let message = [ADVANCE.into(), steps.into(), langevin.step_size.into(), langevin.noise.into()];
-        self.state = numbers(self.desk.ask(&message).await)?;
+        self.state = numbers(&answers(self.all(&message)).await?);
         self.steps += steps;
         Ok(())
     }
@@ -175,19 +230,27 @@ impl Sampler {
     /// Energies along the way.
     ///
     /// # Errors
-    /// If the worker has failed.
+    /// If a worker has failed.
     pub async fn trace(&self) -> Result<Trace, Problem> {
-        let answer: Array = opened(self.desk.ask(&[TRACE.into()]).await)?.unchecked_into();
-        let values = answer.get(1).unchecked_into::<Float32Array>().to_vec();
-        let first_step = answer.get(0).as_f64().unwrap_or_default() as u32;
-        Ok(Trace { first_step, chains: self.chains, values })
+        let parts = answers(self.all(&[TRACE.into()])).await?;
+        let mut traces = Vec::new();
+        for at in 0..parts.length() {
+            let part: Array = parts.get(at).unchecked_into();
+            traces.push(Trace {
+                first_step: part.get(0).as_f64().unwrap_or_default() as u32,
+                chains: self.share.min(self.chains - at as usize * self.share),
+                values: numbers(&Array::of1(&part.get(1))),
+            });
+        }
+        Ok(Trace::side_by_side(traces))
     }
 
     /// Energies at `points`, `[n, data]`.
     ///
     /// # Errors
-    /// If they are not whole points, or the worker has failed.
+    /// If they are not whole points, or a worker has failed.
     pub async fn energies(&self, points: &[f32]) -> Result<Vec<f32>, Problem> {
-        numbers(self.desk.ask(&[ENERGIES.into(), Float32Array::from(points).into()]).await)
+        let asked = self.desks[0].ask(&[ENERGIES.into(), Float32Array::from(points).into()]);
+        Ok(numbers(&answers(Array::of1(&asked)).await?))
     }
 }

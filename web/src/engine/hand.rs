@@ -11,21 +11,23 @@ use dual_mcmc::noise::Stream;
 pub struct Hand {
     model: Model,
     facts: Facts,
+    /// Number of the first chain, and how many there are.
+    first: usize,
     chains: usize,
     /// None for a model without an energy, whose samples stay as they are.
     chain: Option<XChain>,
 }
 
 impl Hand {
-    /// `chains` chains of the model in `file`, not yet started.
+    /// The `chains` chains from number `first` on of the model in `file`, not yet started.
     ///
     /// # Errors
     /// If the file is no model, or its energy is none.
-    pub fn new(file: &[u8], chains: usize) -> Result<Hand, String> {
+    pub fn new(file: &[u8], first: usize, chains: usize) -> Result<Hand, String> {
         let model = Model::from_bytes(file).map_err(|error| error.to_string())?;
         let chain = model.energy.as_ref().map(|energy| XChain::new(energy, chains, 1));
         let chain = chain.transpose().map_err(|error| error.to_string())?;
-        Ok(Hand { facts: Facts::of(&model), model, chains, chain })
+        Ok(Hand { facts: Facts::of(&model), model, first, chains, chain })
     }
 
     /// Start all chains, at samples of the generator or at noise. Returns where, `[chains, data]`.
@@ -33,16 +35,17 @@ impl Hand {
     /// # Errors
     /// If the generator is none.
     pub fn start(&mut self, seed: u64, from_generator: bool) -> Result<Vec<f32>, String> {
+        let first_chain = self.first as u32;
         let state = match &self.model.generator {
             Some(generator) if from_generator => {
-                let latents = start::latents(seed, self.chains, self.facts.latent);
+                let latents = start::latents(seed, self.first, self.chains, self.facts.latent);
                 let executor = Executor::<f32>::new(&generator.network, &generator.weights);
                 executor.map_err(|error| error.to_string())?.forward(&latents)
             }
-            _ => noise_start(seed, &self.facts.shape, 0, self.chains, 0),
+            _ => noise_start(seed, &self.facts.shape, first_chain, self.chains, 0),
         };
         if let Some(chain) = &mut self.chain {
-            chain.start(&state, ChainNoise::new(seed, Stream::XChain));
+            chain.start(&state, ChainNoise { first_chain, ..ChainNoise::new(seed, Stream::XChain) });
             // The energies of the starts.
             chain.run(0, &Langevin::new(1.0, 0.0));
         }
@@ -88,25 +91,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_becomes_the_chains_of_its_model() {
+    fn hands_share_the_chains_of_a_model() {
         let model = Model::from_bytes(&ring()).unwrap();
         let energy = model.energy.as_ref().unwrap();
-        let mut hand = Hand::new(&ring(), 37).unwrap();
-        let start = hand.start(5, true).unwrap();
-        let mut chain = XChain::new(energy, 37, 2).unwrap();
-        chain.start(&start, ChainNoise::new(5, Stream::XChain));
-        let langevin = Langevin { step_size: 0.05, noise: 0.02, ..model.chains.x.unwrap().langevin };
-        chain.run(6, &langevin);
-        hand.advance(2, 0.05, 0.02);
-        assert_eq!(hand.advance(4, 0.05, 0.02), chain.state());
-        let (a, b) = (hand.trace(), chain.trace());
-        assert_eq!((a.first_step, a.rows().len(), b.rows().len()), (0, 7, 7));
-        let last: Vec<f32> = b.rows().last().unwrap().to_vec();
-        for (a, b) in hand.energies(chain.state()).unwrap().iter().zip(last) {
-            assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{a} {b}");
+        for from_generator in [true, false] {
+            let mut hands =
+                [(0, 20), (20, 17)].map(|(first, chains)| Hand::new(&ring(), first, chains).unwrap());
+            let start = hands.each_mut().map(|hand| hand.start(5, from_generator).unwrap()).concat();
+            let mut chain = XChain::new(energy, 37, 2).unwrap();
+            chain.start(&start, ChainNoise::new(5, Stream::XChain));
+            let langevin = Langevin { step_size: 0.05, noise: 0.02, ..model.chains.x.unwrap().langevin };
+            chain.run(6, &langevin);
+            hands.each_mut().map(|hand| hand.advance(2, 0.05, 0.02).to_vec());
+            let states = hands.each_mut().map(|hand| hand.advance(4, 0.05, 0.02).to_vec()).concat();
+            for (a, b) in states.iter().zip(chain.state()) {
+                assert!((a - b).abs() < 1e-4, "{a} {b}");
+            }
+            let trace = Trace::side_by_side(hands.each_ref().map(Hand::trace).into());
+            assert_eq!((trace.first_step, trace.chains, trace.rows().len()), (0, 37, 7));
+            let last = trace.rows().last().unwrap().to_vec();
+            for (a, b) in hands[0].energies(&states).unwrap().iter().zip(last) {
+                assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{a} {b}");
+            }
+            let mut whole = Hand::new(&ring(), 0, 37).unwrap();
+            assert_eq!(whole.start(5, from_generator).unwrap(), start);
+            assert_eq!(whole.trace().rows().len(), 1);
         }
-        assert_ne!(hand.start(5, false).unwrap(), start, "from noise");
-        assert_eq!(hand.trace().rows().len(), 1);
     }
 
     #[test]
@@ -114,7 +124,7 @@ mod tests {
         let mut model = Model::from_bytes(&ring()).unwrap();
         model.energy = None;
         let file = model.to_bytes(dual_mcmc::model::Precision::F32).unwrap();
-        let mut hand = Hand::new(&file, 3).unwrap();
+        let mut hand = Hand::new(&file, 0, 3).unwrap();
         assert_eq!(hand.start(0, true).unwrap().len(), 6);
         assert!(hand.advance(5, 0.1, 0.1).is_empty() && hand.trace().values.is_empty());
         assert!(hand.energies(&[0.0; 2]).unwrap_err().contains("no energy"));
@@ -122,8 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_no_model_or_no_sample_is_refused() {
-        assert!(Hand::new(b"not a model", 3).is_err());
-        let hand = Hand::new(&ring(), 3).unwrap();
+        assert!(Hand::new(b"not a model", 0, 3).is_err());
+        let hand = Hand::new(&ring(), 0, 3).unwrap();
         assert!(hand.energies(&[0.0; 3]).unwrap_err().contains("2 numbers"));
     }
 }

@@ -177,7 +177,10 @@ impl Engine {
                 Sampler::Gpu(Box::new(gpu::Sampler::new(gpu, energy, model.generator.as_ref(), chains)?))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
-            _ => Sampler::Cpu(cpu::Sampler::new(file, chains).await?),
+            (_, energy) => {
+                let flops = energy.as_ref().map_or(Ok(0), |energy| energy.network.flops())?;
+                Sampler::Cpu(cpu::Sampler::new(file, chains, cpu::workers(chains, flops)).await?)
+            }
         };
         Ok(Engine { sampler, facts, chains })
     }
@@ -191,7 +194,7 @@ impl Engine {
         let from_generator = settings.start == Start::Generator && self.facts.generator;
         match &mut self.sampler {
             Sampler::Gpu(sampler) if from_generator => {
-                let latents = start::latents(seed, self.chains, self.facts.latent);
+                let latents = start::latents(seed, 0, self.chains, self.facts.latent);
                 sampler.start_generated(&latents, seed, langevin)?;
             }
             Sampler::Gpu(sampler) => {

@@ -166,7 +166,7 @@ async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
     let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
     let bounds = match &loaded.model.generator {
         Some(generator) if data.is_empty() => {
-            let latents = engine::start::latents(0, 256, loaded.facts.latent);
+            let latents = engine::start::latents(0, 0, 256, loaded.facts.latent);
             Bounds::around(&Executor::new(&generator.network, &generator.weights)?.forward(&latents))
         }
         _ => Bounds::around(&data),

@@ -1,5 +1,6 @@
 //! What a kernel does last with each of its results: the WGSL function `finish`.
 
+use super::text::fill;
 use crate::network::Activation;
 
 /// A function of `functions.wgsl`.
@@ -131,10 +132,10 @@ impl Tail {
                 ["x", "y", "z", "w"].map(|part| stepped(&format!("state.{part}"), format!(".{part}")));
             let step = format!("let state = y[at / 4u];\ny[at / 4u] = vec4<f32>({});", parts.join(", "));
             let finish = "fn finish(place: u32, value: vec4<f32>) {\nstep_from(4u * place, value, 4u);\n}\n";
-            return frame.replace("STEP", &step) + finish;
+            return fill(frame, &[("STEP", &step)]) + finish;
         }
         let step = stepped("y[at + i]", "[i]".into());
-        frame.replace("STEP", &format!("for (var i = 0u; i < count; i++) {{\ny[at + i] = {step};\n}}"))
+        fill(frame, &[("STEP", &format!("for (var i = 0u; i < count; i++) {{\ny[at + i] = {step};\n}}"))])
     }
 
     /// The function, for results of four numbers or of one; `extra` is the binding that it may need.

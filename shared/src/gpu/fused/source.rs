@@ -5,7 +5,7 @@
 
 use super::finish::{Quad, Tail};
 use super::recipe::{Variant, Write};
-use super::text::Text;
+use super::text::{Text, fill};
 
 /// What the variant's module begins with in a browser, which wants to be told of subgroups, and cannot see that whole
 /// quads take the same way; naga knows neither line, and asks for neither.
@@ -26,16 +26,19 @@ pub(in crate::gpu) fn correlate(variant: &Variant, tail: &Tail, frame: &str) -> 
         1 => [String::new(), guard.into()],
         _ => [format!("var<workgroup> parts: array<{number}, {}>;", 64 * positions * blocks), String::new()],
     };
-    frame
-        .replace("SHARED", &parts)
-        .replace("BUILTINS", if shared { "@builtin(subgroup_invocation_id) invocation: u32," } else { "" })
-        .replace("GUARD", &guard)
-        .replace("SPLIT", &format!("{split}u"))
-        .replace("array<IN>", &format!("array<{}>", element(scalar)))
-        .replace("array<OUT>", &format!("array<{}>", element(write != Write::Elements)))
-        .replace("POSITIONS", &format!("{positions}u"))
-        .replace("PIECE", &format!("{piece}u"))
-        .replace("SUMS\n", &sums(variant, tail, piece))
+    let number_of = |n: usize| format!("{n}u");
+    let texts = [
+        ("SHARED", parts.as_str()),
+        ("BUILTINS", if shared { "@builtin(subgroup_invocation_id) invocation: u32," } else { "" }),
+        ("GUARD", &guard),
+        ("SPLIT", &number_of(split)),
+        ("IN", element(scalar)),
+        ("OUT", element(write != Write::Elements)),
+        ("POSITIONS", &number_of(positions)),
+        ("PIECE", &number_of(piece)),
+        ("SUMS", &sums(variant, tail, piece)),
+    ];
+    fill(frame, &texts)
 }
 
 fn sums(variant: &Variant, tail: &Tail, piece: usize) -> String {

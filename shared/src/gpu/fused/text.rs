@@ -1,5 +1,20 @@
 //! WGSL while it is written: templates with numbers. (Rust's own formatting would cost the page some kilobytes.)
 
+/// `frame` with texts in place of its words in capitals.
+pub(super) fn fill(frame: &str, texts: &[(&str, &str)]) -> String {
+    let in_word = |c: char| c.is_ascii_uppercase() || c == '_';
+    let mut filled = String::new();
+    let mut rest = frame;
+    while let Some(start) = rest.find(in_word) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|c| !in_word(c)).unwrap_or(from.len()));
+        filled += before;
+        filled += texts.iter().find(|(name, _)| *name == word).map_or(word, |(_, text)| text);
+        rest = after;
+    }
+    filled + rest
+}
+
 /// Lines of WGSL.
 #[derive(Default)]
 pub(super) struct Text(pub(super) String);

@@ -1,7 +1,7 @@
 //! A correlation by workgroups that share what they read, for graphics processors: `tiled.wgsl` with its loads
 //! and sums written out.
 
-use super::text::Text;
+use super::text::{Text, fill};
 
 /// The tile of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,15 +48,18 @@ impl Tile {
 
     /// Its module from the frame, `tiled.wgsl`, without the functions it calls.
     pub(in crate::gpu) fn source(&self, frame: &str) -> String {
-        frame
-            .replace("TILE_X", &(2 * self.inputs()).to_string())
-            .replace("TILE_W", &(2 * self.weights()).to_string())
-            .replace("THREADS", &self.threads().to_string())
-            .replace("POSITIONS", &format!("{}u", self.width()))
-            .replace("PLANES", &format!("{}u", self.planes))
-            .replace("ACROSS", &format!("{}u", self.across))
-            .replace("WEIGHTS", &format!("{}u", self.weights()))
-            .replace("SUMS\n", &self.sums())
+        let number = |n: usize| format!("{n}u");
+        let texts = [
+            ("TILE_X", number(2 * self.inputs())),
+            ("TILE_W", number(2 * self.weights())),
+            ("THREADS", number(self.threads())),
+            ("POSITIONS", number(self.width())),
+            ("PLANES", number(self.planes)),
+            ("ACROSS", number(self.across)),
+            ("WEIGHTS", number(self.weights())),
+            ("SUMS", self.sums()),
+        ];
+        fill(frame, &texts.each_ref().map(|(name, text)| (*name, text.as_str())))
     }
 
     fn sums(&self) -> String {

@@ -42,7 +42,7 @@ pub struct Settings {
     pub time: Duration,
     /// Dotted keys and values that are changed in the recipes whose iterations are timed.
     pub overrides: Vec<(String, String)>,
-    /// Networks whose chains are timed.
+    /// Networks whose chains are timed, and, of ring and Fashion-MNIST, the iterations.
     pub networks: Vec<Network>,
     /// Numbers of chains.
     pub chains: Vec<usize>,

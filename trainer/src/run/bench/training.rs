@@ -1,6 +1,6 @@
 //! A training iteration and its phases.
 
-use super::{Settings, median, recipe, repeated};
+use super::{Network, Settings, median, recipe, repeated};
 use crate::data::{Dataset, Samples};
 use crate::recipe::Recipe;
 use crate::run::device::TrainingDevice;
@@ -13,9 +13,11 @@ use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// The recipes that are timed: a small one of vectors, and one of images.
-const RECIPES: [&str; 2] =
-    [include_str!("../../../../recipes/ring.toml"), include_str!("../../../../recipes/fashion-mnist.toml")];
+/// The networks whose recipes are timed: small ones of vectors, and of images.
+const RECIPES: [(Network, &str); 2] = [
+    (Network::Ring, include_str!("../../../../recipes/ring.toml")),
+    (Network::FashionMnist, include_str!("../../../../recipes/fashion-mnist.toml")),
+];
 
 /// Images that batches are drawn from, as many as MNIST has; and how many of them differ.
 const IMAGES: usize = 60_000;
@@ -26,7 +28,7 @@ const WARM_UP: usize = 3;
 
 pub(super) fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
     let mut recipes = Map::new();
-    for text in RECIPES {
+    for (_, text) in RECIPES.iter().filter(|(network, _)| settings.networks.contains(network)) {
         let recipe = recipe(text, &settings.overrides)?;
         recipes.insert(recipe.name.clone(), iteration(&recipe, devices, settings.time)?);
     }
