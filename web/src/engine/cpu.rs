@@ -8,6 +8,8 @@ use super::hand::Hand;
 use crate::dom;
 use crate::problem::Problem;
 use dual_mcmc::chain::{Langevin, Trace};
+use dual_mcmc::model::Weighted;
+use dual_mcmc::network::NetworkError;
 use js_sys::{Array, Float32Array, Object, Promise, Reflect, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -133,16 +135,21 @@ impl Drop for Desk {
     }
 }
 
-/// Most workers: each holds a copy of the model.
-const MOST_WORKERS: f64 = 8.0;
-/// Arithmetic of a step, in multiplications and additions of the forward pass, that is worth a worker.
-const WORTH: f64 = 4e6;
+/// Most workers, and most weights in all of them together: each has a copy of the model.
+const MOST_WORKERS: u64 = 8;
+const MOST_WEIGHTS: u64 = 1 << 24;
+/// Operations of a step's forward pass that are worth a worker.
+const WORTH: u64 = 4_000_000;
 
-/// How many workers share so many chains, of so many operations each.
-pub fn workers(chains: usize, flops: u64) -> usize {
-    let cores = dom::window().navigator().hardware_concurrency();
-    let worth = (chains as f64 * flops as f64 / WORTH).min(MOST_WORKERS);
-    worth.min(cores).min(chains as f64).max(1.0) as usize
+/// How many workers share so many chains on `energy`.
+///
+/// # Errors
+/// If it does not fit together.
+pub fn workers(energy: &Weighted, chains: usize) -> Result<usize, NetworkError> {
+    let cores = dom::window().navigator().hardware_concurrency() as u64;
+    let room = MOST_WEIGHTS / (energy.weights.len() as u64 + 1);
+    let worth = energy.network.flops()? * chains as u64 / WORTH;
+    Ok(worth.min(room).min(cores).clamp(1, MOST_WORKERS) as usize)
 }
 
 /// Chains, as the page sees them.

@@ -178,8 +178,8 @@ impl Engine {
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
             (_, energy) => {
-                let flops = energy.as_ref().map_or(Ok(0), |energy| energy.network.flops())?;
-                Sampler::Cpu(cpu::Sampler::new(file, chains, cpu::workers(chains, flops)).await?)
+                let workers = energy.as_ref().map_or(Ok(1), |energy| cpu::workers(energy, chains))?;
+                Sampler::Cpu(cpu::Sampler::new(file, chains, workers).await?)
             }
         };
         Ok(Engine { sampler, facts, chains })
