@@ -17,7 +17,7 @@ pub enum Folded {
     Read(Weighted),
     /// On the device that executor and burn share.
     #[cfg(feature = "cli")]
-    Lent(Tensor<1>),
+    Lent(Box<Tensor<1>>),
 }
 
 impl Folded {
@@ -29,7 +29,7 @@ impl Folded {
     ) -> Result<Folded, TeachingError> {
         #[cfg(feature = "cli")]
         if lent && let Some(weights) = network.folded_weights(network.parameters(), statistics) {
-            return Ok(Folded::Lent(weights));
+            return Ok(Folded::Lent(Box::new(weights)));
         }
         let _ = lent;
         Ok(Folded::Read(network.fold(statistics)?))
@@ -44,13 +44,13 @@ macro_rules! take_weights {
                 (Folded::Read(weighted), chain) => chain.set_weights(&weighted.weights)?,
                 #[cfg(feature = "cli")]
                 (Folded::Lent(weights), $chain::Gpu(chain)) => {
-                    let copied = crate::lending::lend(weights.clone(), |buffer, offset| {
+                    let copied = crate::lending::lend(*weights.clone(), |buffer, offset| {
                         chain.set_weights_from_buffer(buffer, offset)
                     })?;
                     copied.map_err(ExecutorError::from)?;
                 }
                 #[cfg(feature = "cli")]
-                (Folded::Lent(weights), chain) => chain.set_weights(&read(weights.clone())?)?,
+                (Folded::Lent(weights), chain) => chain.set_weights(&read(*weights.clone())?)?,
             }
             Ok(())
         }

@@ -60,7 +60,7 @@ fn answer(hand: &mut Option<Hand>, message: &Array) -> Result<JsValue, String> {
 enum Desk {
     Worker(Worker),
     /// The page itself, where it may have no workers.
-    Here(RefCell<Option<Hand>>),
+    Here(Box<RefCell<Option<Hand>>>),
 }
 
 impl Desk {
@@ -76,7 +76,7 @@ impl Desk {
     }
 
     fn here() -> Desk {
-        Desk::Here(RefCell::default())
+        Desk::Here(Box::default())
     }
 
     fn ask(&self, message: &[JsValue]) -> Promise {

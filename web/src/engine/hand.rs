@@ -102,7 +102,9 @@ mod tests {
             chain.start(&start, ChainNoise::new(5, Stream::XChain));
             let langevin = Langevin { step_size: 0.05, noise: 0.02, ..model.chains.x.unwrap().langevin };
             chain.run(6, &langevin);
-            hands.each_mut().map(|hand| hand.advance(2, 0.05, 0.02).to_vec());
+            for hand in &mut hands {
+                hand.advance(2, 0.05, 0.02);
+            }
             let states = hands.each_mut().map(|hand| hand.advance(4, 0.05, 0.02).to_vec()).concat();
             for (a, b) in states.iter().zip(chain.state()) {
                 assert!((a - b).abs() < 1e-4, "{a} {b}");
