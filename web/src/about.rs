@@ -42,14 +42,15 @@ pub fn fill(model: &Model, facts: &Facts) {
         [("Energy", &model.energy), ("Generator", &model.generator), ("Encoder", &model.encoder)]
     {
         let words = network.as_ref().map(|weighted| {
-            let layers: Vec<&str> = weighted.network.layers.iter().map(|layer| layer.name()).collect();
+            let names = weighted.network.layers.iter().map(|layer| layer.name().replace('_', " "));
+            let layers: Vec<String> = names.collect();
             let output = weighted.network.output().unwrap_or_default();
             format!(
                 "{:?} → {:?}, {}: {}",
                 weighted.network.input,
                 output,
                 count(weighted.network.parameter_count(), "parameter"),
-                layers.join(", ").replace('_', " "),
+                layers.join(", "),
             )
         });
         put(term, words.unwrap_or_else(|| "none in this file".into()));

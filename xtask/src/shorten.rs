@@ -1,6 +1,6 @@
 //! The page's files made shorter. wasm-bindgen gives every function that the wasm imports a long name with a hash,
 //! in the wasm and again in the JavaScript: 5% of what a visitor waits for, and nothing compresses it. Nor the
-//! columns of the places in the source that panics name.
+//! places in the source that panics name.
 
 use anyhow::{Context, Result};
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{ImportSection, Module};
 use wasmparser::{DataKind, Operator, Parser, Payload};
 
-/// Shorten the names of imports in a page's wasm and its JavaScript, and drop columns from the former and comments from
+/// Shorten the names of imports in a page's wasm and its JavaScript, and drop places of panics from the former and comments from
 /// all of the latter.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub fn shorten(page: &Path) -> Result<()> {
     let (script, module) = (page.join("dual-mcmc-web.js"), page.join("dual-mcmc-web_bg.wasm"));
     let read = |file: &Path| fs::read(file).with_context(|| format!("cannot read {}", file.display()));
     let mut wasm = read(&module)?;
-    drop_columns(&mut wasm)?;
+    drop_places(&mut wasm)?;
     let names = short_names(&wasm)?;
     let mut short = Module::new();
     Shorten(&names)
@@ -47,8 +47,9 @@ pub fn shorten(page: &Path) -> Result<()> {
 /// The page's own scripts.
 const OWN: [&str; 2] = ["worker.js", "subgroups.js"];
 
-/// Zeros in place of the columns in `core::panic::Location`s: a file name's address and length, line, column.
-fn drop_columns(wasm: &mut [u8]) -> Result<()> {
+/// Zeros in place of the columns in `core::panic::Location`s (a file name's address and length, line, column), and of
+/// the lines in files of other crates, whose names are absolute.
+fn drop_places(wasm: &mut [u8]) -> Result<()> {
     let mut segments: Vec<(u32, Range<usize>)> = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         let Payload::DataSection(data) = payload? else { continue };
@@ -62,21 +63,24 @@ fn drop_columns(wasm: &mut [u8]) -> Result<()> {
             }
         }
     }
-    let names_a_file = |wasm: &[u8], address: u32, length: u32| {
-        let inside = segments.iter().find_map(|(start, range)| -> Option<&[u8]> {
+    let file = |wasm: &[u8], address: u32, length: u32| {
+        let name = segments.iter().find_map(|(start, range)| {
             let from = range.start + address.checked_sub(*start)? as usize;
-            (range.contains(&from) && length >= 4).then(|| wasm.get(from..from + length as usize))?
+            range.contains(&from).then(|| wasm.get(from..from + length as usize))?
         });
-        inside.is_some_and(|name| name.ends_with(b".rs") && name.is_ascii())
+        name.filter(|name| name.ends_with(b".rs") && name.is_ascii()).map(|name| name.starts_with(b"/"))
     };
     for (start, range) in &segments {
         let aligned = range.start + start.next_multiple_of(4).wrapping_sub(*start) as usize;
         for at in (aligned..range.end.saturating_sub(15)).step_by(4) {
             let word = |i: usize| wasm[at + 4 * i..at + 4 * i + 4].try_into().map_or(0, u32::from_le_bytes);
             let [address, length, line, column] = [word(0), word(1), word(2), word(3)];
-            let place = (1..1 << 8).contains(&length) && (1..1 << 17).contains(&line) && column < 1 << 12;
-            if place && names_a_file(wasm, address, length) {
-                wasm[at + 12..at + 16].fill(0);
+            if (4..1 << 8).contains(&length) && (1..1 << 17).contains(&line) && column < 1 << 12 {
+                match file(wasm, address, length) {
+                    Some(true) => wasm[at + 8..at + 16].fill(0),
+                    Some(false) => wasm[at + 12..at + 16].fill(0),
+                    None => {}
+                }
             }
         }
     }

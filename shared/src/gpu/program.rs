@@ -89,7 +89,7 @@ macro_rules! programs {
             /// Its WGSL, with the functions it calls.
             fn source(self) -> String {
                 match self {
-                    $($(#[$on])* Program::$variant => [INDEX, $($part,)* part!($name)].concat()),*
+                    $($(#[$on])* Program::$variant => String::from_iter([INDEX, $($part,)* part!($name)])),*
                 }
             }
         }
@@ -216,7 +216,7 @@ impl Shader {
             Shader::Program(program) => program.source(),
             Shader::Finished(program, tail) => {
                 let extra = if *program == Program::ScaleShift { 4 } else { 3 };
-                [ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()].concat()
+                String::from_iter([ACTIVATIONS, FUNCTIONS, &tail.source(true, extra), &program.source()])
             }
             Shader::Correlate(kernel, tail) => {
                 let (head, four, text) = match kernel {
@@ -229,11 +229,13 @@ impl Shader {
                 };
                 match tail.quad() {
                     Some(quad) => {
-                        [head, INDEX, NOISE, WALK, &Tail::step_source(quad, STEP), CORRELATION, &text]
-                            .concat()
+                        let step = Tail::step_source(quad, STEP);
+                        String::from_iter([head, INDEX, NOISE, WALK, &step, CORRELATION, &text])
                     }
-                    None => [head, INDEX, ACTIVATIONS, FUNCTIONS, &tail.source(four, 4), CORRELATION, &text]
-                        .concat(),
+                    None => {
+                        let finish = tail.source(four, 4);
+                        String::from_iter([head, INDEX, ACTIVATIONS, FUNCTIONS, &finish, CORRELATION, &text])
+                    }
                 }
             }
         }
