@@ -176,8 +176,13 @@ fn both_engines_walk_the_same_chains() {
             let recipe = small::recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)]);
             let mut teacher = Teacher::new(&recipe, &device.parameters, device.executor.clone(), 3).unwrap();
             // Weights that have moved since the chains were made.
-            teacher.step(&small::batch(&recipe, 0)).unwrap();
-            let batch = small::batch(&recipe, 1);
+            let networks = teacher.networks_mut();
+            for network in [&mut networks.energy, &mut networks.generator].into_iter().flatten() {
+                for parameter in network.parameters_mut() {
+                    *parameter = parameter.clone().mul_scalar(0.9);
+                }
+            }
+            let batch = small::batch(&recipe, 0);
             let passed = pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().passed;
             (passed, recipe.data_len(), recipe.latent())
         });
@@ -192,7 +197,7 @@ fn both_engines_walk_the_same_chains() {
             let agree = (0..rows).filter(|row| {
                 let row = row * len..(row + 1) * len;
                 norm(&ends[0][row.clone()], &ends[1][row.clone()])
-                    <= 2e-3 * norm(&ends[0][row.clone()], &start[row])
+                    <= 1e-4 * norm(&ends[0][row.clone()], &start[row])
             });
             assert!(10 * agree.count() >= 9 * rows, "{what}: {} of {moved}", norm(ends[0], ends[1]));
         }
