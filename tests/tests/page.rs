@@ -80,6 +80,9 @@ fn runs(browser: &Browser, server: &Server, name: &str, model: &Model, device: &
     let apart = disagreement(&on_page, &expected);
     assert!(apart < 1e-4, "{name}: the page's own CPU energies are {apart} apart");
 
+    let said = browser.run("return window.dualMcmc.energyOnCpu(new Float32Array([])).catch(e => e.message)");
+    assert!(said.as_str().unwrap().starts_with("x must hold whole samples"), "{name}: {said}");
+
     let trace = numbers(&after, "trace");
     assert_eq!(trace.len(), 31, "{name}: a mean energy before each step and one after the last");
     assert!(trace[30] < trace[0], "{name}: energies do not fall: {trace:?}");

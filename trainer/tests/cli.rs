@@ -580,5 +580,7 @@ fn the_bench_measures_iterations_phases_and_chains() {
         serde_json::from_slice(&std::fs::read(lab.path("w.json")).unwrap()).unwrap();
     assert!(figures["training"].is_null() && !figures["chains"]["wide, x-chain"].is_null(), "{figures}");
     lab.fails("bench chains --device cpu --kernels plain", "--device gpu");
+    lab.fails("bench training --device cpu --networks wide", "ring and fashion-mnist");
+    lab.fails("bench training --device cpu --set x_chain.engine=fast", "engine");
     lab.fails("bench --device cpu --json missing/b.json", "missing");
 }

@@ -115,6 +115,7 @@ async fn energy_on_cpu(x: &[f32], source: Option<Source>) -> Result<JsValue, Str
     let loaded = loading::load(&source, &|_, _| {}, &|| true).await.map_err(words)?;
     let (_, file) = loaded.ok_or("the model could not be loaded")?;
     let sampler = cpu::Sampler::new(&file, 1, 1).await.map_err(words)?;
-    let energies = sampler.energies(x).await.map_err(words)?;
+    // The title would be about chains.
+    let energies = sampler.energies(x).await.map_err(|problem| problem.advice)?;
     Ok(numbers(energies.iter().map(|&e| f64::from(e))))
 }

@@ -135,7 +135,8 @@ impl Size {
     /// The kernel on a graphics processor, or on an adapter that is a program, with or without subgroups.
     pub(in crate::gpu) fn choose(&self, hardware: bool, subgroups: bool) -> Choice {
         if !hardware {
-            // Barriers are slow there, and so is everything but arithmetic.
+            // Barriers are slow there, and so is everything but arithmetic. Two elements are for layers that cannot
+            // share.
             let choice = direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
             return if subgroups { choice.sharing() } else { choice };
         }

@@ -24,7 +24,6 @@ use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
 pub use choice::{Choice, Size, Tiling};
 use correlation::Correlation;
-
 pub(super) use finish::Tail;
 use finish::{Function, Then};
 use geometry::Geometry;

@@ -7,7 +7,7 @@ use crate::run::device::TrainingDevice;
 use crate::run::phases::Phases;
 use crate::run::replicas::Replicas;
 use crate::teaching::{Batch, Phase};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,11 @@ const WARM_UP: usize = 3;
 
 pub(super) fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
     let mut recipes = Map::new();
+    let timed = |network: &Network| RECIPES.iter().any(|(known, _)| known == network);
+    ensure!(
+        settings.networks.iter().any(timed) || settings.what.is_empty(),
+        "iterations are timed of ring and fashion-mnist; name one of them with --networks"
+    );
     for (_, text) in RECIPES.iter().filter(|(network, _)| settings.networks.contains(network)) {
         let recipe = recipe(text, &settings.overrides)?;
         recipes.insert(recipe.name.clone(), iteration(&recipe, devices, settings.time)?);
