@@ -51,12 +51,16 @@ fn differing(a: &RgbImage, b: &RgbImage) -> usize {
 
 /// Open a model, take 30 steps, and check everything that a reader relies on.
 fn runs(browser: &Browser, server: &Server, name: &str, model: &Model, device: &str) {
+    runs_with(browser, server, name, model, device, 64);
+}
+
+fn runs_with(browser: &Browser, server: &Server, name: &str, model: &Model, device: &str, chains: usize) {
     let plane = model.data_shape() == [2];
     // A well-trained model's points are at home already, so on the plane the chains start from noise.
     let start = if plane { "noise" } else { "generator" };
     // On a software adapter the page would choose the processor.
     let asked = if device == "gpu" { "&device=gpu" } else { "" };
-    let query = format!("model=models/{name}&play=0&seed=7&chains=64&start={start}{asked}");
+    let query = format!("model=models/{name}&play=0&seed=7&chains={chains}&start={start}{asked}");
     browser.open(&format!("{}?{query}", server.url()));
     let before = state(browser);
     assert_eq!(before["device"], device, "{name} runs on {}: {}", before["device"], before["adapter"]);
@@ -69,7 +73,7 @@ fn runs(browser: &Browser, server: &Server, name: &str, model: &Model, device: &
 
     let energy = model.energy.as_ref().unwrap();
     let x = numbers(&after, "x");
-    assert_eq!(x.len(), 64 * energy.network.input_len(), "{name}");
+    assert_eq!(x.len(), chains * energy.network.input_len(), "{name}");
     let energies = numbers(&after, "energies");
     let expected = Executor::<f32>::new(&energy.network, &energy.weights).unwrap().forward(&x);
     let apart = disagreement(&energies, &expected);
@@ -162,6 +166,30 @@ fn every_shipped_model_runs_on_webgpu() {
 #[test]
 fn every_shipped_model_runs_without_webgpu() {
     shipped_models_run(WebGpu::Off, "cpu");
+}
+
+/// A browser whose software adapter passes for a graphics processor, which gets other kernels.
+#[test]
+fn the_kernels_of_graphics_processors_run_in_a_browser() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Software, &[]);
+    browser.before_pages(
+        "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });
+         const make = GPUDevice.prototype.createShaderModule;
+         window.kernels = [];
+         GPUDevice.prototype.createShaderModule = function (it) {
+             window.kernels.push(it.code);
+             return make.call(this, it);
+         };",
+    );
+    let count = |word: &str| {
+        browser.run(&format!("return window.kernels.filter((k) => k.includes('{word}')).length"))
+    };
+    let (name, model) = models::shipped().into_iter().find(|(name, _)| name.starts_with("fashion")).unwrap();
+    runs_with(&browser, &server, &name, &model, "gpu", 16);
+    assert_eq!(count("quadSwap"), 0);
+    assert!(count("tile_w").as_u64().unwrap() >= 2);
+    assert!(count("parts[").as_u64().unwrap() >= 1);
 }
 
 #[test]

@@ -227,8 +227,8 @@ impl Gpu {
     }
 
     /// Whether an average over so many places is worth a workgroup.
-    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn pools_by_groups(&self, places: usize) -> bool {
+        #[cfg(not(target_arch = "wasm32"))]
         if self.forced.is_some() {
             return places > 1;
         }

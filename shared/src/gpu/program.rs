@@ -67,7 +67,6 @@ static FUNCTIONS: &str = part!("fused/functions");
 static PLANE: &str = part!("fused/plane");
 static CORRELATION: &str = part!("fused/correlation");
 static CORRELATE: &str = part!("fused/correlate");
-#[cfg(not(target_arch = "wasm32"))]
 static TILED: &str = part!("fused/tiled");
 
 macro_rules! programs {
@@ -102,7 +101,6 @@ programs! {
     Copy: "fused/copy";
     Reshape: "fused/reshape" with PLANE;
     Pool: "fused/pool" with PLANE;
-    #[cfg(not(target_arch = "wasm32"))]
     PoolWide: "fused/pool_wide" with PLANE;
     PoolInputGradient: "fused/pool_input_gradient" with PLANE;
     Upsample: "fused/upsample" with PLANE;
@@ -224,7 +222,6 @@ impl Shader {
                         let text = fused::correlate(variant, tail, CORRELATE);
                         (if browser { fused::head(variant) } else { "" }, variant.writes_elements(), text)
                     }
-                    #[cfg(not(target_arch = "wasm32"))]
                     Kernel::Tiled(tile) => ("", true, tile.source(TILED)),
                 };
                 match tail.quad() {

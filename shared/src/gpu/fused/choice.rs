@@ -2,7 +2,6 @@
 //! keeps giving one chain.
 
 use super::table::TABLE;
-#[cfg(not(target_arch = "wasm32"))]
 use super::tiled::Tile;
 
 /// What a choice is made by.
@@ -85,7 +84,6 @@ impl Choice {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Tiling {
     /// The tile for a layer with so many elements of input channels.
     pub(in crate::gpu) fn tile(&self, inputs: usize, biased: bool) -> Tile {
@@ -120,7 +118,6 @@ impl Choice {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) const fn tiled(
     positions: usize,
     across: usize,

@@ -14,7 +14,6 @@ mod source;
 mod stages;
 mod table;
 mod text;
-#[cfg(not(target_arch = "wasm32"))]
 mod tiled;
 
 use super::dispatch::{Dispatch, Extent, storage};
@@ -337,7 +336,6 @@ impl Recorder<'_> {
                 let extent = Extent::Elements(places * to.lanes);
                 return Dispatch::new(gpu, Program::Reshape, &params, &[x, y], extent);
             }
-            #[cfg(not(target_arch = "wasm32"))]
             (Work::AveragePool(window), false) if gpu.pools_by_groups(window[0] * window[1]) => {
                 let sizes = [&sides[..], window].concat();
                 return finish.dispatch(gpu, Program::PoolWide, &sizes, &[x, y], Extent::Rows(places));

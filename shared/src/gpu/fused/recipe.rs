@@ -5,7 +5,6 @@ use super::choice::{Choice, Size};
 use super::correlation::{Correlation, Shape};
 use super::finish::Quad;
 use super::geometry::Geometry;
-#[cfg(not(target_arch = "wasm32"))]
 use super::tiled::Tile;
 use crate::gpu::dispatch::Extent;
 
@@ -110,7 +109,6 @@ pub(in crate::gpu) enum Kernel {
     /// `correlate.wgsl`.
     Direct(Variant),
     /// `tiled.wgsl`.
-    #[cfg(not(target_arch = "wasm32"))]
     Tiled(Tile),
 }
 
@@ -204,7 +202,6 @@ impl Correlation {
         };
         let (choice, kernel) = match choose(&size) {
             Choice::Direct { positions, blocks, split, shared } => direct(positions, blocks, split, shared),
-            #[cfg(not(target_arch = "wasm32"))]
             tiled @ Choice::Tiled(tiling) if !scalar && write == Write::Elements => {
                 (tiled, Kernel::Tiled(tiling.tile(inputs, biased)))
             }
@@ -213,7 +210,6 @@ impl Correlation {
         // Of a kernel: elements of channels in a group, and columns of taps that are packed together.
         let (blocks, tap_columns) = match &kernel {
             Kernel::Direct(variant) => (variant.blocks, variant.taps),
-            #[cfg(not(target_arch = "wasm32"))]
             Kernel::Tiled(tile) => (tile.depth(), 1),
         };
         let groups = elements.div_ceil(blocks);
@@ -279,7 +275,6 @@ impl Correlation {
             Kernel::Direct(variant) => Extent::Elements(
                 columns.div_ceil(variant.positions) * rows * samples * places * variant.split,
             ),
-            #[cfg(not(target_arch = "wasm32"))]
             Kernel::Tiled(tile) => Extent::Rows((columns * rows * samples).div_ceil(tile.width()) * places),
         };
         let scale = self.scale.map_or(0, |scale| scale.scale);

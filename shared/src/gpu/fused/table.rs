@@ -1,12 +1,8 @@
 //! The fastest kernels of a graphics processor, by size: written by `dual-mcmc bench tune --table FILE`
 //! on NVIDIA H100 80GB HBM3 (vulkan). Rows that others speak for within a tenth are left out.
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::choice::tiled;
-use super::choice::{Timed, direct};
+use super::choice::{Timed, direct, tiled};
 
-/// Of all kernels.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) const TABLE: &[Timed] = &[
     (1, 4096, 128, direct(2, 1, 16)),
     (1, 16384, 1152, direct(4, 1, 8)),
@@ -36,34 +32,4 @@ pub(super) const TABLE: &[Timed] = &[
     (128, 4096, 1, direct(1, 2, 1)),
     (128, 4096, 1152, tiled(8, 16, 2, 4, 2)),
     (128, 16384, 27, direct(2, 2, 1)),
-];
-
-/// Of those that a page has.
-#[cfg(target_arch = "wasm32")]
-pub(super) const TABLE: &[Timed] = &[
-    (1, 4096, 128, direct(2, 1, 16)),
-    (1, 16384, 1152, direct(4, 1, 8)),
-    (1, 65536, 36, direct(4, 1, 8)),
-    (1, 524288, 36, direct(4, 1, 1)),
-    (4, 4096, 72, direct(4, 1, 8)),
-    (4, 16384, 72, direct(2, 1, 1)),
-    (4, 65536, 32, direct(2, 2, 1)),
-    (8, 4096, 144, direct(4, 1, 8)),
-    (8, 16384, 64, direct(2, 1, 1)),
-    (8, 32768, 144, direct(4, 1, 1)),
-    (8, 131072, 64, direct(4, 2, 1)),
-    (16, 256, 256, direct(4, 1, 16)),
-    (16, 1024, 144, direct(4, 1, 8)),
-    (16, 8192, 144, direct(2, 1, 1)),
-    (16, 32768, 64, direct(2, 2, 1)),
-    (16, 32768, 128, direct(8, 2, 1)),
-    (32, 64, 32, direct(1, 1, 16)),
-    (32, 512, 2, direct(1, 1, 1)),
-    (32, 512, 32, direct(4, 1, 8)),
-    (32, 65536, 27, direct(2, 2, 1)),
-    (32, 65536, 288, direct(8, 2, 1)),
-    (128, 4096, 1, direct(1, 2, 1)),
-    (128, 4096, 128, direct(2, 2, 1)),
-    (128, 4096, 1152, direct(8, 1, 1)),
-    (128, 16384, 1152, direct(8, 2, 1)),
 ];

@@ -76,29 +76,21 @@ fn add(rows: &mut Vec<Row>, size: Size, choice: Choice, time: f64) {
 }
 
 fn table(device: &str, rows: &[Row]) -> String {
-    let all = chosen(rows, &|_| true);
-    let direct = chosen(rows, &|choice| matches!(choice, Choice::Direct { .. }));
+    let rows = chosen(rows);
     format!(
         "//! The fastest kernels of a graphics processor, by size: written by `dual-mcmc bench tune --table FILE`\n\
          //! on {device}. Rows that others speak for within a tenth are left out.\n\n\
-         #[cfg(not(target_arch = \"wasm32\"))]\nuse super::choice::tiled;\n\
-         use super::choice::{{Timed, direct}};\n\n\
-         /// Of all kernels.\n\
-         #[cfg(not(target_arch = \"wasm32\"))]\npub(super) const TABLE: &[Timed] = &[\n{all}];\n\n\
-         /// Of those that a page has.\n\
-         #[cfg(target_arch = \"wasm32\")]\npub(super) const TABLE: &[Timed] = &[\n{direct}];\n"
+         use super::choice::{{Timed, direct, tiled}};\n\n\
+         pub(super) const TABLE: &[Timed] = &[\n{rows}];\n"
     )
 }
 
 /// How much slower than the fastest kernel a size may be for a shorter table.
 const TOLERANCE: f64 = 1.1;
 
-/// The rows of a table of those kernels.
-fn chosen(rows: &[Row], allowed: &dyn Fn(&Choice) -> bool) -> String {
-    let best = |row: &Row| {
-        let allowed = row.times.iter().filter(|(choice, _)| allowed(choice));
-        allowed.min_by(|a, b| a.1.total_cmp(&b.1)).map(|&(choice, _)| choice)
-    };
+/// The rows of a table.
+fn chosen(rows: &[Row]) -> String {
+    let best = |row: &Row| row.times.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|&(choice, _)| choice);
     let mut kept: Vec<(Size, Choice)> = rows.iter().filter_map(|row| Some((row.size, best(row)?))).collect();
     let slowest = |kept: &[(Size, Choice)]| {
         let slower = |row: &Row| {
