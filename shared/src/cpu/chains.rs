@@ -9,6 +9,23 @@ use crate::model::Weighted;
 use crate::network::NetworkError;
 use crate::noise::Stream;
 
+/// What a walk measures its states by.
+trait Measure: Sync {
+    /// Chains at a time.
+    fn tile(&self) -> usize;
+
+    /// Append a value for each of `states`, which are those of the chains from number `first` on, and write
+    /// their gradients where they are wanted.
+    fn measure(
+        &self,
+        first: usize,
+        states: &[f32],
+        gradients: Option<&mut [f32]>,
+        workspace: &mut Workspace<f32>,
+        values: &mut Vec<f32>,
+    );
+}
+
 /// States, counters and trace that both chains share.
 #[derive(Clone, Debug)]
 struct Walk {
@@ -18,7 +35,10 @@ struct Walk {
     state: Vec<f32>,
     noise: ChainNoise,
     step: u32,
+    /// Of the states before each step.
     trace: Trace,
+    /// Whether there was a run since the start.
+    begun: bool,
     /// Proposals of MALA, and those accepted.
     proposed: u64,
     accepted: u64,
@@ -30,7 +50,7 @@ struct Tile<'a> {
     /// Index of the first chain among the walk's.
     first: usize,
     state: &'a mut [f32],
-    /// Values measured, step-major: `steps + 1` rows of the tile's chains.
+    /// Values measured, step-major: rows of the tile's chains.
     values: Vec<f32>,
     accepted: u64,
 }
@@ -45,6 +65,7 @@ impl Walk {
             noise: ChainNoise::new(0, crate::noise::Stream::XChain),
             step: 0,
             trace: Trace { first_step: 0, chains, values: Vec::new() },
+            begun: false,
             proposed: 0,
             accepted: 0,
             workspaces: Vec::new(),
@@ -58,14 +79,11 @@ impl Walk {
         self.step = 0;
         (self.proposed, self.accepted) = (0, 0);
         self.trace = Trace { first_step: 0, chains: self.chains, values: Vec::new() };
+        self.begun = false;
     }
 
-    /// Run `steps` updates. `measure(first chain, states, gradients or None, workspace, values)`
-    /// appends one value a chain and, where gradients are wanted, writes them.
-    fn run<F>(&mut self, steps: u32, langevin: &Langevin, tile: usize, measure: F)
-    where
-        F: Fn(usize, &[f32], Option<&mut [f32]>, &mut Workspace<f32>, &mut Vec<f32>) + Sync,
-    {
+    /// Run `steps` updates.
+    fn run(&mut self, steps: u32, langevin: &Langevin, by: &impl Measure) {
         let (len, noise, first_step) = (self.len, self.noise, self.step);
         // Every row's own noise at a step.
         let propose = |states: &mut [f32], gradients: &[f32], first: usize, k: u32, normals: &mut [f32]| {
@@ -81,10 +99,9 @@ impl Walk {
             let mut gradients = vec![0.0; tile.state.len()];
             let mut normals = vec![0.0; len];
             for k in first_step..first_step + steps {
-                measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut tile.values);
+                by.measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut tile.values);
                 propose(tile.state, &gradients, tile.first, k, &mut normals);
             }
-            measure(tile.first, tile.state, None, workspace, &mut tile.values);
         };
         let walk_adjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
             let mut gradients = vec![0.0; tile.state.len()];
@@ -92,7 +109,7 @@ impl Walk {
             let (mut energies, mut new_energies) = (Vec::new(), Vec::new());
             let mut normals = vec![0.0; len];
             let mut proposal = Vec::new();
-            measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut energies);
+            by.measure(tile.first, tile.state, Some(&mut gradients), workspace, &mut energies);
             let acceptance = noise.noise.with_stream(Stream::Acceptance);
             for k in first_step..first_step + steps {
                 tile.values.extend_from_slice(&energies);
@@ -100,7 +117,7 @@ impl Walk {
                 proposal.extend_from_slice(tile.state);
                 propose(&mut proposal, &gradients, tile.first, k, &mut normals);
                 new_energies.clear();
-                measure(tile.first, &proposal, Some(&mut new_gradients), workspace, &mut new_energies);
+                by.measure(tile.first, &proposal, Some(&mut new_gradients), workspace, &mut new_energies);
                 for i in 0..energies.len() {
                     let row = i * len..(i + 1) * len;
                     let candidate = Proposal {
@@ -119,70 +136,127 @@ impl Walk {
                     }
                 }
             }
-            tile.values.extend_from_slice(&energies);
         };
-        let walk_tile = |tile: &mut Tile, workspace: &mut Workspace<f32>| match langevin.mala {
-            true => walk_adjusted(tile, workspace),
-            false => walk_unadjusted(tile, workspace),
-        };
-
-        let share = self.chains.div_ceil(self.threads);
-        let tile = tile.min(share).max(1);
-        let mut tiles: Vec<Tile> = Vec::new();
-        for (t, states) in self.state.chunks_mut(share * len).enumerate() {
-            for (i, state) in states.chunks_mut(tile * len).enumerate() {
-                tiles.push(Tile { first: t * share + i * tile, state, values: Vec::new(), accepted: 0 });
-            }
-        }
-        self.workspaces.resize_with(self.threads, Workspace::default);
-        let per_thread = share.div_ceil(tile);
-        let mut work = tiles.chunks_mut(per_thread).zip(&mut self.workspaces);
-        if cfg!(target_arch = "wasm32") || self.threads == 1 {
-            for (tiles, workspace) in work {
-                tiles.iter_mut().for_each(|tile| walk_tile(tile, workspace));
-            }
-        } else {
-            std::thread::scope(|scope| {
-                let here = work.next();
-                for (tiles, workspace) in work {
-                    let walk_tile = &walk_tile;
-                    scope.spawn(move || tiles.iter_mut().for_each(|tile| walk_tile(tile, workspace)));
-                }
-                if let Some((tiles, workspace)) = here {
-                    tiles.iter_mut().for_each(|tile| walk_tile(tile, workspace));
-                }
+        let mut workspaces = std::mem::take(&mut self.workspaces);
+        let mut state = std::mem::take(&mut self.state);
+        let tiles =
+            self.sweep(&mut state, by.tile(), &mut workspaces, |tile, workspace| match langevin.mala {
+                true => walk_adjusted(tile, workspace),
+                false => walk_unadjusted(tile, workspace),
             });
-        }
-
-        // The current states were measured by the run before: that row is measured again.
-        let rows = self.trace.rows().len().saturating_sub(1);
-        self.trace.values.truncate(rows * self.chains);
-        let new_rows = steps as usize + 1;
-        let offset = self.trace.values.len();
-        self.trace.values.resize(offset + new_rows * self.chains, 0.0);
-        for tile in &tiles {
-            let width = tile.values.len() / new_rows;
-            for (row, values) in tile.values.chunks(width).enumerate() {
-                let start = offset + row * self.chains + tile.first;
-                self.trace.values[start..start + width].copy_from_slice(values);
-            }
-        }
-        let dropped = (self.trace.values.len() / self.chains).saturating_sub(TRACE_LEN);
+        let accepted = tiles.iter().map(|tile| tile.accepted).sum::<u64>();
+        let rows = side_by_side(self.chains, steps as usize, &tiles);
+        (self.workspaces, self.state) = (workspaces, state);
+        self.trace.values.extend(rows);
+        let dropped = (self.trace.values.len() / self.chains).saturating_sub(TRACE_LEN - 1);
         self.trace.values.drain(..dropped * self.chains);
         self.trace.first_step += dropped as u32;
         self.step += steps;
+        self.begun = true;
         if langevin.mala {
             self.proposed += u64::from(steps) * self.chains as u64;
-            self.accepted += tiles.iter().map(|tile| tile.accepted).sum::<u64>();
+            self.accepted += accepted;
         }
     }
+
+    /// Do something with each tile of `state`, every thread with its share of them.
+    fn sweep<'a>(
+        &self,
+        state: &'a mut [f32],
+        tile: usize,
+        workspaces: &mut Vec<Workspace<f32>>,
+        work: impl Fn(&mut Tile, &mut Workspace<f32>) + Sync,
+    ) -> Vec<Tile<'a>> {
+        let share = self.chains.div_ceil(self.threads);
+        let tile = tile.min(share).max(1);
+        let mut tiles: Vec<Tile> = Vec::new();
+        for (t, states) in state.chunks_mut(share * self.len).enumerate() {
+            for (i, state) in states.chunks_mut(tile * self.len).enumerate() {
+                tiles.push(Tile { first: t * share + i * tile, state, values: Vec::new(), accepted: 0 });
+            }
+        }
+        workspaces.resize_with(self.threads, Workspace::default);
+        let mut shares = tiles.chunks_mut(share.div_ceil(tile)).zip(workspaces);
+        if cfg!(target_arch = "wasm32") || self.threads == 1 {
+            for (tiles, workspace) in shares {
+                tiles.iter_mut().for_each(|tile| work(tile, workspace));
+            }
+        } else {
+            std::thread::scope(|scope| {
+                let here = shares.next();
+                for (tiles, workspace) in shares {
+                    let work = &work;
+                    scope.spawn(move || tiles.iter_mut().for_each(|tile| work(tile, workspace)));
+                }
+                if let Some((tiles, workspace)) = here {
+                    tiles.iter_mut().for_each(|tile| work(tile, workspace));
+                }
+            });
+        }
+        tiles
+    }
+
+    /// The trace, for which the current states are measured now.
+    fn trace(&self, by: &impl Measure) -> Trace {
+        let mut trace = self.trace.clone();
+        if self.begun {
+            let mut state = self.state.clone();
+            let tiles = self.sweep(&mut state, by.tile(), &mut Vec::new(), |tile, workspace| {
+                by.measure(tile.first, tile.state, None, workspace, &mut tile.values);
+            });
+            trace.values.extend(side_by_side(self.chains, 1, &tiles));
+        }
+        trace
+    }
+}
+
+/// `rows` rows of all chains' values from those of tiles.
+fn side_by_side(chains: usize, rows: usize, tiles: &[Tile]) -> Vec<f32> {
+    let mut all = vec![0.0; rows * chains];
+    for tile in tiles {
+        let width = tile.values.len() / rows.max(1);
+        for (row, values) in tile.values.chunks(width.max(1)).enumerate() {
+            let start = row * chains + tile.first;
+            all[start..start + width].copy_from_slice(values);
+        }
+    }
+    all
 }
 
 /// Langevin dynamics on an energy.
 #[derive(Clone, Debug)]
 pub struct XChain {
-    energy: Executor,
+    energy: Energy,
     walk: Walk,
+}
+
+#[derive(Clone, Debug)]
+struct Energy {
+    executor: Executor,
+    /// The cotangents of a tile's energies.
+    ones: Vec<f32>,
+}
+
+impl Measure for Energy {
+    fn tile(&self) -> usize {
+        self.executor.tile()
+    }
+
+    fn measure(
+        &self,
+        _first: usize,
+        x: &[f32],
+        gradients: Option<&mut [f32]>,
+        workspace: &mut Workspace<f32>,
+        energies: &mut Vec<f32>,
+    ) {
+        let executor = &self.executor;
+        energies.extend_from_slice(executor.run_forward(x, workspace));
+        if let Some(gradients) = gradients {
+            let ones = &self.ones[..x.len() / executor.input_len()];
+            gradients.copy_from_slice(executor.run_backward(ones, workspace));
+        }
+    }
 }
 
 impl XChain {
@@ -192,9 +266,10 @@ impl XChain {
     /// If the network does not fit together or is no energy.
     pub fn new(energy: &Weighted, chains: usize, threads: usize) -> Result<XChain, NetworkError> {
         energy.network.check_energy(&energy.network.input)?;
-        let energy = Executor::new(&energy.network, &energy.weights)?;
-        let walk = Walk::new(chains, energy.input_len(), threads);
-        Ok(XChain { energy, walk })
+        let executor = Executor::new(&energy.network, &energy.weights)?;
+        let walk = Walk::new(chains, executor.input_len(), threads);
+        let ones = vec![1.0; executor.tile()];
+        Ok(XChain { energy: Energy { executor, ones }, walk })
     }
 
     /// Replace the energy's weights.
@@ -202,7 +277,7 @@ impl XChain {
     /// # Errors
     /// If there are not as many as parameters.
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
-        self.energy.set_weights(weights)
+        self.energy.executor.set_weights(weights)
     }
 
     /// Start anew at `state`, `[chains, data]`, and forget the trace.
@@ -214,16 +289,9 @@ impl XChain {
     }
 
     /// `x ← x - (s²/2) ∇E(x) + n ε`, `steps` times, each accepted or rejected if it is to be MALA.
-    /// With 0 steps the energies are measured only.
+    /// With 0 steps the trace begins.
     pub fn run(&mut self, steps: u32, langevin: &Langevin) {
-        let energy = &self.energy;
-        let (len, ones) = (energy.input_len(), vec![1.0; energy.tile()]);
-        self.walk.run(steps, langevin, energy.tile(), |_, x, gradients, workspace, energies| {
-            energies.extend_from_slice(energy.run_forward(x, workspace));
-            if let Some(gradients) = gradients {
-                gradients.copy_from_slice(energy.run_backward(&ones[..x.len() / len], workspace));
-            }
-        });
+        self.walk.run(steps, langevin, &self.energy);
     }
 
     /// The states, `[chains, data]`.
@@ -231,9 +299,9 @@ impl XChain {
         &self.walk.state
     }
 
-    /// Energies along the way.
+    /// Energies along the way; empty before the first run. Those of the current states are measured now.
     pub fn trace(&self) -> Trace {
-        self.walk.trace.clone()
+        self.walk.trace(&self.energy)
     }
 
     /// Share of MALA's proposals accepted since the start; `None` without any.
@@ -246,11 +314,48 @@ impl XChain {
 /// Langevin dynamics on the posterior of a generator's latents.
 #[derive(Clone, Debug)]
 pub struct ZChain {
+    posterior: Posterior,
+    walk: Walk,
+}
+
+#[derive(Clone, Debug)]
+struct Posterior {
     generator: Executor,
     target: Vec<f32>,
     mask: Option<Vec<f32>>,
     sigma: f32,
-    walk: Walk,
+}
+
+impl Measure for Posterior {
+    fn tile(&self) -> usize {
+        self.generator.tile()
+    }
+
+    fn measure(
+        &self,
+        first: usize,
+        z: &[f32],
+        gradients: Option<&mut [f32]>,
+        workspace: &mut Workspace<f32>,
+        errors: &mut Vec<f32>,
+    ) {
+        let generator = &self.generator;
+        let (data, weight) = (generator.output_len(), 2.0 / (self.sigma * self.sigma));
+        let mut difference = generator.run_forward(z, workspace).to_vec();
+        let range = first * data..first * data + difference.len();
+        difference.iter_mut().zip(&self.target[range.clone()]).for_each(|(g, x)| *g -= x);
+        let mut cotangent = difference.clone();
+        if let Some(mask) = &self.mask {
+            cotangent.iter_mut().zip(&mask[range]).for_each(|(d, m)| *d *= m);
+        }
+        let rows = difference.chunks(data).zip(cotangent.chunks(data));
+        errors.extend(rows.map(|(d, md)| d.iter().zip(md).map(|(d, md)| d * md).sum::<f32>()));
+        if let Some(gradients) = gradients {
+            cotangent.iter_mut().for_each(|d| *d *= weight);
+            gradients.copy_from_slice(generator.run_backward(&cotangent, workspace));
+            gradients.iter_mut().zip(z).for_each(|(g, z)| *g += z);
+        }
+    }
 }
 
 impl ZChain {
@@ -263,7 +368,7 @@ impl ZChain {
         let generator = Executor::new(&generator.network, &generator.weights)?;
         let walk = Walk::new(chains, generator.input_len(), threads);
         let target = vec![0.0; chains * generator.output_len()];
-        Ok(ZChain { generator, target, mask: None, sigma: 1.0, walk })
+        Ok(ZChain { posterior: Posterior { generator, target, mask: None, sigma: 1.0 }, walk })
     }
 
     /// Replace the generator's weights.
@@ -271,7 +376,7 @@ impl ZChain {
     /// # Errors
     /// If there are not as many as parameters.
     pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
-        self.generator.set_weights(weights)
+        self.posterior.generator.set_weights(weights)
     }
 
     /// What the latents are to explain: `x`, `[chains, data]`, observed with standard deviation
@@ -281,14 +386,15 @@ impl ZChain {
     /// # Panics
     /// If `x` is not one row a chain, or `mask` neither one row nor one a chain.
     pub fn set_target(&mut self, x: &[f32], mask: Option<&[f32]>, sigma: f32) {
-        assert_eq!(x.len(), self.target.len(), "target is not one row a chain");
-        self.target.copy_from_slice(x);
-        self.mask = mask.map(|mask| {
+        let posterior = &mut self.posterior;
+        assert_eq!(x.len(), posterior.target.len(), "target is not one row a chain");
+        posterior.target.copy_from_slice(x);
+        posterior.mask = mask.map(|mask| {
             let repeats = if mask.len() == x.len() { 1 } else { self.walk.chains };
             assert_eq!(mask.len() * repeats, x.len(), "mask is neither one row nor one a chain");
             mask.repeat(repeats)
         });
-        self.sigma = sigma;
+        posterior.sigma = sigma;
     }
 
     /// Start anew at `state`, `[chains, latent]`, and forget the trace.
@@ -300,26 +406,9 @@ impl ZChain {
     }
 
     /// `z ← z - (s²/2) ∇[‖g(z) - x‖²·mask/σ² + ‖z‖²/2] + n ε`, `steps` times. With 0 steps the
-    /// errors are measured only.
+    /// trace begins.
     pub fn run(&mut self, steps: u32, langevin: &Langevin) {
-        let (generator, target, mask) = (&self.generator, &self.target, &self.mask);
-        let (data, weight) = (generator.output_len(), 2.0 / (self.sigma * self.sigma));
-        self.walk.run(steps, langevin, generator.tile(), |first, z, gradients, workspace, errors| {
-            let mut difference = generator.run_forward(z, workspace).to_vec();
-            let range = first * data..first * data + difference.len();
-            difference.iter_mut().zip(&target[range.clone()]).for_each(|(g, x)| *g -= x);
-            let mut cotangent = difference.clone();
-            if let Some(mask) = mask {
-                cotangent.iter_mut().zip(&mask[range]).for_each(|(d, m)| *d *= m);
-            }
-            let rows = difference.chunks(data).zip(cotangent.chunks(data));
-            errors.extend(rows.map(|(d, md)| d.iter().zip(md).map(|(d, md)| d * md).sum::<f32>()));
-            if let Some(gradients) = gradients {
-                cotangent.iter_mut().for_each(|d| *d *= weight);
-                gradients.copy_from_slice(generator.run_backward(&cotangent, workspace));
-                gradients.iter_mut().zip(z).for_each(|(g, z)| *g += z);
-            }
-        });
+        self.walk.run(steps, langevin, &self.posterior);
     }
 
     /// The states, `[chains, latent]`.
@@ -327,8 +416,9 @@ impl ZChain {
         &self.walk.state
     }
 
-    /// Squared reconstruction errors `Σ mask·(g(z) - x)²` along the way.
+    /// Squared reconstruction errors `Σ mask·(g(z) - x)²` along the way; empty before the first run. Those of the
+    /// current states are measured now.
     pub fn trace(&self) -> Trace {
-        self.walk.trace.clone()
+        self.walk.trace(&self.posterior)
     }
 }
