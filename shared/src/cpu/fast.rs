@@ -1,11 +1,11 @@
-//! Fast kernels: linear layers and convolutions as sums of products ([`super::product`]), smooth
-//! activations with an exponential that vectorises. Everything else is the plain twin, whose loops
-//! the compiler vectorises as they are.
+//! Fast kernels: linear layers and convolutions as sums of products ([`super::product`]), activations in
+//! vectors ([`super::activation`]). Everything else is the plain twin.
 
+use super::activation::Activate;
 use super::convolution::Convolution;
 use super::product::{Panels, rounded};
 use super::{Real, twin, upsampled};
-use crate::network::{Activation, Kernel, Op, Plan};
+use crate::network::{Kernel, Op, Plan};
 
 /// The weights of an operation as its fast kernel wants them.
 #[derive(Clone, Debug)]
@@ -68,21 +68,8 @@ pub(super) fn forward<T: Real>(
         (Kernel::Conv2d(c) | Kernel::ConvTranspose2d(c), Packed::Convolution(w) | Packed::Upsampled(w)) => {
             w[0].apply(c.bias.map(|bias| &weights[bias..]), x, y, scratch)
         }
-        (Kernel::Activation(Activation::Silu), _) => {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = x * sigmoid(x);
-            }
-        }
-        (Kernel::Activation(Activation::Tanh), _) => {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = tanh(x);
-            }
-        }
-        (&Kernel::Activation(Activation::LeakyRelu(slope)), _) => {
-            let slope = T::from_f32(slope);
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = if x < T::from_f32(0.0) { x * slope } else { x };
-            }
+        (&Kernel::Activation(activation), _) => {
+            T::activate(Activate { activation, x, gradient: None, out: y });
         }
         (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
         _ => twin::forward_simple(kernel, weights, x, y, batch),
@@ -101,27 +88,11 @@ pub(super) fn input_gradient<T: Real>(
     batch: usize,
     scratch: &mut Vec<T>,
 ) {
-    let (zero, one) = (T::from_f32(0.0), T::from_f32(1.0));
     match (kernel, packed) {
         (_, Packed::Linear(w)) => linear(&w[1], None, grad_y, grad_x, batch, scratch),
         (_, Packed::Convolution(w) | Packed::Upsampled(w)) => w[1].apply(None, grad_y, grad_x, scratch),
-        (Kernel::Activation(Activation::Silu), _) => {
-            for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
-                let s = sigmoid(x);
-                *gx = gy * s * (one + x * (one - s));
-            }
-        }
-        (Kernel::Activation(Activation::Tanh), _) => {
-            for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
-                let t = tanh(x);
-                *gx = gy * (one - t * t);
-            }
-        }
-        (&Kernel::Activation(Activation::LeakyRelu(slope)), _) => {
-            let slope = T::from_f32(slope);
-            for ((gx, &x), &gy) in grad_x.iter_mut().zip(x).zip(grad_y) {
-                *gx = if x > zero { gy } else { gy * slope };
-            }
+        (&Kernel::Activation(activation), _) => {
+            T::activate(Activate { activation, x, gradient: Some(grad_y), out: grad_x });
         }
         (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => {
             halved_input_gradient(width, grad_y, grad_x);
@@ -181,24 +152,4 @@ fn halved_input_gradient<T: Real>(width: usize, grad_y: &[T], grad_x: &mut [T]) 
         }
         lower.copy_from_slice(upper);
     }
-}
-
-#[inline(always)]
-fn sigmoid<T: Real>(x: T) -> T {
-    let one = T::from_f32(1.0);
-    one / (one + (-x).exp_in_loops())
-}
-
-/// `2·sigmoid(2x) - 1`, and the series near 0, where that difference would cancel.
-#[inline(always)]
-fn tanh<T: Real>(x: T) -> T {
-    if size_of::<T>() == 8 {
-        return x.tanh();
-    }
-    let [one, two, three, fifteen] = [1.0, 2.0, 3.0, 15.0].map(T::from_f32);
-    let z = x * x;
-    // The series' next term is 0.054·x⁷, at |x| = 1/16 below f32's rounding.
-    let near = x * (one - z / three + two / fifteen * z * z);
-    let far = two * sigmoid(two * x) - one;
-    if z < T::from_f32(1.0 / 256.0) { near } else { far }
 }

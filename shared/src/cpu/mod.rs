@@ -4,6 +4,7 @@
 //! serves as the oracle in tests; [`fast`] computes the linear and convolution layers as matrix
 //! products and is what chains run on. Both are generic over f32 and f64.
 
+mod activation;
 mod chains;
 mod convolution;
 mod fast;

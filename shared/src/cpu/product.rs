@@ -9,8 +9,11 @@
 use super::Real;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Outputs m that are computed together. Their sums, three vectors each, stay in registers.
+/// Outputs m that are computed together. Their sums, two or three vectors each, stay in registers.
 pub const ROWS: usize = 4;
+
+/// Most vectors of positions at once. A browser leaves fifteen registers of the sixteen that three would need.
+const MOST: usize = if cfg!(target_arch = "wasm32") { 2 } else { 3 };
 
 /// Positions are a multiple of this: of the lanes of every vector unit.
 const LANES: usize = 8;
@@ -96,13 +99,21 @@ impl<T: Real> Product<'_, T> {
     }
 }
 
+/// Do `work` with the vectors of the processor that this runs on, or plainly where it has none.
+#[inline(always)]
+pub fn dispatch<W: WithSimd<Output = ()>>(work: W, plain: impl FnOnce(W)) {
+    match Arch::new() {
+        // Wasm that was compiled for vectors does not start without them.
+        Arch::Scalar if cfg!(target_feature = "simd128") => unreachable!(),
+        Arch::Scalar => plain(work),
+        arch => arch.dispatch(work),
+    }
+}
+
 impl Product<'_, f32> {
     /// With the vectors of the processor that this runs on.
     pub fn in_vectors(self) {
-        match Arch::new() {
-            Arch::Scalar => self.plain(),
-            arch => arch.dispatch(self),
-        }
+        dispatch(self, Product::plain);
     }
 
     #[inline(always)]
@@ -114,7 +125,9 @@ impl Product<'_, f32> {
         match vectors {
             // Shorter ones come in pairs.
             1 if S::F32_LANES == LANES => one_vector(simd, weights, self.places, self.source, at, rows),
-            2 => two_vectors(simd, weights, self.places, self.source, at, rows),
+            _ if MOST == 2 || vectors == 2 => {
+                two_vectors(simd, weights, self.places, self.source, at, rows);
+            }
             _ => three_vectors(simd, weights, self.places, self.source, at, rows),
         }
     }
@@ -127,8 +140,8 @@ impl WithSimd for Product<'_, f32> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let vectors = self.positions / S::F32_LANES;
         let panels = self.panels.rows() / ROWS;
-        // Three vectors at a time, but no single one where two pairs will do.
-        let width = |first: usize| if vectors - first == 4 { 2 } else { (vectors - first).min(3) };
+        // No single one where two pairs will do.
+        let width = |first: usize| if vectors - first == 4 { 2 } else { (vectors - first).min(MOST) };
         let cached = self.panels.weights.len() * size_of::<[f32; ROWS]>() <= CACHED;
         let together = if cached { panels.max(1) } else { 1 };
         for start in (0..panels).step_by(together) {
@@ -161,7 +174,11 @@ macro_rules! block {
             let mut a = [$({ let _ = $vector; zero }),*];
             let (mut b, mut c, mut d) = (a, a, a);
             for (w, &place) in weights.iter().zip(places) {
-                let x = S::as_simd_f32s(&source[place + at..][..VECTORS * S::F32_LANES]).0;
+                // Indexing with a range is a function that is not inlined where code is to be small, and a call in this
+                // loop would send all sums through memory.
+                let from = place + at;
+                let Some(x) = source.get(from..from + VECTORS * S::F32_LANES) else { beyond() };
+                let x = S::as_simd_f32s(x).0;
                 let x = [$(x[$vector]),*];
                 // One weight at a time: with all four in registers, sums would be in memory.
                 let weight = simd.splat_f32s(w[0]);
@@ -180,6 +197,11 @@ macro_rules! block {
             }
         }
     };
+}
+
+#[cold]
+fn beyond() -> ! {
+    panic!("a term does not lie within the source")
 }
 
 block!(one_vector, 0);
