@@ -2,6 +2,7 @@
 
 use super::{cpu, gpu, start};
 use crate::dom;
+use crate::explain::readable;
 use crate::problem::Problem;
 use crate::state::{DeviceChoice, Facts, Settings, Start};
 use dual_mcmc::chain::{Langevin, Trace, noise_start};
@@ -12,15 +13,20 @@ use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+/// How to run WebGPU in software.
+const ADVICE: &str = " (device=gpu in the address runs that)";
+
 /// What the chains run on.
 #[derive(Clone, Debug)]
 pub enum Device {
     /// WebGPU, and the adapter's name where the browser tells it.
     Gpu(Gpu, String),
-    /// The processor, in a worker beside the page, and why.
+    /// The processor, in workers beside the page.
     Cpu {
-        /// A sentence for the reader.
+        /// Why, a sentence for the reader.
         why: String,
+        /// WebGPU in software, which may be faster, and its adapter's name.
+        rival: Option<(Gpu, String)>,
     },
 }
 
@@ -28,7 +34,7 @@ impl Device {
     /// Find the device to run on. There is always one: the CPU.
     pub async fn find(choice: DeviceChoice) -> Device {
         if choice == DeviceChoice::Cpu {
-            return Device::Cpu { why: "as the address asks (device=cpu)".into() };
+            return Device::cpu("as the address asks (device=cpu)");
         }
         let navigator_gpu =
             Reflect::get(&dom::window().navigator(), &"gpu".into()).unwrap_or(JsValue::UNDEFINED);
@@ -38,22 +44,33 @@ impl Device {
             } else {
                 "since browsers offer WebGPU only over https (or on localhost), and this page came over plain http"
             };
-            return Device::Cpu { why: why.into() };
+            return Device::cpu(why);
         }
         match open().await {
-            // Measured on two cores, a step of images takes it five times as long, and the first one seconds.
-            Ok(gpu) if gpu.is_software() && choice == DeviceChoice::Auto => {
-                let why = "which is faster than this browser’s WebGPU in software (device=gpu in the address runs that)";
-                Device::Cpu { why: why.into() }
+            Ok(gpu) => {
+                let name = adapter_name(&navigator_gpu).await.unwrap_or_default();
+                if gpu.is_software() && choice == DeviceChoice::Auto {
+                    // It starts at once; WebGPU's kernels take seconds to be compiled there.
+                    let why = format!("since this browser has WebGPU in software only{ADVICE}");
+                    return Device::Cpu { why, rival: Some((gpu, name)) };
+                }
+                Device::Gpu(gpu, name)
             }
-            Ok(gpu) => Device::Gpu(gpu, adapter_name(&navigator_gpu).await.unwrap_or_default()),
             Err(GpuError::NoAdapter(_)) => {
-                Device::Cpu { why: "since the browser offers WebGPU but no graphics adapter".into() }
+                Device::cpu("since the browser offers WebGPU but no graphics adapter")
             }
-            Err(error) => {
-                Device::Cpu { why: format!("since the graphics adapter could not be opened ({error})") }
-            }
+            Err(error) => Device::cpu(&format!("since the graphics adapter could not be opened ({error})")),
         }
+    }
+
+    fn cpu(why: &str) -> Device {
+        Device::Cpu { why: why.into(), rival: None }
+    }
+
+    /// The processor, which was measured to be so many times as fast as WebGPU in software.
+    pub fn faster_cpu(times: f64) -> Device {
+        let times = readable(times as f32);
+        Device::cpu(&format!("here {times} times as fast as this browser’s WebGPU in software{ADVICE}"))
     }
 
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.
@@ -68,7 +85,7 @@ impl Device {
     pub fn name(&self) -> &str {
         match self {
             Device::Gpu(_, name) => name,
-            Device::Cpu { why } => why,
+            Device::Cpu { why, .. } => why,
         }
     }
 
@@ -83,7 +100,7 @@ impl Device {
                 };
                 if name.is_empty() { what.into() } else { format!("{what} ({name})") }
             }
-            Device::Cpu { why } => format!("your processor, {why}"),
+            Device::Cpu { why, .. } => format!("your processor, {why}"),
         }
     }
 }

@@ -125,6 +125,7 @@ impl Session {
         if fresh {
             dom::set_text("empty-text", "Preparing the chains…");
             self.engine = None;
+            self.trial.abandon(self.device.as_mut().map(|(_, device)| device));
             self.engine = Some(Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
@@ -132,6 +133,7 @@ impl Session {
             engine.start(&settings).await?;
             self.history = History::default();
             self.pacer = Pacer::default();
+            self.speed.best = f64::INFINITY;
             self.last_read = f64::NEG_INFINITY;
             lab.redraw.set(true);
             let what = if engine.runs() { "chain" } else { "sample" };

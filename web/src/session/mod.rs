@@ -2,6 +2,7 @@
 //! takes as many steps as fit, and draws.
 
 mod arrange;
+mod compare;
 mod script;
 mod show;
 
@@ -15,6 +16,7 @@ use crate::state::{DeviceChoice, Facts, Settings};
 use crate::theme::Theme;
 use crate::views::{Ground, View};
 use crate::{controls, dom};
+use compare::Trial;
 use dual_mcmc::model::Model;
 use js_sys::Uint8Array;
 use show::status;
@@ -50,6 +52,7 @@ pub struct Session {
     problem: Option<Problem>,
     last_read: f64,
     speed: Speed,
+    trial: Trial,
 }
 
 /// Steps per second that were reached.
@@ -58,11 +61,14 @@ struct Speed {
     since: f64,
     steps: u32,
     value: f32,
+    /// The least milliseconds that a step of these chains has taken.
+    best: f64,
 }
 
 impl Speed {
-    fn count(&mut self, steps: u32, now: f64) {
+    fn count(&mut self, steps: u32, begin: f64, now: f64) {
         self.steps += steps;
+        self.best = self.best.min((now - begin) / f64::from(steps));
         if now - self.since >= 1000.0 {
             self.value = (f64::from(self.steps) * 1000.0 / (now - self.since)) as f32;
             (self.since, self.steps) = (now, 0);
@@ -127,7 +133,7 @@ impl Session {
         self.problem = Some(problem);
     }
 
-    async fn turn(&mut self, lab: &Lab) -> Result<(), Problem> {
+    async fn turn(&mut self, lab: &Rc<Lab>) -> Result<(), Problem> {
         let changed = lab.take_changed();
         if lab.retry.replace(false) {
             self.problem = None;
@@ -153,7 +159,9 @@ impl Session {
         self.advance(lab).await?;
         self.draw(lab, changed)?;
         self.read_energies(lab).await?;
-        self.answer(lab).await
+        self.answer(lab).await?;
+        self.compare(lab).await;
+        Ok(())
     }
 
     /// Take the steps that are due.
@@ -176,7 +184,7 @@ impl Session {
             engine.advance(due, &settings.langevin).await?;
             let end = dom::now();
             self.pacer.took(due, end - begin);
-            self.speed.count(due, end);
+            self.speed.count(due, begin, end);
             if playing && settings.rest_at.is_some_and(|rest| before < rest && engine.steps() >= rest) {
                 lab.playing.set(false);
                 status(&format!(
