@@ -116,6 +116,22 @@ fn a_run_does_not_depend_on_threads_or_on_how_it_is_cut() {
 }
 
 #[test]
+fn chains_on_the_plain_kernels_are_the_same() {
+    let w = image_energy(3, true);
+    let x = Choices::new(5).normals(3 * w.network.input_len(), 1.0);
+    let [fast, plain] = [false, true].map(|plain| {
+        let chain = XChain::new(&w, 3, 1).unwrap();
+        let mut chain = if plain { chain.with_plain_kernels() } else { chain };
+        chain.start(&x, ChainNoise::new(9, Stream::XChain));
+        chain.run(4, &Langevin::new(0.1, 0.1));
+        chain.state().to_vec()
+    });
+    let apart = fast.iter().zip(&plain).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    // Not to the last bit, which would mean that both ran on the same kernels.
+    assert!(apart > 0.0 && apart < 1e-4, "{apart}");
+}
+
+#[test]
 fn the_trace_is_a_ring() {
     let w = vector_energy(1, true);
     let mut chain = XChain::new(&w, 2, 1).unwrap();

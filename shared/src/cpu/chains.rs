@@ -272,6 +272,13 @@ impl XChain {
         Ok(XChain { energy: Energy { executor, ones }, walk })
     }
 
+    /// The same chains with the plain kernels, the oracle of the others.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_plain_kernels(mut self) -> XChain {
+        self.energy.executor = self.energy.executor.with_plain_kernels();
+        self
+    }
+
     /// Replace the energy's weights.
     ///
     /// # Errors
@@ -369,6 +376,13 @@ impl ZChain {
         let walk = Walk::new(chains, generator.input_len(), threads);
         let target = vec![0.0; chains * generator.output_len()];
         Ok(ZChain { posterior: Posterior { generator, target, mask: None, sigma: 1.0 }, walk })
+    }
+
+    /// The same chains with the plain kernels, the oracle of the others.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_plain_kernels(mut self) -> ZChain {
+        self.posterior.generator = self.posterior.generator.with_plain_kernels();
+        self
     }
 
     /// Replace the generator's weights.

@@ -56,7 +56,10 @@ impl<T: Real> Executor<T> {
     /// # Errors
     /// If the description does not fit together or `weights` is not as long as its parameters.
     pub fn new(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        Executor::with_kernels(network, weights, Kernels::Fast)
+        let plan = Plan::new(network)?;
+        let mut executor = Executor { plan, weights: Vec::new(), kernels: Kernels::Fast, packed: Vec::new() };
+        executor.set_weights(weights)?;
+        Ok(executor)
     }
 
     /// An executor with the plain kernels, the oracle of the others.
@@ -65,18 +68,12 @@ impl<T: Real> Executor<T> {
     /// As [`Executor::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn twin(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        Executor::with_kernels(network, weights, Kernels::Twin)
+        Ok(Executor::new(network, weights)?.with_plain_kernels())
     }
 
-    fn with_kernels(
-        network: &Network,
-        weights: &[f32],
-        kernels: Kernels,
-    ) -> Result<Executor<T>, NetworkError> {
-        let plan = Plan::new(network)?;
-        let mut executor = Executor { plan, weights: Vec::new(), kernels, packed: Vec::new() };
-        executor.set_weights(weights)?;
-        Ok(executor)
+    #[cfg(not(target_arch = "wasm32"))]
+    fn with_plain_kernels(self) -> Executor<T> {
+        Executor { kernels: Kernels::Twin, packed: Vec::new(), ..self }
     }
 
     /// Replace all weights.

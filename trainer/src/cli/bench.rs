@@ -30,7 +30,7 @@ pub struct Bench {
     /// Numbers of chains
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [16, 64])]
     chains: Vec<usize>,
-    /// Kernels that chains run on a GPU
+    /// Kernels that chains run on
     #[arg(long, value_enum, default_value_t)]
     kernels: Kernels,
     /// Time each kernel of the chains by itself, too, on a GPU

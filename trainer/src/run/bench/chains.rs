@@ -1,6 +1,6 @@
 //! Steps of the chains alone.
 
-use super::{Settings, median, recipe, repeated};
+use super::{Kernels, Settings, median, recipe, repeated};
 use anyhow::{Context, Result, ensure};
 use dual_mcmc::chain::{ChainNoise, Langevin};
 use dual_mcmc::executor::{Executor, XChain, ZChain};
@@ -51,6 +51,9 @@ pub(super) fn run(executor: &Executor, settings: &Settings, peak: Option<f64>) -
             let mut figures = Map::new();
             for &chains in &settings.chains {
                 let mut walk = Walk::new(executor, &case, chains)?;
+                if settings.kernels == Kernels::Plain {
+                    walk = walk.plain_on_the_cpu();
+                }
                 let time = walk.time(settings)?;
                 let flops = case.flops()?;
                 let gigaflops = flops as f64 * chains as f64 / time / 1e6;
@@ -159,6 +162,15 @@ impl Walk {
         chain.set_target(&normal(chains, data), None, 0.3)?;
         chain.start(&start, ChainNoise::new(1, Stream::ZChain))?;
         Ok(Walk::Z(chain))
+    }
+
+    /// The same with the plain kernels. (Those of a GPU are its device's.)
+    fn plain_on_the_cpu(self) -> Walk {
+        match self {
+            Walk::X(XChain::Cpu(chain)) => Walk::X(XChain::Cpu(Box::new(chain.with_plain_kernels()))),
+            Walk::Z(ZChain::Cpu(chain)) => Walk::Z(ZChain::Cpu(Box::new(chain.with_plain_kernels()))),
+            other => other,
+        }
     }
 
     /// Milliseconds of a step.
