@@ -2,7 +2,6 @@
 
 use super::{cpu, gpu, start};
 use crate::dom;
-use crate::explain::readable;
 use crate::problem::Problem;
 use crate::state::{DeviceChoice, Facts, Settings, Start};
 use dual_mcmc::chain::{Langevin, Trace, noise_start};
@@ -69,8 +68,7 @@ impl Device {
 
     /// The processor, which was measured to be so many times as fast as WebGPU in software.
     pub fn faster_cpu(times: f64) -> Device {
-        let times = readable(times as f32);
-        Device::cpu(&format!("here {times} times as fast as this browser’s WebGPU in software{ADVICE}"))
+        Device::cpu(&format!("here {times:.1} times as fast as this browser’s WebGPU in software{ADVICE}"))
     }
 
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.

@@ -10,10 +10,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
-/// Times that steps are measured, after the first.
-const TIMES: usize = 3;
-/// Steps measured at once.
-const STEPS: u32 = 2;
+/// Steps on WebGPU that are measured while the chains stand still, fewer where they take longer than so many milliseconds.
+const STEPS: usize = 6;
+const STILL_MS: f64 = 500.0;
 /// Steps on the processor that are measured.
 const OWN_STEPS: u32 = 6;
 
@@ -81,7 +80,7 @@ impl Session {
         self.trial.device = Some(device);
         let (lab, ready, langevin) = (lab.clone(), self.trial.ready.clone(), settings.langevin);
         spawn_local(async move {
-            if engine.advance(STEPS, &langevin).await.is_ok() {
+            if engine.advance(1, &langevin).await.is_ok() {
                 *ready.borrow_mut() = Some(engine);
                 lab.touch();
             }
@@ -95,10 +94,14 @@ impl Session {
         let ready = self.trial.ready.borrow_mut().take();
         if let Some(mut gpu) = ready {
             let mut least = f64::INFINITY;
-            for _ in 0..TIMES {
+            let start = dom::now();
+            for _ in 0..STEPS {
                 let begin = dom::now();
-                gpu.advance(STEPS, &settings.langevin).await?;
-                least = least.min((dom::now() - begin) / f64::from(STEPS));
+                gpu.advance(1, &settings.langevin).await?;
+                least = least.min(dom::now() - begin);
+                if dom::now() - start > STILL_MS {
+                    break;
+                }
             }
             // The processor was busy with compiling until now: what it can do, its next steps show.
             self.trial.measured = Some((least, engine.steps() + OWN_STEPS));
