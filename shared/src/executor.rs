@@ -79,7 +79,7 @@ macro_rules! chain {
                 Ok(())
             }
 
-            /// Take `steps` Langevin steps; with 0 the states are measured only.
+            /// Take `steps` Langevin steps; with 0 the trace begins.
             ///
             /// # Errors
             /// If the GPU fails.

@@ -174,7 +174,8 @@ fn x_chains_agree_with_pytorch() {
         chain
             .start(start, ChainNoise { first_step: r.first_step, ..ChainNoise::new(r.seed, Stream::XChain) });
         chain.run(settings.steps, &settings.langevin);
-        check_chain(&r, "x_chain", energy, chain.state(), &chain.trace().values, "energies");
+        let trace = chain.trace();
+        check_chain(&r, "x_chain", energy, chain.state(), &trace.values, "energies");
     }
 }
 
@@ -191,7 +192,8 @@ fn z_chains_agree_with_pytorch() {
         chain
             .start(start, ChainNoise { first_step: r.first_step, ..ChainNoise::new(r.seed, Stream::ZChain) });
         chain.run(settings.steps, &settings.langevin);
-        check_chain(&r, "z_chain", generator, chain.state(), &chain.trace().values, "errors");
+        let trace = chain.trace();
+        check_chain(&r, "z_chain", generator, chain.state(), &trace.values, "errors");
     }
 }
 

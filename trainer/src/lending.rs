@@ -7,6 +7,10 @@ use burn_wgpu::{AutoCompiler, Wgpu};
 use cubecl::wgpu::WgpuServer;
 use dual_mcmc::gpu::{Gpu, GpuError};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often it is asked whether a device was lost.
+const PATIENCE: u32 = 20;
 
 /// burn's devices of this process, with what runs the chains on each.
 static OPENED: Mutex<Vec<(DeviceKind, Gpu)>> = Mutex::new(Vec::new());
@@ -37,16 +41,29 @@ pub fn shares(device: &Device, gpu: &Gpu) -> bool {
     opened.iter().any(same)
 }
 
-/// Why a device was lost, if one was.
+/// Why a device was lost, if one was, after something has failed on it.
 pub fn lost() -> Option<String> {
-    let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    opened.iter().find_map(|(_, gpu)| {
-        // It may be known already and only wait to be told.
-        let _ = gpu.device.poll(wgpu::PollType::Poll);
-        match gpu.check() {
-            Err(GpuError::Lost(reason)) => Some(reason),
-            _ => None,
+    let opened: Vec<Gpu> = {
+        let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().map(|(_, gpu)| gpu.clone()).collect()
+    };
+    let reason = || {
+        opened.iter().find_map(|gpu| {
+            // It may be known already and only wait to be told.
+            let _ = gpu.device.poll(wgpu::PollType::Poll);
+            match gpu.check() {
+                Err(GpuError::Lost(reason)) => Some(reason),
+                _ => None,
+            }
+        })
+    };
+    // A device tells of its loss when its work has ended, which may be a moment after a call has failed.
+    let turns = if opened.is_empty() { 0 } else { PATIENCE };
+    (0..turns).find_map(|turn| {
+        if turn > 0 {
+            std::thread::sleep(Duration::from_millis(50));
         }
+        reason()
     })
 }
 

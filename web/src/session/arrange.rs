@@ -1,5 +1,6 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
+use super::compare::Trial;
 use super::show::{captions, status};
 use super::{Loaded, Session};
 use crate::engine::{self, Device, Engine};
@@ -78,6 +79,11 @@ impl Session {
         about::fill(&model, &facts);
         dom::show("about", true);
         self.loaded = Some(Loaded { model, file, facts, source });
+        // What is the faster way for one model need not be for another.
+        self.trial = Trial::default();
+        if let Some((_, device)) = &mut self.device {
+            device.compared(None);
+        }
         Ok(())
     }
 
@@ -88,9 +94,10 @@ impl Session {
         let device = match &self.device {
             Some((choice, device)) if *choice == state.device => device.clone(),
             _ => {
-                let device = Device::find(state.device).await;
+                let device = Device::find(state.device, !lab.embed).await;
                 self.engine = None;
                 self.view = None;
+                self.trial = Trial::default();
                 self.device = Some((state.device, device.clone()));
                 device
             }
@@ -125,7 +132,7 @@ impl Session {
         if fresh {
             dom::set_text("empty-text", "Preparing the chains…");
             self.engine = None;
-            self.trial.abandon(self.device.as_mut().map(|(_, device)| device));
+            self.trial.restart();
             self.engine = Some(Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
@@ -133,7 +140,7 @@ impl Session {
             engine.start(&settings).await?;
             self.history = History::default();
             self.pacer = Pacer::default();
-            self.speed.best = f64::INFINITY;
+            self.speed.measure_anew();
             self.last_read = f64::NEG_INFINITY;
             lab.redraw.set(true);
             let what = if engine.runs() { "chain" } else { "sample" };

@@ -1,119 +1,113 @@
-//! Where WebGPU is a program on the processor, the page starts with its own code, measures the other way for a
-//! moment, and goes on with the faster of the two.
+//! Where WebGPU is a program on the processor, the lab starts with the page's own code, takes some steps the other way
+//! beside it, and starts over on that if it is the faster one.
 
 use super::Session;
 use crate::dom;
 use crate::engine::{Device, Engine};
 use crate::lab::Lab;
 use crate::problem::Problem;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
-/// Steps on WebGPU that are measured while the chains stand still, fewer where they take longer than so many milliseconds.
-const STEPS: usize = 6;
-const STILL_MS: f64 = 500.0;
-/// Steps on the processor that are measured.
+/// Steps on WebGPU that are measured, fewer where they take longer than so many milliseconds together.
+const STEPS: u32 = 6;
+const LONGEST_MS: f64 = 1000.0;
+/// Steps on the processor that are measured after that, when it need no longer compile.
 const OWN_STEPS: u32 = 6;
+/// What a step takes at least, for clocks that are coarse.
+pub(super) const LEAST_MS: f64 = 0.1;
 
 /// The same chains on WebGPU.
 #[derive(Default)]
 pub(super) struct Trial {
-    device: Option<Device>,
-    /// The chains, once the browser has compiled their kernels.
-    ready: Rc<RefCell<Option<Engine>>>,
-    /// Milliseconds that a step of theirs takes, and until which step the processor's are measured.
-    measured: Option<(f64, u32)>,
+    stage: Stage,
+    /// The least milliseconds that a step of theirs took. Another trial has another cell.
+    measured: Rc<Cell<Option<f64>>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Stage {
+    #[default]
+    Due,
+    /// They take their steps.
+    Begun,
+    /// They have: now the processor's steps are measured.
+    Own(f64),
+    Done,
 }
 
 impl Trial {
-    /// Other chains run from now on, those of the trial are the wrong ones: `device` gets its rival back.
-    pub(super) fn abandon(&mut self, device: Option<&mut Device>) {
-        if let (Some(Device::Cpu { rival, .. }), Some(Device::Gpu(gpu, name))) =
-            (device, std::mem::take(self).device)
-        {
-            *rival = Some((gpu, name));
+    /// Other chains run from now on: those of an unfinished trial are the wrong ones.
+    pub(super) fn restart(&mut self) {
+        if self.stage != Stage::Done {
+            *self = Trial::default();
         }
     }
 }
 
 impl Session {
-    /// Compare the two ways, if there are two and the chains have begun to move.
+    /// Compare the two ways, if there are two and the chains run. Chains at rest stay as they are.
     pub(super) async fn compare(&mut self, lab: &Rc<Lab>) {
-        // A failure of what nobody asked for is no problem: the processor goes on.
-        let faster = match self.trial.device {
-            None => self.prepare(lab).await.map(|()| None),
-            // Chains start over where they go on, which nobody expects of chains at rest.
-            Some(_) if lab.playing.get() => self.measure().await,
-            Some(_) => Ok(None),
+        let (Some((_, device)), Some(engine), Some(settings)) =
+            (&mut self.device, &self.engine, &self.settings)
+        else {
+            return;
         };
-        match faster {
-            Ok(Some(device)) => {
-                if matches!(device, Device::Gpu(..)) {
+        let rests = settings.rest_at.is_some_and(|rest| engine.steps() >= rest);
+        let Some(rival) = device.rival().filter(|_| lab.playing.get() && !rests && engine.steps() > 0) else {
+            return;
+        };
+        match self.trial.stage {
+            Stage::Due => {
+                self.trial.stage = Stage::Begun;
+                // A failure of what nobody asked for is no problem: the processor goes on.
+                let _ = self.begin_trial(rival).await;
+            }
+            Stage::Begun => {
+                if let Some(least) = self.trial.measured.get() {
+                    self.speed.measure_anew();
+                    self.trial.stage = Stage::Own(least);
+                }
+            }
+            Stage::Own(least) if self.speed.measured >= OWN_STEPS => {
+                self.trial.stage = Stage::Done;
+                let times = least / self.speed.best;
+                if times < 1.0 {
+                    *device = rival;
                     self.engine = None;
                     self.view = None;
+                } else {
+                    device.compared(Some(times));
                 }
-                if let Some((_, current)) = &mut self.device {
-                    *current = device;
-                }
-                self.trial = Trial::default();
                 lab.touch();
             }
-            Ok(None) => {}
-            Err(_) => self.trial = Trial::default(),
+            Stage::Own(_) | Stage::Done => {}
         }
     }
 
-    /// Start the same chains on WebGPU beside those that run.
-    async fn prepare(&mut self, lab: &Rc<Lab>) -> Result<(), Problem> {
-        let (Some((_, Device::Cpu { rival, .. })), Some(engine)) = (&mut self.device, &self.engine) else {
-            return Ok(());
-        };
+    /// Have the same chains take steps on `device`, beside those that run.
+    async fn begin_trial(&self, device: Device) -> Result<(), Problem> {
         let (Some(loaded), Some(settings)) = (&self.loaded, &self.settings) else { return Ok(()) };
-        if lab.embed || engine.steps() == 0 {
-            return Ok(());
-        }
-        let Some((gpu, name)) = rival.take() else { return Ok(()) };
-        let device = Device::Gpu(gpu, name);
         let mut engine = Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?;
         engine.start(settings).await?;
-        self.trial.device = Some(device);
-        let (lab, ready, langevin) = (lab.clone(), self.trial.ready.clone(), settings.langevin);
+        let (measured, langevin) = (self.trial.measured.clone(), settings.langevin);
         spawn_local(async move {
-            if engine.advance(1, &langevin).await.is_ok() {
-                *ready.borrow_mut() = Some(engine);
-                lab.touch();
+            // With the first step the browser compiles the kernels.
+            let mut begun = engine.advance(1, &langevin).await;
+            let (start, mut least) = (dom::now(), f64::INFINITY);
+            for _ in 0..STEPS {
+                let begin = dom::now();
+                if begun.is_err() || begin - start > LONGEST_MS {
+                    break;
+                }
+                begun = engine.advance(1, &langevin).await;
+                least = least.min(dom::now() - begin);
+            }
+            if begun.is_ok() {
+                measured.set(Some(least.max(LEAST_MS)));
             }
         });
         Ok(())
-    }
-
-    /// The device to go on with, once it is known.
-    async fn measure(&mut self) -> Result<Option<Device>, Problem> {
-        let (Some(engine), Some(settings)) = (&self.engine, &self.settings) else { return Ok(None) };
-        let ready = self.trial.ready.borrow_mut().take();
-        if let Some(mut gpu) = ready {
-            let mut least = f64::INFINITY;
-            let start = dom::now();
-            for _ in 0..STEPS {
-                let begin = dom::now();
-                gpu.advance(1, &settings.langevin).await?;
-                least = least.min(dom::now() - begin);
-                if dom::now() - start > STILL_MS {
-                    break;
-                }
-            }
-            // The processor was busy with compiling until now: what it can do, its next steps show.
-            self.trial.measured = Some((least, engine.steps() + OWN_STEPS));
-            self.speed.best = f64::INFINITY;
-        }
-        Ok(match self.trial.measured {
-            Some((least, until)) if engine.steps() >= until && self.speed.best.is_finite() => {
-                let times = least / self.speed.best;
-                let gpu = self.trial.device.take().filter(|_| times < 1.0);
-                Some(gpu.unwrap_or_else(|| Device::faster_cpu(times)))
-            }
-            _ => None,
-        })
     }
 }

@@ -16,7 +16,7 @@ use crate::state::{DeviceChoice, Facts, Settings};
 use crate::theme::Theme;
 use crate::views::{Ground, View};
 use crate::{controls, dom};
-use compare::Trial;
+use compare::{LEAST_MS, Trial};
 use dual_mcmc::model::Model;
 use js_sys::Uint8Array;
 use show::status;
@@ -61,18 +61,24 @@ struct Speed {
     since: f64,
     steps: u32,
     value: f32,
-    /// The least milliseconds that a step of these chains has taken.
+    /// The least milliseconds that a step of these chains has taken, among so many.
     best: f64,
+    measured: u32,
 }
 
 impl Speed {
     fn count(&mut self, steps: u32, begin: f64, now: f64) {
         self.steps += steps;
-        self.best = self.best.min((now - begin) / f64::from(steps));
+        self.best = self.best.min(((now - begin) / f64::from(steps)).max(LEAST_MS));
+        self.measured += steps;
         if now - self.since >= 1000.0 {
             self.value = (f64::from(self.steps) * 1000.0 / (now - self.since)) as f32;
             (self.since, self.steps) = (now, 0);
         }
+    }
+
+    fn measure_anew(&mut self) {
+        (self.best, self.measured) = (f64::INFINITY, 0);
     }
 }
 
