@@ -123,7 +123,7 @@ fn on_a_software_adapter_the_page_takes_the_processor() {
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
 
-/// Where the processor is the slower one, here since its workers get their messages late, the chains go on on WebGPU.
+/// Where the processor is the slower one, here since its workers get their messages late, the chains start over on WebGPU.
 #[test]
 fn on_a_software_adapter_that_is_faster_the_page_takes_that() {
     let server = page::serve();

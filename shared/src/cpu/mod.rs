@@ -56,10 +56,7 @@ impl<T: Real> Executor<T> {
     /// # Errors
     /// If the description does not fit together or `weights` is not as long as its parameters.
     pub fn new(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        let plan = Plan::new(network)?;
-        let mut executor = Executor { plan, weights: Vec::new(), kernels: Kernels::Fast, packed: Vec::new() };
-        executor.set_weights(weights)?;
-        Ok(executor)
+        Executor::with_kernels(network, weights, Kernels::Fast)
     }
 
     /// An executor with the plain kernels, the oracle of the others.
@@ -68,7 +65,18 @@ impl<T: Real> Executor<T> {
     /// As [`Executor::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn twin(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        Ok(Executor::new(network, weights)?.with_plain_kernels())
+        Executor::with_kernels(network, weights, Kernels::Twin)
+    }
+
+    fn with_kernels(
+        network: &Network,
+        weights: &[f32],
+        kernels: Kernels,
+    ) -> Result<Executor<T>, NetworkError> {
+        let plan = Plan::new(network)?;
+        let mut executor = Executor { plan, weights: Vec::new(), kernels, packed: Vec::new() };
+        executor.set_weights(weights)?;
+        Ok(executor)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
