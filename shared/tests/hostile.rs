@@ -89,10 +89,19 @@ fn files_that_are_something_else() {
     assert_eq!(rejection(b""), "not a valid safetensors file: it holds only 0 bytes");
     let page = rejection(b"\n<!DOCTYPE html><html><body>404</body></html>");
     assert!(page.contains("begins like a web page"), "{page}");
-    for other in
-        [&b"\x89PNG\r\n\x1a\n and then some more"[..], b"PK\x03\x04aaaaaaaaaaaaaaaaaa", b"{\"a\": 1}        "]
-    {
-        assert!(rejection(other).contains("its header would take"), "{other:?}");
+    for (other, expected) in [
+        (&b"\x89PNG\r\n\x1a\n and then some more"[..], "it is a picture"),
+        (b"PK\x03\x04\x14\0\x08\x08 a checkpoint", "write a model from PyTorch"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF a checkpoint", "write a model from PyTorch"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\x93NUMPY\x01\0v\0 an array", "it is an .npy array"),
+        (b"\x1f\x8b\x08\0\x12\x34\x56\x78\0\0 packed", "unpack it"),
+        (b"\x1f\x8b\x08\0\0\0\0\0 packed without its time", "unpack it"),
+        (b"{\n  \"models\": []}", "it is JSON text"),
+        (b"name = \"ring\"\n", "it is text"),
+        (b"\x01\x02\x03\x04\x05\x06\x07\x08 anything", "its header would take"),
+    ] {
+        assert!(rejection(other).contains(expected), "{expected}: {}", rejection(other));
     }
     assert!(rejection(&[0; 64]).contains("not a valid safetensors file"));
     assert!(rejection(&container("[1, 2, 3]", b"")).contains("not a valid safetensors file"));

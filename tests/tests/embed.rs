@@ -74,6 +74,34 @@ fn a_figure_without_webgpu_and_one_with_a_bad_model() {
     assert!(text.as_str().unwrap().contains("404"), "{text}");
 }
 
+/// A wish to start over that another change grants as well must not be granted a second time.
+#[test]
+fn chains_that_started_over_go_on_when_they_are_paused_or_asked() {
+    let server = page::serve();
+    let name = &models::shipped()[0].0;
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}embed.html?model=models/{name}&play=1", server.url()));
+    let steps = || browser.run("return (await window.dualMcmc.state()).step").as_u64().unwrap();
+    let seed = || browser.run("return (await window.dualMcmc.state()).seed");
+    let beyond = |step: u64| {
+        let condition =
+            format!("window.dualMcmc && (await window.dualMcmc.state().catch(() => ({{}}))).step > {step}");
+        browser.wait_for("steps", &condition);
+    };
+    beyond(20);
+    let before = seed();
+    browser.click("#reset");
+    browser.wait_for("another seed", &format!("(await window.dualMcmc.state()).seed != {before}"));
+    beyond(5);
+    let (reached, first) = (steps(), seed());
+    browser.click("#play");
+    std::thread::sleep(Duration::from_millis(500));
+    let paused = steps();
+    assert!(paused >= reached, "at step {reached} when it was paused, and then at {paused}");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((steps(), seed()), (paused, first), "a question changes nothing");
+}
+
 #[test]
 fn a_site_is_written_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();

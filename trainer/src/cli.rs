@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arguments;
+#[cfg(feature = "gpu")]
 mod bench;
 mod data;
 mod energy;
@@ -13,6 +14,7 @@ mod sample;
 mod train;
 mod worker;
 
+use crate::console::{self, say};
 use crate::run::interrupt;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -45,6 +47,7 @@ enum Command {
     /// Show a run, or several side by side, as one HTML page
     Report(report::Report),
     /// Time a training iteration with its phases, and the steps of both chains, on this machine
+    #[cfg(feature = "gpu")]
     Bench(bench::Bench),
     /// Lend this machine's device to training runs elsewhere
     Worker(worker::Worker),
@@ -63,11 +66,12 @@ enum Outcome {
 pub fn main() -> ExitCode {
     // clap prints its own message and exits, with 0 for --help and --version.
     let cli = Cli::parse();
-    match run(cli.command) {
+    let outcome = interrupt::listen().and_then(|()| run(cli.command));
+    match outcome.and_then(|outcome| console::finish().map(|()| outcome)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted) => ExitCode::from(interrupt::EXIT),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -83,6 +87,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Features(features) => features.run()?,
         Command::Export(export) => export.run()?,
         Command::Report(report) => report.run()?,
+        #[cfg(feature = "gpu")]
         Command::Bench(bench) => bench.run()?,
         Command::Worker(worker) => worker.run()?,
         Command::Data(data) => data.run()?,
@@ -115,6 +120,7 @@ mod tests {
             "features extract cifar10 --input i.npy --out f.npy",
             "export run --out m --f16",
             "report a b --out r.html",
+            #[cfg(feature = "gpu")]
             "bench --device cpu --json b.json --seconds 1",
             "train r.toml --device gpu:0,gpu:1,cpu",
             "worker --device cpu --port 0 --bind 127.0.0.1",
@@ -144,6 +150,7 @@ mod tests {
             "sample m --out f.npy --init data",
             "sample m",
             "report",
+            #[cfg(feature = "gpu")]
             "bench --seconds 0",
             "features train ring --out f",
             "features train mnist --out f --epochs 0",

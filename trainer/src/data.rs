@@ -9,14 +9,18 @@ pub mod fetch;
 mod idx;
 pub mod image_sets;
 pub mod import;
+mod jpeg;
+pub mod memory;
 pub mod npy;
 mod resize;
 mod samples;
+pub mod scale;
 
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use image_sets::ImageSet;
+use md5::{Digest, Md5};
 pub use resize::resize;
 pub use samples::{Samples, pixel};
 use std::path::{Path, PathBuf};
@@ -31,14 +35,38 @@ pub const HELD_OUT_POINTS: usize = 10_000;
 /// Every use of a synthetic set sees the same points, whatever the seed of the run.
 const POINTS_SEED: u64 = 0;
 
-/// Rows that [`Dataset::deviation`] looks at.
+/// Rows that [`Dataset::glance`] looks at, and values in them.
 const LOOKED_AT: usize = 10_000;
+const LOOKED_AT_VALUES: usize = 1 << 24;
+
+/// Fewest samples that own data may have.
+const FEWEST: usize = 10;
+
+/// A set that this program knows: its density, or its classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Synthetic points.
+    Points(PointSet),
+    /// Public images.
+    Images(ImageSet),
+}
+
+impl Known {
+    /// The set of that name.
+    pub fn from_name(name: &str) -> Option<Known> {
+        let points = PointSet::from_name(name).map(Known::Points);
+        points.or_else(|| ImageSet::from_name(name).map(Known::Images))
+    }
+}
 
 /// A data set: training samples and held-out samples of one shape.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// Its name, for provenance.
+    /// Its name, for provenance: a known set's own; of a file or folder its name there, which is never that of a
+    /// known set.
     pub name: String,
+    /// The known set that it is. What lies in a file is known by its bytes, not by its name.
+    pub known: Option<Known>,
     /// Shape of one sample: `[D]` or `[C, H, W]`.
     pub shape: Vec<usize>,
     /// What is learned from.
@@ -79,20 +107,34 @@ impl Dataset {
         self.held_out.gather(0..count.min(self.held_out_count()), self.sample_len())
     }
 
-    /// Standard deviation of all values together, of some thousand training samples from all over the set.
+    /// Up to some thousand training samples from all over the set, flat.
     ///
     /// # Errors
     /// As [`Samples::gather`].
-    pub fn deviation(&self) -> Result<f64> {
+    pub fn glance(&self) -> Result<Vec<f32>> {
         let (count, len) = (self.train_count(), self.sample_len());
-        let values = self.train.gather(spread(count, count.min(LOOKED_AT)), len)?;
-        let n = values.len() as f64;
-        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        Ok((values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt())
+        let looked_at = count.min(LOOKED_AT).min((LOOKED_AT_VALUES / len).max(1));
+        self.train.gather(spread(count, looked_at), len)
+    }
+
+    /// What tells these data from others wherever they lie: a sum over all samples, of more than a gibibyte over
+    /// some thousand from all over them.
+    ///
+    /// # Errors
+    /// As [`Samples::gather`].
+    pub fn fingerprint(&self) -> Result<String> {
+        let len = self.sample_len();
+        let mut digest = Md5::new();
+        digest.update(format!("{:?} {} {}", self.shape, self.train_count(), self.held_out_count()));
+        for samples in [&self.train, &self.held_out] {
+            samples.digest(len, &mut digest)?;
+        }
+        Ok(image_sets::hexadecimal(&digest.finalize()))
     }
 
     /// Load the data set that `source` names: a synthetic set, a fetched set, an `.npy` or `.csv` file, a
-    /// folder with the files of a known set, or a folder of images. An `.npy` file stays on disk; its
+    /// folder with the files of a known set, or a folder of images. A known set's name always means that set; see
+    /// [`also_here`]. An `.npy` file stays on disk; its
     /// samples are read when they are asked for. Images of a folder are mixed before the last tenth is held out.
     /// `shape` is what the networks take; `count` limits a
     /// synthetic set.
@@ -103,7 +145,7 @@ impl Dataset {
     pub fn load(source: &str, shape: &[usize], count: Option<usize>) -> Result<Dataset> {
         let path = Path::new(source);
         let data = if let Some(set) = PointSet::from_name(source) {
-            points(set, count.unwrap_or(POINTS))
+            points(set, count.unwrap_or(POINTS))?
         } else if let Some(set) = ImageSet::from_name(source) {
             let folder = directory()?.join(set.name());
             ensure!(
@@ -111,10 +153,17 @@ impl Dataset {
                 "{source} is not in {}; fetch it with `dual-mcmc data fetch {source}`",
                 folder.display()
             );
-            set.load(&folder, true, shape)?
+            Dataset { known: Some(Known::Images(set)), ..set.load(&folder, true, shape)? }
         } else if path.is_dir() {
-            match ImageSet::ALL.into_iter().find(|set| set.recognises(path)) {
-                Some(set) => Dataset { name: stem(path), ..set.load(path, false, shape)? },
+            // Two sets have the same file names.
+            let alike = || ImageSet::ALL.into_iter().filter(|set| set.recognises(path));
+            let verified = alike().find(|set| set.verify(path).is_ok());
+            match verified.or_else(|| alike().next()) {
+                Some(set) => {
+                    let known = verified.map(Known::Images);
+                    let name = if known.is_some() { set.name().into() } else { own_name(path) };
+                    Dataset { name, known, ..set.load(path, false, shape)? }
+                }
                 None => folder_of_images(path, shape)?,
             }
         } else if path.is_file() {
@@ -141,7 +190,7 @@ pub fn vector_len(source: &str) -> Result<usize> {
     if PointSet::from_name(source).is_some() {
         return Ok(2);
     }
-    if is_csv(path) {
+    if has_extension(path, "csv") && path.is_file() {
         return csv::columns(path);
     }
     if path.is_file() {
@@ -190,27 +239,45 @@ pub fn directory() -> Result<PathBuf> {
     }
 }
 
-fn points(set: PointSet, count: usize) -> Dataset {
+fn points(set: PointSet, count: usize) -> Result<Dataset> {
+    memory::ask(count.saturating_mul(2 * size_of::<f32>()), || format!("{count} points of {}", set.name()))?;
     let noise = Noise::new(POINTS_SEED, Stream::Data);
-    Dataset {
+    Ok(Dataset {
         name: set.name().into(),
+        known: Some(Known::Points(set)),
         shape: vec![2],
         train: Samples::Floats(set.sample(noise, 0, count)),
         held_out: Samples::Floats(set.sample(noise, count as u32, HELD_OUT_POINTS)),
-    }
+    })
 }
 
-/// Whether a file says of itself that it is a `.csv` file.
-pub fn is_csv(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
+/// A file or folder by its place from the root, so that it is found from anywhere; a known set by its name.
+pub fn absolute(source: &str) -> String {
+    let path = Path::new(source);
+    let place = || std::path::absolute(path).ok()?.to_str().map(String::from);
+    let is_place = Known::from_name(source).is_none() && path.exists();
+    is_place.then(place).flatten().unwrap_or_else(|| source.into())
+}
+
+/// What to say where a known set's name is also that of a file or folder here: which of them was taken.
+pub fn also_here(source: &str) -> Option<String> {
+    let path = Path::new(source);
+    let kind = if path.is_dir() { "folder" } else { "file" };
+    (Known::from_name(source).is_some() && path.exists())
+        .then(|| format!("`{source}` is taken for the known set of that name; the {kind} here is ./{source}"))
+}
+
+/// Whether a file's name ends in a dot and `extension`, in capitals or not.
+pub fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
 }
 
 /// A `.csv` file, or an `.npy` array of samples. Its last tenth is held out.
 fn file(path: &Path) -> Result<Dataset> {
     let cannot = || format!("cannot use {}", path.display());
-    if is_csv(path) {
+    if has_extension(path, "csv") {
         let npy::Array { shape, values } = csv::read(path)?;
-        return split(stem(path), shape[1..].to_vec(), Samples::Floats(values)).with_context(cannot);
+        return split(own_name(path), shape[1..].to_vec(), Samples::Floats(values)).with_context(cannot);
     }
     let mut rows = npy::Rows::open(path)?;
     let shape = rows.shape()[1..].to_vec();
@@ -225,7 +292,7 @@ fn file(path: &Path) -> Result<Dataset> {
     }
     rows.check()?;
     let all = 0..rows.count();
-    split(stem(path), shape, Samples::Rows(Arc::new(rows), all)).with_context(cannot)
+    split(own_name(path), shape, Samples::Rows(Arc::new(rows), all)).with_context(cannot)
 }
 
 fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
@@ -233,22 +300,40 @@ fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
         bail!("{} is a folder of images, but the networks take {shape:?}", path.display());
     };
     ensure!(height == width, "images are cropped to squares, but the networks take {shape:?}");
-    let pixels = import::folder(path, import::Order::Mixed, height, channels)?;
-    split(stem(path), shape.to_vec(), Samples::Bytes(pixels))
+    let pixels = import::folder(path, import::Order::Mixed, import::Format::new(channels, height))?;
+    split(own_name(path), shape.to_vec(), Samples::Bytes(pixels))
         .with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// Hold out the last tenth, at most 10,000 samples.
+/// Own data: the last tenth is held out, at least 2 samples, which have a spread, and at most 10,000.
 fn split(name: String, shape: Vec<usize>, samples: Samples) -> Result<Dataset> {
     let len: usize = shape.iter().product();
     let count = samples.len() / len;
-    ensure!(count >= 10, "{count} samples are too few; at least 10 are needed");
-    let (train, held_out) = samples.split(count - (count / 10).clamp(1, 10_000), len);
-    Ok(Dataset { name, shape, train, held_out })
+    ensure!(count >= FEWEST, "{count} samples are too few; at least {FEWEST} are needed");
+    let (train, held_out) = samples.split(count - (count / 10).clamp(2, 10_000), len);
+    Ok(Dataset { name, known: None, shape, train, held_out })
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned())
+/// The name by which a model calls the data that lie at `source`, where `remembered` is what its run calls them: runs
+/// of older versions may call own data as a known set.
+pub fn published_name(source: &str, remembered: &str) -> String {
+    let is_file = Path::new(source).extension().is_some();
+    match Known::from_name(remembered) {
+        // The file's name, which had lost its ending.
+        Some(_) if is_file => own_name(Path::new(source)),
+        _ => remembered.into(),
+    }
+}
+
+/// The name of own data: the file's, or the folder's with a slash, and marked where a known set has that name.
+fn own_name(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = path.file_name().map_or_else(|| "data".into(), |name| name.to_string_lossy().into_owned());
+    match (path.is_dir(), Known::from_name(&name)) {
+        (true, _) => format!("{name}/"),
+        (false, Some(_)) => format!("./{name}"),
+        (false, None) => name,
+    }
 }
 
 #[cfg(test)]
@@ -272,7 +357,7 @@ mod tests {
         npy::write(&path, &[20, 3], &values).unwrap();
         let source = path.to_str().unwrap();
         let data = Dataset::load(source, &[3], None).unwrap();
-        assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine", 18, 2));
+        assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine.npy", 18, 2));
         assert_eq!(data.held_out_batch(10).unwrap(), values[54..]);
         let error = Dataset::load(source, &[2], None).unwrap_err().to_string();
         assert!(error.contains("[3]") && error.contains("[2]"), "{error}");
@@ -282,8 +367,7 @@ mod tests {
         let expected =
             [17, 3, 4, 5, 0, 0].map(|i| [3.0 * i as f32, 3.0 * i as f32 + 1.0, 3.0 * i as f32 + 2.0]);
         assert_eq!(batch, expected.as_flattened());
-        // Of 0 to 53: the root of (54² - 1)/12.
-        assert!((data.deviation().unwrap() - 15.5857).abs() < 1e-3);
+        assert_eq!(data.glance().unwrap(), values[..54]);
 
         npy::write(&path, &[10, 1, 2, 3], &values).unwrap();
         let error = Dataset::load(source, &[1, 2, 3], None).unwrap_err().to_string();
@@ -321,7 +405,7 @@ mod tests {
         let lines: String = (0..20).map(|i| format!("{i},{},-1\n", 2 * i)).collect();
         std::fs::write(path("mine.csv"), format!("a,b,c\n{lines}")).unwrap();
         let data = Dataset::load(&path("mine.csv"), &[3], None).unwrap();
-        assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine", 18, 2));
+        assert_eq!((data.name.as_str(), data.train_count(), data.held_out_count()), ("mine.csv", 18, 2));
         assert_eq!(data.held_out_batch(1).unwrap(), [18.0, 36.0, -1.0]);
         npy::write(Path::new(&path("five.npy")), &[2, 5], &[0.0; 10]).unwrap();
         npy::write(Path::new(&path("images.npy")), &[2, 1, 5, 1], &[0.0; 10]).unwrap();

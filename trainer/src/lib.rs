@@ -5,14 +5,20 @@
 //! * [`optimiser`] is Adam, for each of them;
 //! * [`teaching`]: the training iteration: both chains, the three losses, the three updates.
 //!
+//! Without the feature `gpu` the program trains and samples on the CPU alone, and compiles in half the time.
 //! Without the feature `cli` nothing here touches files, clocks, threads or a terminal, and
 //! everything compiles for wasm32.
+
+// What is printed goes through `console`, which no reader that goes away can stop.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
-pub mod data;
+pub mod console;
 #[cfg(feature = "cli")]
+pub mod data;
+#[cfg(feature = "gpu")]
 pub mod lending;
 pub mod networks;
 pub mod optimiser;

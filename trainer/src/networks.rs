@@ -27,7 +27,7 @@ use dual_mcmc::network::{Network, NetworkError};
 #[error("cannot read from the training device: {0}")]
 pub struct DeviceError(String);
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "gpu")]
 impl DeviceError {
     /// What burn says.
     pub(crate) fn of(error: impl std::fmt::Debug) -> DeviceError {

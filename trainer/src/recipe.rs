@@ -387,6 +387,27 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain tables and values")
     }
 
+    /// The recipe for others' eyes: with the name of the data, since a path on this machine says nothing to them.
+    pub fn published(&self, data: &str) -> Recipe {
+        Recipe { data: Data { set: data.into(), ..self.data.clone() }, ..self.clone() }
+    }
+
+    /// Bytes of memory that training takes at least: each parameter with its gradient and two moments, and the
+    /// activations of one network for a batch.
+    pub fn least_memory(&self) -> usize {
+        let networks = [&self.energy, &self.generator, &self.encoder].into_iter().flatten();
+        let (mut parameters, mut activations) = (0usize, 0usize);
+        for network in networks.map(TrainNetwork::folded) {
+            let shapes = network.shapes().unwrap_or_default();
+            let values = shapes.iter().map(|shape| shape.iter().product()).fold(0, usize::saturating_add);
+            parameters = parameters.saturating_add(network.parameter_count());
+            activations = activations.max(values);
+        }
+        let values =
+            parameters.saturating_mul(4).saturating_add(activations.saturating_mul(self.teaching.batch));
+        values.saturating_mul(size_of::<f32>())
+    }
+
     /// Shape of one sample of data.
     pub fn data_shape(&self) -> Vec<usize> {
         match (&self.energy, &self.encoder, &self.generator) {

@@ -1,6 +1,7 @@
 //! Runs of the trainer, and what is done with their models: everything with files, clocks and
 //! devices that is not argument parsing.
 
+#[cfg(feature = "gpu")]
 pub mod bench;
 pub mod chains;
 pub mod checkpoint;

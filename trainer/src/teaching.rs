@@ -29,7 +29,7 @@ use average::Average;
 use burn::tensor::{Device, Tensor};
 use chains::Chains;
 use dual_mcmc::executor::{Executor, ExecutorError};
-use dual_mcmc::model::{Model, Provenance};
+use dual_mcmc::model::{Model, Provenance, Weighted};
 use dual_mcmc::noise::{Noise, Stream};
 use kept::KeptLatents;
 use persistent::PersistentChains;
@@ -251,6 +251,18 @@ impl Teacher {
         Ok(pollster::block_on(self.iterate(batch, Gradients::Drop))?.report)
     }
 
+    /// The energy as it stands, its average where the recipe has one.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn energy(&self) -> Result<Option<Weighted>, TeachingError> {
+        Ok(match (&self.networks.energy, &self.averages.energy) {
+            (Some(energy), Some(average)) => Some(energy.with_parameters(average.values()).fold(&[])?),
+            (Some(energy), None) => Some(energy.fold(&[])?),
+            (None, _) => None,
+        })
+    }
+
     /// The model as it stands: the generator's and the energy's averages where the recipe has them,
     /// the generator with batch-norm statistics estimated anew on prior samples, the encoder, and
     /// the recipe's chains. Quantiles and provenance are left to the caller.
@@ -258,12 +270,8 @@ impl Teacher {
     /// # Errors
     /// If the device fails.
     pub fn model(&mut self) -> Result<Model, TeachingError> {
-        let Networks { energy, generator, encoder } = &self.networks;
-        let energy = match (energy, &self.averages.energy) {
-            (Some(energy), Some(average)) => Some(energy.with_parameters(average.values()).fold(&[])?),
-            (Some(energy), None) => Some(energy.fold(&[])?),
-            (None, _) => None,
-        };
+        let energy = self.energy()?;
+        let Networks { generator, encoder, .. } = &self.networks;
         let generator = match generator {
             Some(generator) => {
                 let average = self.averages.generator.as_ref();

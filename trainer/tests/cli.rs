@@ -9,12 +9,16 @@ mod diverged;
 mod evaluate;
 #[path = "cli/killed.rs"]
 mod killed;
+#[path = "cli/own_data.rs"]
+mod own_data;
 #[path = "cli/own_images.rs"]
 mod own_images;
 #[path = "cli/refused.rs"]
 mod refused;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/undisturbed.rs"]
+mod undisturbed;
 #[cfg(feature = "remote")]
 #[path = "small/worker.rs"]
 mod worker;
@@ -412,7 +416,8 @@ fn vectors_of_any_length_are_learned_and_sampled() {
         Noise::new(1, Stream::Data).normal_rows(0, 40, 3, 0).iter().map(|v| 20.0 * v).collect();
     write_array(&lab.path("large.npy"), &[40, 3], &large);
     let said = lab.run(&format!("{train} --data large.npy --out large --steps 1"));
-    assert!(said.contains("warning: the standard deviation of large is"), "{said}");
+    let expected = "warning: large.npy: the standard deviation of value 0 (and 2 more) is";
+    assert!(said.contains(expected), "{said}");
 }
 
 /// Train on an array of zeros of so many MiB, which takes no space on disk; the largest resident memory

@@ -1,7 +1,7 @@
 //! Training on burn-wgpu, with the chains on the GPU executor, against training on the CPU. Software
 //! Vulkan will do.
 
-#![cfg(feature = "cli")]
+#![cfg(feature = "gpu")]
 #![allow(clippy::unwrap_used)]
 
 mod small;
@@ -14,7 +14,7 @@ use dual_mcmc_trainer::lending;
 use dual_mcmc_trainer::recipe::Recipe;
 use dual_mcmc_trainer::run::checkpoint;
 use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevice, training};
-use dual_mcmc_trainer::run::directory::RunDirectory;
+use dual_mcmc_trainer::run::directory::{Given, Origin, RunDirectory};
 use dual_mcmc_trainer::run::train::Run;
 use dual_mcmc_trainer::teaching::{Gradients, Report, Teacher};
 
@@ -115,17 +115,25 @@ fn run_until_it_vanishes(devices: Vec<TrainingDevice>, vanish: impl FnOnce() + S
         vanish();
     });
     let run = Run {
-        directory,
+        directory: directory.claim().unwrap(),
         recipe: small::recipe(small::POINTS, &[]),
         data: Dataset::load("ring", &[2], None).unwrap(),
         devices,
-        seed: 1,
-        total: 1_000_000,
+        origin: Origin {
+            seed: 1,
+            data: "ring".into(),
+            samples: 0,
+            fingerprint: None,
+            given: Given {
+                license: None,
+                steps: Some(1_000_000),
+                checkpoint_every: Some(2),
+                measure_every: Some(1_000_000),
+            },
+            version: String::new(),
+        },
         time: None,
-        checkpoint_every: Some(2),
-        measure_every: Some(1_000_000),
         resume: false,
-        license: String::new(),
     };
     let error = format!("{:#}", run.train().unwrap_err());
     watcher.join().unwrap();

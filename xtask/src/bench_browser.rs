@@ -1,5 +1,6 @@
 //! `cargo xtask bench-browser`: Langevin steps in a browser, in this project's engine and in others.
 
+use crate::say;
 use crate::serve::{self, Reply, Server};
 use crate::{page, process, suites, tools};
 use anyhow::{Context, Result};
@@ -34,7 +35,7 @@ pub fn run(options: &Options) -> Result<()> {
     let peers = tools::node_modules(&source.join("package.json"))?;
     let shipped = process::root().join("models");
     let lab = suites::page_folder()?.with_file_name("bench-page");
-    page::build_bare(&toolbox, &lab, &["--features", "bench"])?;
+    page::build_bare(&toolbox, &lab, &["bench"])?;
     let answer = move |path: &str| {
         if path == "/bench/model.safetensors" {
             return Reply::of("application/octet-stream", model.clone());
@@ -50,7 +51,7 @@ pub fn run(options: &Options) -> Result<()> {
     let server = Server::start(options.port.unwrap_or(0), answer)?;
     let url = format!("{}bench/?{}", server.url(), options.query.join("&"));
     if options.serve {
-        println!("\n  The comparison is at {url}  (Ctrl-C ends it)\n");
+        say!("\n  The comparison is at {url}  (Ctrl-C ends it)\n");
         loop {
             std::thread::park();
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask lab`: a live sampler within minutes, a model of one's own soon after.
 
 use crate::serve::{self, Server};
+use crate::{complain, say};
 use crate::{page, process, tools};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub struct Options {
     pub open: bool,
     /// Train a model and add it to the page's list.
     pub train: bool,
-    /// The recipe to train; `recipes/ring.toml` if none.
+    /// The recipe to train; `recipes/ring-quick.toml` if none.
     pub recipe: Option<PathBuf>,
 }
 
@@ -33,7 +34,7 @@ impl Default for Options {
 pub fn run(options: &Options) -> Result<()> {
     let tools = tools::for_page()?;
     let dist = page::dist();
-    println!("Building the page.");
+    say!("Building the page (two minutes on two cores the first time).");
     page::build(&tools, &dist)?;
     let own = process::root().join("runs/lab");
     for (name, title) in page::list(&own.join("models"))? {
@@ -45,18 +46,21 @@ pub fn run(options: &Options) -> Result<()> {
         Some(port) => Server::start(port, answer)?,
         None => Server::start(8080, answer.clone()).or_else(|_| Server::start(0, answer))?,
     };
-    println!("\n  The lab is at {}  (Ctrl-C ends it)\n", server.url());
+    say!("\n  The lab is at {}  (Ctrl-C ends it)\n", server.url());
     if options.open {
         open(&server.url());
     }
     if options.train {
-        let recipe = options.recipe.clone().unwrap_or_else(|| process::root().join("recipes/ring.toml"));
-        match train(&recipe, &own, &dist) {
+        // The quick start's networks are so small that a GPU is no help.
+        let on_gpu = options.recipe.is_some() && tools::has_gpu();
+        let recipe =
+            options.recipe.clone().unwrap_or_else(|| process::root().join("recipes/ring-quick.toml"));
+        match train(&recipe, on_gpu, &own, &dist) {
             Ok(title) => {
-                println!("\n  \"{title}\" is in the page's list: {}  (Ctrl-C ends the lab)\n", server.url())
+                say!("\n  \"{title}\" is in the page's list: {}  (Ctrl-C ends the lab)\n", server.url())
             }
             Err(error) => {
-                eprintln!("error: no model was trained: {error:#}\nThe shipped models are still served.")
+                complain!("error: no model was trained: {error:#}\nThe shipped models are still served.")
             }
         }
     }
@@ -66,17 +70,18 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Train for a minute, keep the model in `own`, put it into the page; its title.
-fn train(recipe: &Path, own: &Path, dist: &Path) -> Result<String> {
+fn train(recipe: &Path, on_gpu: bool, own: &Path, dist: &Path) -> Result<String> {
     let recipe = recipe.canonicalize().with_context(|| format!("cannot read {}", recipe.display()))?;
-    println!(
-        "Building the trainer (some minutes the first time), then training {} for a minute.",
+    say!(
+        "Compiling the trainer (about {} on two cores, once), then training {} for a minute.",
+        if on_gpu { "twelve minutes" } else { "eight minutes" },
         recipe.display()
     );
-    process::run(process::cargo().args(["build", "--package", "dual-mcmc-trainer"]))?;
+    process::run(process::cargo().arg("build").args(trainer_package(on_gpu)))?;
     let data = recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
     let run = own.join(format!("{data}-{seed}"));
-    let mut train = trainer();
+    let mut train = trainer(on_gpu);
     train.arg("train").arg(&recipe).args(["--device", "auto", "--minutes", "1"]);
     process::run(train.args(["--seed", &seed.to_string(), "--out"]).arg(&run))?;
     let model = run.join("model.safetensors");
@@ -88,10 +93,19 @@ fn train(recipe: &Path, own: &Path, dist: &Path) -> Result<String> {
     Ok(title)
 }
 
-fn trainer() -> std::process::Command {
+fn trainer(on_gpu: bool) -> std::process::Command {
     let mut cargo = process::cargo();
-    cargo.args(["run", "--quiet", "--package", "dual-mcmc-trainer", "--bin", "dual-mcmc", "--"]);
+    cargo.args(["run", "--quiet"]).args(trainer_package(on_gpu)).arg("--");
     cargo
+}
+
+/// The trainer, with or without what it needs for a GPU, which is half of what must be compiled.
+fn trainer_package(on_gpu: bool) -> Vec<&'static str> {
+    let mut words = vec!["--package", "dual-mcmc-trainer", "--bin", "dual-mcmc"];
+    if !on_gpu {
+        words.extend(["--no-default-features", "--features", "cli"]);
+    }
+    words
 }
 
 /// Open an address in the user's browser, if there is a way to.
@@ -104,6 +118,6 @@ fn open(url: &str) {
         &["xdg-open"]
     };
     if let Err(error) = process::command(opener[0]).args(&opener[1..]).arg(url).spawn() {
-        println!("No browser opens by itself ({error}); open the address yourself.");
+        say!("No browser opens by itself ({error}); open the address yourself.");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! * [`tools`]: what building and testing the page needs, found or installed;
 //! * [`packages`]: what only the system's package manager can install, after asking;
-//! * [`page`]: the page built with trunk, its size, and its list of models;
+//! * [`page`]: the page, its size, and its list of models;
 //! * [`serve`]: a small web server on the loopback address;
 //! * [`lab`], [`site`], [`suites`]: the three chores;
 //! * [`process`]: how programs are run.

@@ -5,6 +5,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use xtask::{bench_browser, lab, page, site, suites, tools};
+use xtask::{complain, say};
 
 const USAGE: &str = "\
 cargo xtask lab   [--port N] [--open] [--no-train] [--recipe FILE]
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match chore() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -41,7 +42,7 @@ fn chore() -> Result<ExitCode> {
     let name = match args.next()? {
         Some(Arg::Value(name)) => name.string()?,
         Some(Arg::Short('h') | Arg::Long("help")) | None => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             return Ok(ExitCode::SUCCESS);
         }
         Some(other) => return Err(other.unexpected().into()),
@@ -55,7 +56,7 @@ fn chore() -> Result<ExitCode> {
             no_more(&mut args)?;
             tools::for_page()?;
             tools::for_tests()?;
-            println!("Everything is there.");
+            say!("Everything is there.");
         }
         "test" => {
             let mut long = false;
@@ -111,7 +112,7 @@ fn page_chore(args: &mut Parser) -> Result<()> {
         }
     }
     page::build(&tools::for_page()?, &out)?;
-    println!("The page is in {}.", out.display());
+    say!("The page is in {}.", out.display());
     Ok(())
 }
 

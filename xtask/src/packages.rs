@@ -2,6 +2,7 @@
 //! first; for the others the command is named.
 
 use crate::process;
+use crate::say;
 use anyhow::{Result, bail};
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,7 @@ pub struct Package {
 /// what to install by hand.
 pub fn install(package: &Package) -> Result<()> {
     let Package { what, why, apt, elsewhere } = package;
-    println!("{what} is missing: {why}.");
+    say!("{what} is missing: {why}.");
     if process::find("apt-get").is_none() {
         let known = elsewhere.iter().find(|(manager, _)| process::find(manager).is_some());
         match known {
@@ -55,7 +56,7 @@ pub fn install(package: &Package) -> Result<()> {
     if !UPDATED.swap(true, Ordering::Relaxed) {
         // One unreachable source among several is no reason to stop: the install decides.
         if let Err(error) = apt_get(&["update"]) {
-            println!("{error:#}; going on with the lists that are there");
+            say!("{error:#}; going on with the lists that are there");
         }
     }
     apt_get(&[&["install", "--no-install-recommends"], *apt].concat())
@@ -68,11 +69,11 @@ static UPDATED: AtomicBool = AtomicBool::new(false);
 /// asked, which means no.
 fn agreed(command: &str) -> Result<bool> {
     if std::env::var("CI").is_ok_and(|ci| ci == "true") {
-        println!("Running `{command}` (CI=true).");
+        say!("Running `{command}` (CI=true).");
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
-        println!("`{command}` would install it, but nobody is here to agree (CI=true would).");
+        say!("`{command}` would install it, but nobody is here to agree (CI=true would).");
         return Ok(false);
     }
     print!("May I run `{command}`? [Y/n] ");

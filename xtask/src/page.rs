@@ -1,10 +1,10 @@
-//! The page: built with trunk, measured, and given its models.
+//! The page: built, measured, and given its models.
 //!
 //! `models/index.json` lists them for the page, `{"models":[{"file":…,"title":…}]}`. The list is
 //! rewritten beside and renamed, after the model itself is in place, since the page reads it while
 //! it runs.
 
-use crate::process::{command, root, run};
+use crate::process::{command, root, run, target_directory};
 use crate::shorten::shorten;
 use crate::tools::{Toolbox, WASM};
 use anyhow::{Context, Result, bail};
@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 /// Most bytes the page's wasm and JavaScript may take, gzipped, without a model.
 pub const BUDGET: u64 = 250_000;
 
+/// The page's crate.
+const CRATE: &str = "dual-mcmc-web";
+
 /// Where the page is built, unless told otherwise.
 pub fn dist() -> PathBuf {
     root().join("dist")
@@ -26,7 +29,7 @@ pub fn dist() -> PathBuf {
 /// Build the page into a folder, with the models of `models/`.
 ///
 /// # Errors
-/// If trunk fails, or the folder cannot be written.
+/// As [`build_bare`]; and if a model cannot be read.
 pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     build_bare(tools, out, &[])?;
     let shipped = root().join("models");
@@ -48,29 +51,113 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Build the page into a folder, with an empty list of models. `options` go to trunk.
+/// Compile the page's code, with further features of its crate.
 ///
 /// # Errors
-/// If trunk fails, what it built is no page, or the folder cannot be written.
-pub fn build_bare(tools: &Toolbox, out: &Path, options: &[&str]) -> Result<()> {
-    let mut fetch = crate::process::cargo();
-    run(fetch.args(["fetch", "--quiet", "--target", WASM]))?;
-    let mut trunk = command("trunk");
-    tools.lend(&mut trunk);
-    // Offline: with its tools on the PATH trunk needs no network, and must not fetch others.
-    trunk
-        .args(["build", "--release", "--offline", "--skip-version-check", "--dist"])
-        .arg(std::path::absolute(out)?)
-        .args(options);
-    // Trunk reads NO_COLOR as a boolean and stops at NO_COLOR=1.
-    trunk.env_remove("NO_COLOR");
-    run(&mut trunk)?;
-    shorten(out)?;
-    let models = out.join("models");
-    if models.exists() {
-        fs::remove_dir_all(&models)?;
+/// If it does not compile.
+pub fn compile(features: &[&str]) -> Result<()> {
+    let mut cargo = crate::process::cargo();
+    cargo.args(["build", "--package", CRATE, "--profile", "web", "--target", WASM]);
+    for feature in features {
+        cargo.args(["--features", feature]);
     }
+    run(&mut cargo)
+}
+
+/// Build the page into a folder, in the place of what is there, with an empty list of models.
+///
+/// The links marked `data-trunk` in index.html say what it is made of, as trunk reads them. (`trunk serve` works too; but
+/// trunk takes minutes to compile, and this is all that is needed of it.)
+///
+/// # Errors
+/// If the page's code does not compile, wasm-bindgen fails, or a folder cannot be read or written.
+pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> {
+    compile(features)?;
+    let out = std::path::absolute(out)?;
+    let mut name = out.file_name().context("the page's folder has no name")?.to_os_string();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = out.with_file_name(name);
+    let built = assemble(tools, &partial).and_then(|()| {
+        if out.exists() {
+            fs::remove_dir_all(&out).with_context(|| format!("cannot replace {}", out.display()))?;
+        }
+        fs::rename(&partial, &out).with_context(|| format!("cannot write {}", out.display()))
+    });
+    if built.is_err() {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    built
+}
+
+/// Put the compiled page together in a new folder.
+fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
+    let wasm =
+        target_directory()?.join(WASM).join("web").join(CRATE.replace('-', "_")).with_extension("wasm");
+    let mut bindgen = command("wasm-bindgen");
+    tools.lend(&mut bindgen);
+    bindgen.args(["--target", "web", "--no-typescript", "--out-name", CRATE, "--out-dir"]).arg(out).arg(wasm);
+    run(&mut bindgen)?;
+    let source = root().join("index.html");
+    let html = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
+    let mut page = String::new();
+    for line in html.lines() {
+        match Link::read(line) {
+            Some(link) => page.push_str(&link.put(out)?),
+            None => page.push_str(line),
+        }
+        page.push('\n');
+    }
+    fs::write(out.join("index.html"), page).context("cannot write index.html")?;
+    shorten(out)?;
     write_list(out, &[])
+}
+
+/// A link of index.html that is an instruction to the builder.
+struct Link<'a> {
+    rel: &'a str,
+    href: &'a str,
+}
+
+impl<'a> Link<'a> {
+    fn read(line: &'a str) -> Option<Link<'a>> {
+        let attribute = |name: &str| line.split_once(&format!(" {name}=\""))?.1.split('"').next();
+        line.trim_start().starts_with("<link data-trunk ").then_some(())?;
+        Some(Link { rel: attribute("rel")?, href: attribute("href")? })
+    }
+
+    /// Put what it names into the page's folder; what stands in the page instead.
+    fn put(&self, out: &Path) -> Result<String> {
+        let from = root().join(self.href);
+        let name = from.file_name().context("a link of index.html names no file")?;
+        let cannot = || format!("cannot copy {}", from.display());
+        match self.rel {
+            // Its JavaScript is wasm-bindgen's, and the page loads it itself.
+            "rust" => {}
+            "css" => {
+                fs::copy(&from, out.join(name)).with_context(cannot)?;
+                return Ok(format!("  <link rel=\"stylesheet\" href=\"./{}\">", name.display()));
+            }
+            "copy-file" => drop(fs::copy(&from, out.join(name)).with_context(cannot)?),
+            "copy-dir" => copy_folder(&from, &out.join(name)).with_context(cannot)?,
+            other => bail!("index.html has a link data-trunk of rel=\"{other}\", which is not known here"),
+        }
+        Ok(String::new())
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &place)?;
+        } else {
+            fs::copy(entry.path(), place)?;
+        }
+    }
+    Ok(())
 }
 
 /// Put a model into a built page, and into its list under a title. A model of the same name is

@@ -1,6 +1,7 @@
 //! `cargo xtask site`: a static folder with the lab, the embed page, the example page and one
 //! model, ready for any web server. It is built beside its place and renamed there.
 
+use crate::say;
 use crate::{page, process, tools};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -40,16 +41,13 @@ pub fn write(file: &Path, out: &Path, title: Option<&str>) -> Result<()> {
         let _ = fs::remove_dir_all(&partial);
     }
     built?;
-    println!(
-        "The site is in {}. Any web server can serve it; WebGPU needs https, or localhost.",
-        out.display()
-    );
+    say!("The site is in {}. Any web server can serve it; WebGPU needs https, or localhost.", out.display());
     Ok(())
 }
 
 /// The loader's verdict; the name of the model's data set.
 fn check(file: &Path) -> Result<String> {
-    println!("Checking {}.", file.display());
+    say!("Checking {}.", file.display());
     let mut cargo = process::cargo();
     cargo.args([
         "run",

@@ -2,6 +2,7 @@
 //! the next from running.
 
 use crate::process::{cargo, line};
+use crate::say;
 use crate::tools::{self, Toolbox, WASM};
 use crate::{page, process};
 use anyhow::{Context, Result, bail};
@@ -40,6 +41,17 @@ pub fn run(long: bool) -> Result<bool> {
         check("lints: trainer without remote devices", |cargo| {
             cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--all-targets", "--", "-D", "warnings"])
         }),
+        check("lints: trainer without a GPU", |cargo| {
+            cargo.args([
+                "clippy",
+                "--package",
+                "dual-mcmc-trainer",
+                "--lib",
+                "--bins",
+                "--no-default-features",
+            ]);
+            cargo.args(["--features", "cli", "--", "-D", "warnings"])
+        }),
         check("lints: page on wasm32", |cargo| {
             cargo.args(["clippy", "--package", "dual-mcmc-web", "--target", WASM, "--", "-D", "warnings"])
         }),
@@ -71,7 +83,7 @@ pub fn run(long: bool) -> Result<bool> {
         suites.push(measured("page size", || within_budget(&out)).0);
         suites.extend(cargo_test(&out, &test_tools, long)?);
     } else {
-        println!("The browser tests fail: there is no page for them.");
+        say!("The browser tests fail: there is no page for them.");
         suites.extend(cargo_test(&PathBuf::new(), &test_tools, long)?);
     }
     if long {
@@ -98,11 +110,11 @@ fn check(name: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Su
 
 /// One check that passes or fails as a whole, and its result.
 fn measured<T>(name: &str, check: impl FnOnce() -> Result<T>) -> (Suite, Option<T>) {
-    println!("\n== {name}");
+    say!("\n== {name}");
     let start = Instant::now();
     let result = check();
     if let Err(error) = &result {
-        println!("error: {error:#}");
+        say!("error: {error:#}");
     }
     let failed = u64::from(result.is_err());
     let suite = Suite { name: name.into(), passed: 1 - failed, failed, skipped: 0, time: start.elapsed() };
@@ -111,20 +123,16 @@ fn measured<T>(name: &str, check: impl FnOnce() -> Result<T>) -> (Suite, Option<
 
 /// Where the page under test is built: not in dist/, which a lab may be serving.
 pub(crate) fn page_folder() -> Result<PathBuf> {
-    let metadata =
-        process::output(cargo().args(["metadata", "--format-version", "1", "--no-deps", "--offline"]));
-    let metadata: serde_json::Value = serde_json::from_str(&metadata.context("cargo metadata failed")?)?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(PathBuf::from(target).join("page"))
+    Ok(process::target_directory()?.join("page"))
 }
 
 fn within_budget(page: &std::path::Path) -> Result<()> {
     let sizes = page::sizes(page)?;
     for (name, bytes) in &sizes {
-        println!("{:>9.1} kB  {name}", *bytes as f64 / 1e3);
+        say!("{:>9.1} kB  {name}", *bytes as f64 / 1e3);
     }
     let total: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
-    println!("{:>9.1} kB  gzipped, of {:.1} kB allowed", total as f64 / 1e3, page::BUDGET as f64 / 1e3);
+    say!("{:>9.1} kB  gzipped, of {:.1} kB allowed", total as f64 / 1e3, page::BUDGET as f64 / 1e3);
     if total > page::BUDGET {
         bail!("the page has outgrown its budget");
     }
@@ -141,7 +149,7 @@ fn cargo_test(page: &std::path::Path, tools: &Toolbox, long: bool) -> Result<Vec
     }
     // CI=true: what a test needs is there now, so nothing may be skipped. The page is the one built above.
     test.env("CI", "true").env("DUAL_MCMC_PAGE", page).env("CARGO_TERM_COLOR", "never");
-    println!("\n== {}", line(&test));
+    say!("\n== {}", line(&test));
     let (reader, writer) = std::io::pipe()?;
     test.stdin(std::process::Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let mut child = test.spawn().context("cannot start cargo")?;
@@ -152,7 +160,7 @@ fn cargo_test(page: &std::path::Path, tools: &Toolbox, long: bool) -> Result<Vec
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
         let text = String::from_utf8_lossy(&bytes);
-        print!("{text}");
+        say!("{}", text.trim_end_matches('\n'));
         tally.read(text.trim_end());
         bytes.clear();
     }
@@ -234,14 +242,14 @@ impl Tally {
 /// Print the counts; whether nothing failed.
 fn report(suites: &[Suite]) -> bool {
     let width = suites.iter().map(|suite| suite.name.chars().count()).max().unwrap_or(0);
-    println!("\n{:width$}  passed  failed  skipped     time", "suite");
+    say!("\n{:width$}  passed  failed  skipped     time", "suite");
     for Suite { name, passed, failed, skipped, time } in suites {
-        println!("{name:width$}  {passed:6}  {failed:6}  {skipped:7}  {:5.0} s", time.as_secs_f64());
+        say!("{name:width$}  {passed:6}  {failed:6}  {skipped:7}  {:5.0} s", time.as_secs_f64());
     }
     let total = |count: fn(&Suite) -> u64| suites.iter().map(count).sum::<u64>();
     let (passed, failed, skipped) = (total(|s| s.passed), total(|s| s.failed), total(|s| s.skipped));
     let skips = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-    println!("\n{passed} passed, {failed} failed{skips}");
+    say!("\n{passed} passed, {failed} failed{skips}");
     failed == 0
 }
 

@@ -1,10 +1,11 @@
 //! The tools that building and testing the page needs: found on the PATH or in the project's own
 //! cache, installed into that cache otherwise. The cache holds one folder a tool and version,
-//! `<cache>/dual-mcmc/trunk-0.21.14/bin`; a folder is renamed into place once its tool has shown its
+//! `<cache>/dual-mcmc/wasm-bindgen-0.2.130/bin`; a folder is renamed into place once its tool has shown its
 //! version, so an installation cut short never counts.
 
 use crate::packages::{self, Package};
-use crate::process::{self, cargo, command, find, output, root, run};
+use crate::process::{cargo, command, find, output, root, run};
+use crate::say;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
@@ -12,8 +13,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The newest trunk that rustc 1.95 compiles.
-const TRUNK: &str = "0.21.14";
 /// The page's target.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
@@ -38,18 +37,39 @@ impl Toolbox {
     }
 }
 
-/// Everything that building the page needs.
+/// Everything that building the page needs. If wasm-bindgen must be compiled, the page's code is compiled beside it: one
+/// of them alone does not keep two cores busy.
 ///
 /// # Errors
 /// If something is missing and cannot be installed; the message says what to do by hand.
 pub fn for_page() -> Result<Toolbox> {
     wasm_target()?;
-    let bindgen = locked_version("wasm-bindgen")?;
-    let folders = [
-        crate_tool("wasm-bindgen-cli", "wasm-bindgen", &bindgen, &[], "it writes the page's JavaScript")?,
-        crate_tool("trunk", "trunk", TRUNK, &["--locked"], "it builds the page")?,
-    ];
-    Ok(Toolbox { folders: folders.into_iter().flatten().collect(), variables: Vec::new() })
+    let bindgen = bindgen()?;
+    if bindgen.folder().is_none() {
+        say!("{} {} is missing: it writes the page's JavaScript.", bindgen.package, bindgen.version);
+        say!(
+            "Compiling it into {}, and the page's code beside it: about four minutes on two cores, once.",
+            cache()?.display()
+        );
+        let page = || crate::page::compile(&[]);
+        std::thread::scope(|scope| {
+            let page = scope.spawn(page);
+            bindgen.install()?;
+            page.join().unwrap_or_else(|_| bail!("the thread that compiles the page has panicked"))
+        })?;
+    }
+    let folder = bindgen.folder().context("wasm-bindgen was installed, and is not to be found")?;
+    Ok(Toolbox { folders: folder.into_iter().collect(), variables: Vec::new() })
+}
+
+fn bindgen() -> Result<CrateTool> {
+    Ok(CrateTool {
+        package: "wasm-bindgen-cli",
+        program: "wasm-bindgen",
+        version: locked_version("wasm-bindgen")?,
+        // Without what it fetches browsers' drivers with.
+        flags: &["--no-default-features"],
+    })
 }
 
 /// Everything that the tests need beside [`for_page`].
@@ -59,7 +79,7 @@ pub fn for_page() -> Result<Toolbox> {
 pub fn for_tests() -> Result<Toolbox> {
     for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if output(cargo().args([subcommand, "--version"])).is_none() {
-            println!("cargo {subcommand} is missing: the tests run it. Installing it with rustup.");
+            say!("cargo {subcommand} is missing: the tests run it. Installing it with rustup.");
             run(command("rustup").args(["component", "add", component]))?;
         }
     }
@@ -92,7 +112,7 @@ fn wasm_target() -> Result<()> {
     if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).join("lib").is_dir() {
         return Ok(());
     }
-    println!("Rust's {WASM} target is missing: the page is compiled for it. Installing it with rustup.");
+    say!("Rust's {WASM} target is missing: the page is compiled for it. Installing it with rustup.");
     run(command("rustup").args(["target", "add", WASM]))
         .with_context(|| format!("install the {WASM} target of your Rust and run this again"))
 }
@@ -113,46 +133,57 @@ fn is_version(program: &Path, version: &str) -> bool {
         .is_some_and(|said| said.split_whitespace().any(|word| word == version))
 }
 
-/// A tool from crates.io: the folder to add to the PATH, or none if it is there already.
-fn crate_tool(
-    package: &str,
-    program: &str,
-    version: &str,
-    flags: &[&str],
-    why: &str,
-) -> Result<Option<PathBuf>> {
-    if find(program).is_some_and(|there| is_version(&there, version)) {
-        return Ok(None);
-    }
-    let home = cache()?.join(format!("{program}-{version}"));
-    let executable =
-        |home: &Path| home.join("bin").join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
-    if is_version(&executable(&home), version) {
-        return Ok(Some(home.join("bin")));
-    }
-    println!("{package} {version} is missing: {why}. Compiling it into {} (a few minutes).", home.display());
-    install_beside(&home, |partial| {
-        // Its own release profile optimises for minutes; the tool runs for seconds.
-        let mut install = cargo();
-        install.args(["install", package, "--version", version]).args(flags);
-        install.arg("--root").arg(partial).env("CARGO_TARGET_DIR", partial.join("target"));
-        install.envs([
-            ("CARGO_PROFILE_RELEASE_LTO", "off"),
-            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256"),
-            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
-        ]);
-        // Outside the workspace, whose settings are not the tool's.
-        install.current_dir(partial);
-        run(&mut install).with_context(|| {
-            format!("install it by hand with `cargo install {package} --version {version}`")
-        })?;
-        let _ = fs::remove_dir_all(partial.join("target"));
-        if !is_version(&executable(partial), version) {
-            bail!("{package} was installed, but does not say that it is version {version}");
+/// A tool from crates.io.
+struct CrateTool {
+    package: &'static str,
+    program: &'static str,
+    version: String,
+    flags: &'static [&'static str],
+}
+
+impl CrateTool {
+    /// Whether it is there: the folder to add to the PATH, or `Some(None)` if it is on the PATH already.
+    fn folder(&self) -> Option<Option<PathBuf>> {
+        if find(self.program).is_some_and(|there| is_version(&there, &self.version)) {
+            return Some(None);
         }
-        Ok(())
-    })?;
-    Ok(Some(home.join("bin")))
+        let home = self.home().ok()?;
+        is_version(&self.executable(&home), &self.version).then(|| Some(home.join("bin")))
+    }
+
+    fn home(&self) -> Result<PathBuf> {
+        Ok(cache()?.join(format!("{}-{}", self.program, self.version)))
+    }
+
+    fn executable(&self, home: &Path) -> PathBuf {
+        home.join("bin").join(format!("{}{}", self.program, std::env::consts::EXE_SUFFIX))
+    }
+
+    /// Compile it into the cache.
+    fn install(&self) -> Result<()> {
+        let CrateTool { package, version, .. } = self;
+        install_beside(&self.home()?, |partial| {
+            // Its own release profile optimises for minutes; the tool runs for seconds.
+            let mut install = cargo();
+            install.args(["install", "--quiet", package, "--version", version]).args(self.flags);
+            install.arg("--root").arg(partial).env("CARGO_TARGET_DIR", partial.join("target"));
+            install.envs([
+                ("CARGO_PROFILE_RELEASE_LTO", "off"),
+                ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256"),
+                ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+            ]);
+            // Outside the workspace, whose settings are not the tool's.
+            install.current_dir(partial);
+            run(&mut install).with_context(|| {
+                format!("install it by hand with `cargo install {package} --version {version}`")
+            })?;
+            let _ = fs::remove_dir_all(partial.join("target"));
+            if !is_version(&self.executable(partial), version) {
+                bail!("{package} was installed, but does not say that it is version {version}");
+            }
+            Ok(())
+        })
+    }
 }
 
 /// The folder `node_modules` with the packages that a `package.json` names.
@@ -179,7 +210,7 @@ pub fn node_modules(package: &Path) -> Result<PathBuf> {
             ],
         })?;
     }
-    println!("Installing what the engine is compared with into {}.", home.display());
+    say!("Installing what the engine is compared with into {}.", home.display());
     install_beside(&home, |partial| {
         fs::write(partial.join("package.json"), &wanted)?;
         let mut npm = command("npm");
@@ -233,8 +264,11 @@ fn software_vulkan() -> Result<Option<PathBuf>> {
     Ok(Some(lavapipe().context("mesa-vulkan-drivers is installed, but no lvp_icd file is to be found")?))
 }
 
-/// Whether the kernel shows a graphics device.
-fn has_gpu() -> bool {
+/// Whether a graphics device may be there. On Linux the kernel shows it.
+pub fn has_gpu() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
     let render = fs::read_dir("/dev/dri").into_iter().flatten().flatten();
     render.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("renderD"))
         || ["/dev/nvidia0", "/dev/dxg"].iter().any(|device| Path::new(device).exists())
@@ -278,11 +312,5 @@ fn browser() -> Result<(PathBuf, PathBuf)> {
 
 /// Whether the tools of the page are there, without installing any.
 pub fn page_tools_present() -> bool {
-    let cached = |program: &str, version: &str| {
-        cache()
-            .is_ok_and(|cache| is_version(&cache.join(format!("{program}-{version}/bin/{program}")), version))
-            || process::find(program).is_some_and(|there| is_version(&there, version))
-    };
-    locked_version("wasm-bindgen").is_ok_and(|bindgen| cached("wasm-bindgen", &bindgen))
-        && cached("trunk", TRUNK)
+    bindgen().is_ok_and(|bindgen| bindgen.folder().is_some())
 }

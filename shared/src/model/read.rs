@@ -102,16 +102,48 @@ pub(super) fn header_len(bytes: &[u8]) -> Result<usize, ModelError> {
     };
     let header = u64::from_le_bytes(*first);
     if header > MAX_HEADER as u64 {
-        if bytes.trim_ascii_start().first() == Some(&b'<') {
-            let reason = "it begins like a web page; is the address that of the model file itself?";
-            return Err(ModelError::Container(reason.into()));
-        }
-        return Err(ModelError::Container(format!("its header would take {header} bytes")));
+        let reason =
+            foreign(bytes).map_or_else(|| format!("its header would take {header} bytes"), String::from);
+        return Err(ModelError::Container(reason));
     }
     if header + 8 > bytes.len() as u64 {
+        // The one foreign beginning that may be the length of a header.
+        if bytes.starts_with(&[0x1F, 0x8B])
+            && let Some(kind) = foreign(bytes)
+        {
+            return Err(ModelError::Container(kind.into()));
+        }
         return Err(ModelError::Container("it ends inside its header; the file is truncated".into()));
     }
     Ok(header as usize)
+}
+
+/// What a file with an impossible length of a header is, by its first bytes, and what to do about it.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    let is_text = |b: &u8| b.is_ascii_graphic() || b.is_ascii_whitespace();
+    let first = bytes.trim_ascii_start().first();
+    Some(match bytes {
+        [b'P', b'K', 3, 4, ..] => {
+            "it is a zip archive, as PyTorch's .pt and .pth files are; docs/model-format.md shows how to write a model from PyTorch"
+        }
+        [0x80, 2..=5, ..] => {
+            "it is a Python pickle, as old .pt and .pth files are; docs/model-format.md shows how to write a model from PyTorch"
+        }
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => {
+            "it is a pointer of Git LFS; `git lfs pull` fetches the file itself"
+        }
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => "it is an .npy array",
+        [0x1F, 0x8B, ..] => "it is packed by gzip; unpack it first",
+        [0x89, b'P', b'N', b'G', ..] | [0xFF, 0xD8, 0xFF, ..] => "it is a picture",
+        _ if first == Some(&b'<') => {
+            "it begins like a web page; is the address that of the model file itself?"
+        }
+        [b'{' | b'[', ..] => "it is JSON text, not the model file itself",
+        _ if bytes.first_chunk::<8>().is_some_and(|start| start.iter().all(is_text)) => {
+            "it is text, no model file"
+        }
+        _ => return None,
+    })
 }
 
 fn read_weights(file: &SafeTensors, role: &str, network: &Network) -> Result<Vec<f32>, ModelError> {

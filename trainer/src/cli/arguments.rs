@@ -1,12 +1,15 @@
 //! Values and groups of options that several commands share.
 
-use crate::data::{atomic, npy};
+use crate::console::say;
+use crate::data::{atomic, csv, has_extension, npy, scale};
 use crate::run::chains::Changes;
 use crate::run::device::{DeviceChoice, TrainingChoice};
 use crate::run::pictures::Panel;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use dual_mcmc::model::Model;
+use same_file::is_same_file;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// A finite number above zero.
@@ -100,33 +103,79 @@ impl Output {
     /// Judge `path` by its extension, and make sure it can be written for such data.
     pub fn new(path: &Path, shape: &[usize]) -> Result<Output> {
         atomic::check_writable(path)?;
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("npy") => Ok(Output::Npy(path.into())),
-            Some("png") => {
-                ensure!(
-                    Panel::can_draw(shape),
-                    "data of shape {shape:?} cannot be drawn; write {} as .npy",
-                    path.display()
-                );
-                Ok(Output::Png(path.into()))
-            }
-            _ => bail!("{} must end in .npy or .png", path.display()),
+        if has_extension(path, "npy") {
+            return Ok(Output::Npy(path.into()));
         }
+        if !has_extension(path, "png") {
+            bail!("{} must end in .npy or .png", path.display());
+        }
+        ensure!(
+            Panel::can_draw(shape),
+            "data of shape {shape:?} cannot be drawn; write {} as .npy",
+            path.display()
+        );
+        Ok(Output::Png(path.into()))
     }
 }
 
-/// Samples in an `.npy` file, checked against the model's data shape.
+/// Make sure that a file at `path` can be written later, as an array.
+pub fn check_npy(path: &Path) -> Result<()> {
+    ensure!(has_extension(path, "npy"), "{} must end in .npy", path.display());
+    atomic::check_writable(path)
+}
+
+/// Make sure that no output is an input, which would be lost, and no two outputs are one.
+pub fn distinct<'a>(
+    inputs: impl IntoIterator<Item = &'a Path>,
+    outputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let mut taken: Vec<(&Path, &str)> = inputs.into_iter().map(|path| (path, "is also an input")).collect();
+    for output in outputs {
+        if let Some((_, what)) = taken.iter().find(|(path, _)| same(path, output)) {
+            bail!("{} {what}, and would be overwritten; write to another file", output.display());
+        }
+        taken.push((output, "is the file of another output"));
+    }
+    Ok(())
+}
+
+/// Whether two paths are one file, or would be if it were there.
+fn same(a: &Path, b: &Path) -> bool {
+    let place =
+        |path: &Path| Some((atomic::folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
+    is_same_file(a, b).unwrap_or(false) || place(a).is_some_and(|a| Some(a) == place(b))
+}
+
+/// Samples in an `.npy` or a `.csv` file, checked against the model's data shape and range.
 pub fn input(path: &Path, model: &Model) -> Result<npy::Array> {
-    let array = npy::read(path)?;
     let shape = model.data_shape();
-    ensure!(
-        array.shape[1..] == shape,
-        "{} has shape {:?}, but the model takes [N{}]",
-        path.display(),
-        array.shape,
-        shape.iter().map(|d| format!(", {d}")).collect::<String>()
-    );
+    let fits = |found: &[usize]| {
+        ensure!(
+            found[1..] == shape,
+            "{} has shape {found:?}, but the model takes [N{}]",
+            path.display(),
+            shape.iter().map(|d| format!(", {d}")).collect::<String>()
+        );
+        Ok(())
+    };
+    if has_extension(path, "csv") {
+        let array = csv::read(path)?;
+        fits(&array.shape)?;
+        return Ok(array);
+    }
+    let rows = npy::Rows::open(path)?;
+    fits(rows.shape())?;
+    let of_images = shape.len() == 3;
+    let array = if of_images { rows.of_images().all()? } else { rows.all()? };
+    if of_images {
+        warn(&path.display(), &array.values, &shape);
+    }
     Ok(array)
+}
+
+/// Say what in samples of `shape`, flat, does not suit what recipes are made for.
+pub fn warn(name: &dyn Display, samples: &[f32], shape: &[usize]) {
+    scale::warnings(samples, shape).iter().for_each(|warning| say!("warning: {name}: {warning}"));
 }
 
 #[cfg(test)]
@@ -157,11 +206,38 @@ mod tests {
     }
 
     #[test]
+    fn an_output_is_no_input_by_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.npy"), "").unwrap();
+        std::fs::create_dir(path("b")).unwrap();
+        let check = |input: &str, outputs: [&str; 2]| {
+            let [first, second] = outputs.map(path);
+            distinct([path(input).as_path()], [first.as_path(), second.as_path()])
+        };
+        check("a.npy", ["b.npy", "c.npy"]).unwrap();
+        for (input, outputs, expected) in [
+            ("a.npy", ["a.npy", "c.npy"], "also an input"),
+            ("a.npy", ["b.npy", "b/../a.npy"], "also an input"),
+            ("a.npy", ["b.npy", "b/../b.npy"], "another output"),
+        ] {
+            let error = check(input, outputs).unwrap_err().to_string();
+            assert!(error.contains(expected), "{outputs:?}: {error}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(path("a.npy"), path("link.npy")).unwrap();
+            assert!(check("a.npy", ["link.npy", "c.npy"]).is_err());
+        }
+    }
+
+    #[test]
     fn outputs_go_by_their_extension() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         assert_eq!(Output::new(&path("a.npy"), &[5]).unwrap(), Output::Npy(path("a.npy")));
         assert_eq!(Output::new(&path("a.png"), &[2]).unwrap(), Output::Png(path("a.png")));
+        assert_eq!(Output::new(&path("A.NPY"), &[5]).unwrap(), Output::Npy(path("A.NPY")));
         assert!(Output::new(&path("a.png"), &[5]).is_err());
         assert!(Output::new(&path("a.txt"), &[2]).is_err());
         assert!(Output::new(&path("missing/a.npy"), &[2]).is_err());

@@ -1,6 +1,7 @@
 //! `dual-mcmc bench`.
 
-use super::arguments::{Devices, positive, setting};
+use super::arguments::{Devices, count, distinct, positive, setting};
+use crate::console::answer;
 use crate::data::atomic;
 use crate::run::bench::{self, Kernels, Network, Settings, What};
 use crate::run::device;
@@ -28,7 +29,7 @@ pub struct Bench {
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["ring", "fashion-mnist"])]
     networks: Vec<Network>,
     /// Numbers of chains
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [16, 64])]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [16, 64], value_parser = count)]
     chains: Vec<usize>,
     /// Kernels that chains run on
     #[arg(long, value_enum, default_value_t)]
@@ -47,6 +48,7 @@ impl Bench {
     pub fn run(self) -> Result<()> {
         if let Some(json) = &self.json {
             atomic::check_writable(json)?;
+            distinct([self.table.as_path()], [json.as_path()])?;
         }
         let devices = device::all(&self.devices.devices)?;
         let settings = Settings {
@@ -62,10 +64,10 @@ impl Bench {
         if let Some(text) = figures["table"].as_str() {
             atomic::write_bytes(&self.table, text.as_bytes())?;
         }
-        print!("{}", table(&Figures::of(&figures)));
-        match &self.json {
-            Some(json) => atomic::write_bytes(json, &serde_json::to_vec_pretty(&figures)?),
-            None => Ok(()),
+        if let Some(json) = &self.json {
+            atomic::write_bytes(json, &serde_json::to_vec_pretty(&figures)?)?;
         }
+        answer!("{}", table(&Figures::of(&figures)).trim_end());
+        Ok(())
     }
 }

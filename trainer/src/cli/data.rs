@@ -1,11 +1,14 @@
 //! `dual-mcmc data`.
 
+use super::arguments::{check_npy, distinct};
+use crate::console::{answer, say};
 use crate::data::fetch::{self, Fetched};
 use crate::data::image_sets::ImageSet;
 use crate::data::{self, atomic, import};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use dual_mcmc::points::PointSet;
+use image::Rgb;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -48,9 +51,26 @@ struct Import {
     /// 3 for colour, 1 for grey
     #[arg(long, default_value_t = 3, value_name = "C")]
     channels: usize,
+    /// What is seen through transparent pixels: white, black, or a colour as #rrggbb
+    #[arg(long, default_value = "white", value_name = "COLOUR", value_parser = colour)]
+    background: Rgb<u8>,
     /// A file that cannot be used is an error; otherwise it is named and skipped
     #[arg(long)]
     strict: bool,
+}
+
+fn colour(text: &str) -> Result<Rgb<u8>, String> {
+    let hexadecimal = || {
+        let digits =
+            text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let [_, r, g, b] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+        Some(Rgb([r, g, b]))
+    };
+    match text {
+        "white" => Ok(import::WHITE),
+        "black" => Ok(Rgb([0; 3])),
+        _ => hexadecimal().ok_or_else(|| "write white, black, or a colour as #rrggbb".into()),
+    }
 }
 
 pub(super) fn image_set(name: &str) -> Result<ImageSet, String> {
@@ -70,14 +90,20 @@ impl Data {
 
 fn list() -> Result<()> {
     for set in PointSet::ALL {
-        println!("{:14} built in     synthetic points in the plane", set.name());
+        answer!("{:14} built in     synthetic points in the plane", set.name());
     }
-    let folder = data::directory()?;
+    let folder = data::directory();
     for set in ImageSet::ALL {
-        let here = if set.recognises(&folder.join(set.name())) { "fetched" } else { "not fetched" };
-        println!("{:14} {here:12} {}", set.name(), set.description());
+        let fetched = folder.as_ref().is_ok_and(|folder| set.recognises(&folder.join(set.name())));
+        let here = if fetched { "fetched" } else { "not fetched" };
+        answer!("{:14} {here:12} {}", set.name(), set.description());
     }
-    println!("Fetched sets are kept in {}; DUAL_MCMC_DATA names another folder.", folder.display());
+    match folder {
+        Ok(folder) => {
+            answer!("Fetched sets are kept in {}; DUAL_MCMC_DATA names another folder.", folder.display());
+        }
+        Err(error) => answer!("{error:#}."),
+    }
     Ok(())
 }
 
@@ -87,38 +113,42 @@ impl FetchSet {
             Some(out) => out,
             None => data::directory()?.join(self.name.name()),
         };
-        let fetched = fetch::fetch(self.name, &place, |text| eprintln!("{text}"))?;
+        let fetched = fetch::fetch(self.name, &place, |text| say!("{text}"))?;
         let how = match fetched {
             Fetched::AlreadyThere => "was already there",
             Fetched::Upstream | Fetched::Package => "is fetched, and its sums are right",
         };
-        println!("{} {how}: {}", self.name.name(), place.display());
+        answer!("{} {how}: {}", self.name.name(), place.display());
         Ok(())
     }
 }
 
 impl Import {
     fn run(self) -> Result<()> {
-        if self.out.extension().is_none_or(|e| e != "npy") {
-            bail!("{} must end in .npy", self.out.display());
-        }
-        atomic::check_writable(&self.out)?;
-        if data::is_csv(&self.from) {
+        check_npy(&self.out)?;
+        distinct([self.from.as_path()], [self.out.as_path()])?;
+        // What imports that were killed have left here. What cannot be cleared is no reason to stop.
+        let _ = atomic::sweep(&atomic::folder_of(&self.out));
+        if data::has_extension(&self.from, "csv") {
             let [count, columns] = data::csv::to_npy(&self.from, &self.out)?;
-            println!("{count} points, [{count}, {columns}]: {}", self.out.display());
+            answer!("{count} points, [{count}, {columns}]: {}", self.out.display());
             return Ok(());
         }
         let size = self.size.context("images need --size, the side in pixels")?;
+        let format = import::Format { channels: self.channels, side: size, background: self.background };
         let mut skipped = 0;
-        let count =
-            import::to_file(&self.from, [self.channels, size], self.strict, &self.out, |path, error| {
-                eprintln!("skipped {}: {error:#}", path.display());
+        let (count, contents) =
+            import::to_file(&self.from, format, self.strict, &self.out, |path, error| {
+                say!("skipped {}: {error:#}", path.display());
                 skipped += 1;
             })?;
         if skipped > 0 {
-            eprintln!("{skipped} files were skipped");
+            say!("{skipped} images could not be used and were skipped");
         }
-        println!("{count} images, [{count}, {}, {2}, {2}]: {1}", self.channels, self.out.display(), size);
+        if let Some(others) = contents.left_out() {
+            say!("left out: {others}");
+        }
+        answer!("{count} images, [{count}, {}, {2}, {2}]: {1}", self.channels, self.out.display(), size);
         Ok(())
     }
 }

@@ -1,18 +1,18 @@
 //! `dual-mcmc energy`.
 
-use super::arguments::{Device, input};
-use crate::data::{atomic, npy};
+use super::arguments::{Device, check_npy, distinct, input};
+use crate::data::npy;
 use crate::run::{chains, device, model_file};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Energy {
     /// The model, a .safetensors file
     model: PathBuf,
-    /// Samples, an .npy array [N, C, H, W] in [-1, 1] or [N, D]
-    #[arg(long, value_name = "FILE.npy")]
+    /// Samples, an .npy array [N, C, H, W] in [-1, 1] or [N, D], or a .csv file of points
+    #[arg(long, value_name = "FILE.npy|FILE.csv")]
     input: PathBuf,
     /// Their energies, an .npy array [N]
     #[arg(long, value_name = "FILE.npy")]
@@ -24,28 +24,34 @@ pub struct Energy {
     device: Device,
 }
 
-fn check(path: &Path) -> Result<()> {
-    ensure!(path.extension().is_some_and(|e| e == "npy"), "{} must end in .npy", path.display());
-    atomic::check_writable(path)
-}
-
 impl Energy {
     pub fn run(self) -> Result<()> {
         let model = model_file::read(&self.model)?;
         let energy = model_file::energy(&model)?;
+        check_npy(&self.out)?;
+        self.gradient.as_deref().map_or(Ok(()), check_npy)?;
+        let outputs = [self.out.as_path()].into_iter().chain(self.gradient.as_deref());
+        distinct([self.model.as_path(), &self.input], outputs)?;
         let samples = input(&self.input, &model)?;
-        check(&self.out)?;
-        self.gradient.as_deref().map_or(Ok(()), check)?;
         let executor = device::executor(self.device.device)?;
-        let energies = match &self.gradient {
-            None => chains::energies(&model, &executor, &samples.values)?,
-            Some(path) => {
-                let both = executor.energy_and_gradient(energy, &samples.values);
-                let (energies, gradients) = pollster::block_on(both)?;
-                npy::write(path, &samples.shape, &gradients)?;
-                energies
-            }
+        let (energies, gradients) = match self.gradient {
+            None => (chains::energies(&model, &executor, &samples.values)?, Vec::new()),
+            Some(_) => pollster::block_on(executor.energy_and_gradient(energy, &samples.values))?,
         };
+        let of_sample = gradients.len() / samples.count();
+        let runs_away = |i: &usize| {
+            let gradient = &gradients[i * of_sample..(i + 1) * of_sample];
+            !energies[*i].is_finite() || gradient.iter().any(|v| !v.is_finite())
+        };
+        if let Some(i) = (0..samples.count()).find(runs_away) {
+            bail!(
+                "the energy of sample {i} (counted from 0) of {} is no finite number: it lies too far from the data",
+                self.input.display()
+            );
+        }
+        if let Some(path) = &self.gradient {
+            npy::write(path, &samples.shape, &gradients)?;
+        }
         npy::write(&self.out, &[samples.count()], &energies)
     }
 }

@@ -1,6 +1,8 @@
 //! `dual-mcmc export`.
 
-use crate::data::{Dataset, atomic};
+use super::arguments::distinct;
+use crate::console::{answer, say};
+use crate::data::atomic;
 use crate::run::directory::RunDirectory;
 use crate::run::{checkpoint, model_file, train};
 use crate::teaching::Teacher;
@@ -42,38 +44,45 @@ impl Export {
         let directory = RunDirectory::new(&self.run);
         let (recipe, origin) = directory.open()?;
         atomic::check_writable(&self.out)?;
+        let kept = directory.kept();
+        distinct(kept.iter().map(PathBuf::as_path), [self.out.as_path()])?;
         let path = match self.checkpoint {
             Which::Last => directory.last(),
             Which::Best => directory.best(),
         };
         ensure!(path.exists(), "{} has no such checkpoint yet", self.run.display());
         let (summary, record) = checkpoint::read(&path)?;
-        let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
-        let executor = Executor::cpu();
         let device = burn::tensor::Device::flex();
-        let mut teacher = Teacher::new(&recipe, &device, executor.clone(), origin.seed)?;
+        let mut teacher = Teacher::new(&recipe, &device, Executor::cpu(), origin.seed)?;
         teacher.restore(&record).with_context(|| path.display().to_string())?;
         let mut model = teacher.model()?;
-        train::describe(&mut model, &recipe, &data, &executor)?;
+        train::describe(&mut model, &recipe, &origin);
+        model.energy_quantiles = summary.energy_quantiles;
         let provenance = &mut model.provenance;
         provenance.iterations = summary.iteration;
-        provenance.seed = origin.seed;
         provenance.metrics.insert("training_seconds".into(), summary.seconds.round());
         // What the finished run knows of the same iteration holds for its export too.
         let own = directory.model().exists().then(|| model_file::read(&directory.model())).transpose()?;
-        provenance.license = "unspecified".into();
         if let Some(own) = own {
-            provenance.license = own.provenance.license;
+            if origin.given.license.is_none() {
+                provenance.license = own.provenance.license;
+            }
             if own.provenance.iterations == summary.iteration {
                 provenance.metrics = own.provenance.metrics;
+                model.energy_quantiles = model.energy_quantiles.or(own.energy_quantiles);
             }
         }
         if let Some(license) = self.license {
             provenance.license = license;
         }
+        if model.energy.is_some() && model.energy_quantiles.is_none() {
+            say!(
+                "the checkpoint is of an older version: the model is written without quantiles of held-out energies"
+            );
+        }
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         model_file::write(&self.out, &model, precision)?;
-        println!("the model after {} iterations: {}", summary.iteration, self.out.display());
+        answer!("the model after {} iterations: {}", summary.iteration, self.out.display());
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! `dual-mcmc features`.
 
-use super::arguments::Device;
+use super::arguments::{Device, check_npy, distinct, warn};
 use super::data::image_set;
+use crate::console::answer;
 use crate::data::image_sets::ImageSet;
 use crate::data::{atomic, npy};
 use crate::run::features::{self, Extractor};
@@ -11,7 +12,7 @@ use crate::run::{classifier, device};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use dual_mcmc::model::Precision;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Features {
@@ -82,15 +83,22 @@ impl Train {
             .with_context(|| format!("cannot write the features {}", self.out.display()))?;
         atomic::write_bytes(&self.out, &bytes)?;
         let accuracy = features.provenance.metrics.get("test_accuracy");
-        println!("{}: test accuracy {:.4}", self.out.display(), accuracy.copied().unwrap_or(f64::NAN));
+        answer!("{}: test accuracy {:.4}", self.out.display(), accuracy.copied().unwrap_or(f64::NAN));
         Ok(())
     }
 }
 
 impl Extract {
     fn run(self) -> Result<()> {
-        atomic::check_writable(&self.out)?;
-        let images = npy::read(&self.input)?;
+        check_npy(&self.out)?;
+        let named = self.features.as_deref().map(Path::new).into_iter().chain(self.inception.as_deref());
+        distinct([self.input.as_path()].into_iter().chain(named), [self.out.as_path()])?;
+        let images = npy::Rows::open(&self.input)?;
+        let of_images = images.shape().len() == 4;
+        let images = if of_images { images.of_images().all()? } else { images.all()? };
+        if of_images {
+            warn(&self.input.display(), &images.values, &images.shape[1..]);
+        }
         let shape = &images.shape[1..];
         let (dimension, found) = match (&self.features, &self.inception) {
             (Some(source), _) => {

@@ -1,5 +1,8 @@
 //! `dual-mcmc report`.
 
+use super::arguments::distinct;
+use crate::console::answer;
+use crate::run::directory::RunDirectory;
 use crate::run::report;
 use anyhow::Result;
 use clap::Args;
@@ -22,8 +25,12 @@ impl Report {
             (None, [run]) => run.join("report.html"),
             (None, _) => "report.html".into(),
         };
+        let runs = || self.runs.iter().map(RunDirectory::new);
+        let files: Vec<PathBuf> =
+            runs().flat_map(|run| run.kept().into_iter().chain([run.model()])).collect();
+        distinct(files.iter().map(PathBuf::as_path), [out.as_path()])?;
         report::write(&self.runs, &out)?;
-        println!("{}", out.display());
+        answer!("{}", out.display());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `dual-mcmc sample`.
 
-use super::arguments::{ChainOptions, Device, Output, count};
+use super::arguments::{ChainOptions, Device, Output, count, distinct};
+use crate::console::say;
 use crate::data::{atomic, npy};
 use crate::run::chains::{Sampling, Start};
 use crate::run::pictures::{self, Panel};
@@ -57,9 +58,11 @@ impl Sample {
         if let Some(trace) = &self.trace {
             atomic::check_writable(trace)?;
         }
+        let outputs = [self.out.as_path()].into_iter().chain(self.trace.as_deref());
+        distinct([self.model.as_path()], outputs)?;
         let sampling = self.sampling(&model)?;
         let executor = device::executor(self.device.device)?;
-        eprintln!(
+        say!(
             "{} samples, {} steps of size {} with noise {} (temperature {}) on {}",
             sampling.count,
             sampling.steps,
@@ -69,8 +72,9 @@ impl Sample {
             executor.name()
         );
         let sampled = sampling.run(&model, &executor, self.trace.is_some())?;
+        sampled.check(&model, &executor)?;
         if let Some(acceptance) = sampled.acceptance {
-            eprintln!("{:.1}% of the proposals were accepted", 100.0 * acceptance);
+            say!("{:.1}% of the proposals were accepted", 100.0 * acceptance);
         }
         if let Some(trace) = &self.trace {
             write_trace(trace, "energy", &sampled.trace)?;

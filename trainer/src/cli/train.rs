@@ -1,19 +1,17 @@
 //! `dual-mcmc train`.
 
 use super::Outcome;
-use super::arguments::{Devices, setting};
-use crate::data::{self, Dataset};
+use super::arguments::{Devices, setting, warn};
+use crate::console::say;
+use crate::data::{self, Dataset, Known, memory};
 use crate::recipe::Recipe;
-use crate::run::directory::{Origin, RunDirectory};
+use crate::run::directory::{Given, Origin, RunDirectory, version};
 use crate::run::train::{End, Run};
 use crate::run::{device, interrupt};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Standard deviations of vectors that recipes are made for.
-const SCALE: std::ops::RangeInclusive<f64> = 0.1..=10.0;
 
 #[derive(Debug, Args)]
 pub struct Train {
@@ -39,11 +37,11 @@ pub struct Train {
     /// Iterations between measurements of the model, with sample grids [default: as for checkpoints]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
     measure_every: Option<u64>,
-    /// Licence of the weights, for the model file
-    #[arg(long, value_name = "TEXT", default_value = "unspecified", help_heading = "Run")]
-    license: String,
+    /// Licence of the weights, for the model file [default: unspecified, or that of the resumed run]
+    #[arg(long, value_name = "TEXT", help_heading = "Run")]
+    license: Option<String>,
 
-    /// Iterations of the whole run, also with --resume; no part of the schedule [default: the recipe's]
+    /// Iterations of the whole run, also with --resume; no part of the schedule [default: the recipe's, or what the resumed run was given]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Budget")]
     steps: Option<u64>,
     /// Stop after this time, write the model, and be done
@@ -66,73 +64,72 @@ fn minutes(text: &str) -> Result<Duration, String> {
 
 impl Train {
     pub fn run(self) -> Result<Outcome> {
-        let named = self.recipe.display();
+        let recipe_file = self.recipe.display();
         let text = std::fs::read_to_string(&self.recipe)
-            .with_context(|| format!("cannot read the recipe {named}"))?;
+            .with_context(|| format!("cannot read the recipe {recipe_file}"))?;
         let parse = |values: Option<usize>| {
-            Recipe::parse_for(&text, &self.set, values).with_context(|| named.to_string())
+            Recipe::parse_for(&text, &self.set, values).with_context(|| recipe_file.to_string())
         };
         let from_data = Recipe::takes_sizes_from_data(&text);
         // Until the data are known, one value a sample stands for any number.
         let mut recipe = parse(from_data.then_some(1))?;
         let directory =
             RunDirectory::new(self.out.clone().unwrap_or_else(|| RunDirectory::default_for(&recipe)));
-        let started = self.check_directory(&directory)?;
-        let source = match (&self.data, &started) {
-            (Some(source), _) => source.clone(),
-            (None, Some((earlier, _))) => earlier.data.set.clone(),
-            (None, None) => recipe.data.set.clone(),
+        let root = directory.root().display();
+        ensure!(
+            !self.resume || directory.holds_run(),
+            "{root} holds no run to resume; leave out --resume to start one"
+        );
+        // Before the work of loading anything: a folder that is in use, or cannot be written to.
+        let claim = directory.claim()?;
+        ensure!(
+            self.resume || !directory.holds_run(),
+            "{root} already holds a run; continue it with --resume, or choose another folder with --out"
+        );
+        let started = if self.resume { Some(directory.open()?) } else { None };
+        let named = self.data.clone().or_else(|| {
+            let changed = self.set.iter().any(|(key, _)| key == "data.set");
+            changed.then(|| recipe.data.set.clone())
+        });
+        let source = match (named, &started) {
+            (Some(source), _) => data::absolute(&source),
+            (None, Some((earlier, _))) => data::absolute(&earlier.data.set),
+            (None, None) => data::absolute(&recipe.data.set),
         };
+        if let Some(note) = data::also_here(&source) {
+            say!("{note}");
+        }
         if from_data {
             recipe = parse(Some(data::vector_len(&source)?))?;
         }
         recipe.data.set = source;
-        let seed = match &started {
-            Some((earlier, origin)) => self.check_resumed(&directory, &recipe, earlier, origin)?,
-            None => self.seed.unwrap_or(0),
-        };
-        if !self.resume {
-            // Before the work of loading anything: an output that cannot be written.
-            directory.make()?;
+        if let Some((earlier, origin)) = &started {
+            self.check_resumed(&directory, &recipe, earlier, origin)?;
         }
         let data = Dataset::load(&recipe.data.set, &recipe.data_shape(), recipe.data.count)?;
-        if let Some((_, origin)) = &started {
-            ensure!(
-                data.train_count() == origin.samples,
-                "the data have changed: {} has {} training samples, and had {} when the run was started",
-                data.name,
-                data.train_count(),
-                origin.samples
-            );
-        }
-        warn_of_scale(&data)?;
+        let origin = self.origin(&recipe, &data, started.map(|(_, origin)| origin))?;
+        warn(&data.name, &data.glance()?, &data.shape);
         let devices = device::all(&self.devices.devices)?;
-        let total = self.steps.unwrap_or(recipe.schedule.iterations);
-        eprintln!(
-            "{} on {}: {} training samples, {total} iterations on {}, into {}",
-            recipe.name,
-            data.name,
-            data.train_count(),
-            device::names(&devices),
-            directory.root().display()
-        );
-        interrupt::listen()?;
-        let end = Run {
-            directory: directory.clone(),
-            recipe,
-            data,
-            devices,
-            seed,
-            total,
-            time: self.minutes,
-            checkpoint_every: self.checkpoint_every,
-            measure_every: self.measure_every,
-            resume: self.resume,
-            license: self.license,
+        if devices.iter().all(|device| !device.can_vanish()) {
+            // Nothing is on a GPU: all of it is in this machine's memory.
+            memory::ask(recipe.least_memory(), || {
+                format!("training the networks and batches of {recipe_file}")
+            })?;
         }
-        .train()?;
+        let run =
+            Run { directory: claim, recipe, data, devices, origin, time: self.minutes, resume: self.resume };
+        say!(
+            "{} on {}: {} training samples, {} iterations on {}, into {root}",
+            run.recipe.name,
+            run.data.name,
+            run.data.train_count(),
+            run.total(),
+            device::names(&run.devices),
+        );
+        interrupt::be_patient();
+        let end = run.train()?;
         if end == End::Interrupted {
-            eprintln!(
+            say!(
                 "interrupted; a checkpoint is saved in {}, continue with --resume",
                 directory.root().display()
             );
@@ -141,31 +138,63 @@ impl Train {
         Ok(Outcome::Done)
     }
 
-    /// There must be no run in the folder, or with --resume the one to be resumed: what it was started
-    /// with.
-    fn check_directory(&self, directory: &RunDirectory) -> Result<Option<(Recipe, Origin)>> {
-        let root = directory.root().display();
-        if !self.resume {
-            ensure!(
-                !directory.holds_run(),
-                "{root} already holds a run; continue it with --resume, or choose another folder with --out"
-            );
-            return Ok(None);
-        }
-        ensure!(directory.holds_run(), "{root} holds no run to resume; leave out --resume to start one");
-        directory.open().map(Some)
+    /// What the run's folder is to remember: of a run that is resumed, what it remembers.
+    fn origin(&self, recipe: &Recipe, data: &Dataset, earlier: Option<Origin>) -> Result<Origin> {
+        let given = Given {
+            license: self.license.clone(),
+            steps: self.steps,
+            checkpoint_every: self.checkpoint_every,
+            measure_every: self.measure_every,
+        };
+        // A known set is known by its name.
+        let of_files = Known::from_name(&recipe.data.set).is_none();
+        let fingerprint = of_files.then(|| data.fingerprint()).transpose()?;
+        let Some(earlier) = earlier else {
+            return Ok(Origin {
+                seed: self.seed.unwrap_or(0),
+                data: data.name.clone(),
+                samples: data.train_count(),
+                fingerprint,
+                given,
+                version: version(),
+            });
+        };
+        let (now, before) = (data.train_count(), earlier.samples);
+        ensure!(
+            now == before,
+            "the data have changed: {} has {now} training samples, and had {before} when the run was started",
+            data.name
+        );
+        // Runs of older versions remember no fingerprint.
+        ensure!(
+            earlier.fingerprint.is_none() || earlier.fingerprint == fingerprint,
+            "the data have changed: {} has other values than when the run was started; name the data it was \
+             started with by --data, or start another run",
+            data.name
+        );
+        let given = given.or(earlier.given);
+        Ok(Origin { data: data.name.clone(), fingerprint, given, ..earlier })
     }
 
-    /// A run is resumed as it was started; its seed.
+    /// A run is resumed as it was started. Own data may have moved: their fingerprint tells whether they are the
+    /// same.
     fn check_resumed(
         &self,
         directory: &RunDirectory,
         recipe: &Recipe,
         earlier: &Recipe,
         origin: &Origin,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let root = directory.root().display();
-        let changes = recipe.changes_since(earlier);
+        let own = |recipe: &Recipe| Known::from_name(&recipe.data.set).is_none();
+        let (mut recipe, mut earlier) = (recipe.clone(), earlier.clone());
+        // Older versions remember places as they were given.
+        earlier.data.set = data::absolute(&earlier.data.set);
+        let alike = recipe.data_shape() == earlier.data_shape();
+        if origin.fingerprint.is_some() && alike && own(&recipe) && own(&earlier) {
+            recipe.data.set = earlier.data.set.clone();
+        }
+        let changes = recipe.changes_since(&earlier);
         if let Some(first) = changes.first() {
             let others = match changes.len() - 1 {
                 0 => String::new(),
@@ -184,21 +213,7 @@ impl Train {
             Some(seed) if seed != origin.seed => {
                 bail!("the run in {root} has seed {}, not {seed}; leave out --seed", origin.seed)
             }
-            _ => Ok(origin.seed),
+            _ => Ok(()),
         }
     }
-}
-
-/// Step sizes, noise and references are absolute numbers: they suit vectors of a certain scale.
-fn warn_of_scale(data: &Dataset) -> Result<()> {
-    if data.shape.len() == 1 {
-        let deviation = data.deviation()?;
-        if !SCALE.contains(&deviation) {
-            eprintln!(
-                "warning: the standard deviation of {} is {deviation:.3}; recipes are made for data of about 1: rescale it",
-                data.name
-            );
-        }
-    }
-    Ok(())
 }

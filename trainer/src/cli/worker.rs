@@ -32,6 +32,7 @@ impl Worker {
     /// Serve until Ctrl-C.
     #[cfg(feature = "remote")]
     pub fn run(self) -> Result<()> {
+        use crate::console::say;
         use crate::run::device::{self, TOKEN};
         use anyhow::{Context, ensure};
         use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
@@ -50,7 +51,7 @@ impl Worker {
         if let Some(token) = token {
             server = server.with_authorizer(TokenAuthorizer::new(token)?);
         }
-        eprintln!("{} serves `train --device remote:ws://{address}`, until Ctrl-C", device.name());
+        say!("{} serves `train --device remote:ws://{address}`, until Ctrl-C", device.name());
         server.serve(WebSocketTransport::from_listener(listener)).context("the worker ended")
     }
 }

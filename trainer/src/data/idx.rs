@@ -12,6 +12,7 @@ const PADDED: usize = 32;
 /// Read training and test images of `folder`, padded with -1 to 32×32.
 pub fn load(name: &str, folder: &Path) -> Result<Dataset> {
     Ok(Dataset {
+        known: None,
         name: name.into(),
         shape: vec![1, PADDED, PADDED],
         train: Samples::Bytes(images(&folder.join("train-images-idx3-ubyte"))?),

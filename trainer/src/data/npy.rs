@@ -1,6 +1,6 @@
 //! NumPy's `.npy` arrays of floats.
 
-use super::atomic;
+use super::{atomic, memory};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use npyz::{DType, Endianness, NpyFile, Order, TypeChar};
 use std::fs::File;
@@ -45,10 +45,7 @@ impl Array {
 /// If the file is missing, no such array, shorter than its header says, empty, or holds a value that
 /// is not finite.
 pub fn read(path: &Path) -> Result<Array> {
-    let rows = Rows::open(path)?;
-    let mut values = Vec::with_capacity(rows.shape.iter().product());
-    rows.read(0..rows.count(), &mut values)?;
-    Ok(Array { shape: rows.shape, values })
+    Rows::open(path)?.all()
 }
 
 /// An array that stays on disk: its rows, which are its samples, are read when they are asked for.
@@ -105,6 +102,18 @@ impl Rows {
     pub fn of_images(mut self) -> Rows {
         self.bound = IMAGE_BOUND;
         self
+    }
+
+    /// Read all rows.
+    ///
+    /// # Errors
+    /// As [`Rows::read`]; and if they do not fit in memory.
+    pub fn all(self) -> Result<Array> {
+        let len: usize = self.shape.iter().product();
+        memory::ask(len.saturating_mul(size_of::<f32>()), || self.path.display().to_string())?;
+        let mut values = Vec::with_capacity(len);
+        self.read(0..self.count(), &mut values)?;
+        Ok(Array { shape: self.shape, values })
     }
 
     /// All dimensions. The first one counts rows.
@@ -203,7 +212,19 @@ impl Rows {
 fn shape(file: &mut File, size: u64) -> Result<(u64, Vec<usize>)> {
     let mut start = [0; 12];
     let read = file.read(&mut start)?;
-    ensure!(read == 12 && start.starts_with(b"\x93NUMPY"), "it is no .npy file");
+    ensure!(
+        !start.starts_with(b"version "),
+        "it is a pointer of Git LFS; `git lfs pull` fetches the file itself"
+    );
+    ensure!(!start.starts_with(b"PK"), "it is an archive of arrays (.npz); save one of them with numpy.save");
+    ensure!(
+        !start.starts_with(b"\x89PNG") && !start.starts_with(b"\xFF\xD8"),
+        "it is a picture; name its folder"
+    );
+    ensure!(
+        read == 12 && start.starts_with(b"\x93NUMPY"),
+        "it is no .npy file; points as text go into a .csv file, a line for each with commas between its numbers"
+    );
     let (prefix, header) = match start[6] {
         1 => (10, u64::from(u16::from_le_bytes([start[8], start[9]]))),
         _ => (12, u64::from(u32::from_le_bytes([start[8], start[9], start[10], start[11]]))),
@@ -243,7 +264,7 @@ fn check_size(shape: &[usize], bytes: u64, there: u64) -> Result<()> {
 /// Write an f32 array; the file is there only when it is whole.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be written, or a value is not finite.
 pub fn write(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     debug_assert_eq!(shape.iter().product::<usize>(), values.len());
     write_rows(path, &shape[1..], |row| row(values)).map(|_| ())
@@ -253,7 +274,7 @@ pub fn write(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
 /// several. The file is there only when it is whole. Returns the number of rows.
 ///
 /// # Errors
-/// If it cannot be written, or `fill` fails.
+/// If it cannot be written, a value is not finite, or `fill` fails.
 pub fn write_rows(
     path: &Path,
     row: &[usize],
@@ -266,6 +287,12 @@ pub fn write_rows(
         // The number of rows is known at the end.
         file.write_all(&header(0, row)).with_context(cannot)?;
         fill(&mut |rows| {
+            // Whoever computes knows better what to say; but no file ever holds such a number.
+            ensure!(
+                rows.iter().all(|v| v.is_finite()),
+                "{} is not written: a value is no finite number",
+                path.display()
+            );
             values += rows.len();
             rows.iter().try_for_each(|v| file.write_all(&v.to_le_bytes())).with_context(cannot)
         })?;
@@ -336,7 +363,8 @@ mod tests {
         };
         let nan: Vec<u8> = [1.0f32, f32::NAN].iter().flat_map(|v| v.to_le_bytes()).collect();
         for (bytes, expected) in [
-            (b"PK\x03\x04 not an array".to_vec(), "no .npy file"),
+            (b"PK\x03\x04 not an array".to_vec(), "numpy.save"),
+            (b"not an array".to_vec(), "no .npy file"),
             (b"\x93NU".to_vec(), "no .npy file"),
             (with_header(&header("<f4", "(4,)"), &[0; 15]), "ends before"),
             (with_header(&header("<f8", "(4,)"), &[0; 20]), "ends before"),
@@ -420,6 +448,16 @@ mod tests {
         let text = String::from_utf8_lossy(&header[10..]).into_owned();
         assert_eq!(text.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 3, 4,), }");
         assert!(text.ends_with(" \n") && header.len() == 10 + 0x76);
+    }
+
+    #[test]
+    fn no_file_holds_what_is_no_number() {
+        let folder = tempfile::tempdir().unwrap();
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = write(&folder.path().join("a.npy"), &[2], &[1.0, value]).unwrap_err().to_string();
+            assert!(error.contains("a.npy is not written"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

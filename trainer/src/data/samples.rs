@@ -1,9 +1,14 @@
 //! Samples, in memory or on disk.
 
-use super::npy;
+use super::{npy, spread};
 use anyhow::Result;
+use md5::{Digest, Md5};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Values up to which all samples go into a digest; of more, so many samples.
+const WHOLE: usize = 1 << 28;
+const SPOTS: usize = 4096;
 
 /// Samples in memory, or on disk. Pixels that were bytes stay bytes, which takes a quarter of the space.
 #[derive(Clone, Debug)]
@@ -57,6 +62,22 @@ impl Samples {
             }
         }
         Ok(out)
+    }
+
+    /// Add the samples, of `len` values each, to a digest; of more than a gibibyte some thousand of them.
+    pub(super) fn digest(&self, len: usize, digest: &mut Md5) -> Result<()> {
+        if let Samples::Bytes(bytes) = self {
+            digest.update(bytes);
+            return Ok(());
+        }
+        let count = self.len() / len;
+        let some = (self.len() > WHOLE).then(|| spread(count, SPOTS.min(count)).collect::<Vec<_>>());
+        let indices = some.unwrap_or_else(|| (0..count).collect());
+        for part in indices.chunks((WHOLE / 256 / len).max(1)) {
+            let values = self.gather(part.iter().copied(), len)?;
+            values.iter().for_each(|value| digest.update(value.to_le_bytes()));
+        }
+        Ok(())
     }
 
     /// The first `count` samples of `len` values, and the others.

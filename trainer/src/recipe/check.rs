@@ -29,7 +29,9 @@ impl Recipe {
         require("name", !self.name.trim().is_empty(), "must not be empty")?;
         require("data", !self.data.set.trim().is_empty(), "set must name a data set")?;
         not_negative("data", "noise", self.data.noise)?;
-        require("data", self.data.count != Some(0), "count must be at least 1")?;
+        // Points are numbered in 32 bits.
+        let count = self.data.count.is_none_or(|count| (10..=1 << 31).contains(&count));
+        require("data", count, "count must be between 10 and 2147483648")?;
         self.check_sections()?;
         self.check_networks()?;
         require("data", !self.data.flip || self.data_shape().len() == 3, "flip is for images")?;

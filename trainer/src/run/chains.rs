@@ -1,6 +1,8 @@
 //! Sampling and reconstruction with a model, any number of chains, in batches.
 
+use super::measure::NotFinite;
 use super::model_file;
+use crate::data::memory;
 use anyhow::{Context, Result, ensure};
 use dual_mcmc::chain::{ChainNoise, Langevin, TRACE_LEN, Trace, noise_start};
 use dual_mcmc::executor::Executor;
@@ -57,6 +59,28 @@ pub struct Sampled {
     pub acceptance: Option<f32>,
 }
 
+impl Sampled {
+    /// Whether the chains have stayed where numbers are numbers.
+    ///
+    /// # Errors
+    /// [`NotFinite`] if a state, or its energy, is no finite number; or if the executor fails.
+    pub fn check(&self, model: &Model, executor: &Executor) -> Result<()> {
+        let energies = match model.energy.is_some() {
+            true => energies(model, executor, &self.end)?,
+            false => Vec::new(),
+        };
+        let of_trace = self.trace.iter().flatten();
+        ensure!(
+            self.end.iter().chain(&energies).chain(of_trace).all(|v| v.is_finite()),
+            NotFinite(
+                "the x-chains have run away: their samples or energies are no finite numbers; choose a smaller step \
+                 size, or fewer steps"
+            )
+        );
+        Ok(())
+    }
+}
+
 /// Chains run at once: enough to fill a device, few enough for its memory.
 fn batch(data_len: usize) -> usize {
     (1 << 18) / data_len.clamp(256, 1 << 16)
@@ -109,6 +133,17 @@ impl Sampling {
     pub fn run(&self, model: &Model, executor: &Executor, keep_trace: bool) -> Result<Sampled> {
         let len: usize = model.data_shape().iter().product();
         let rows = batch(len).min(self.count).max(1);
+        let traced = if keep_trace { self.steps as usize + 1 } else { 0 };
+        let values = self.count.saturating_mul(traced.saturating_add(2 * len));
+        let rows_of_trace = traced.saturating_mul(size_of::<Vec<f32>>() + 16);
+        memory::ask(values.saturating_mul(size_of::<f32>()).saturating_add(rows_of_trace), || {
+            let trace = if keep_trace {
+                format!(" with the energies of {} steps", self.steps)
+            } else {
+                String::new()
+            };
+            format!("{} samples of {len} values{trace}", self.count)
+        })?;
         let mut sampled = Sampled { start: Vec::new(), end: Vec::new(), trace: Vec::new(), acceptance: None };
         let mut accepted = 0.0;
         self.langevin.check().map_err(anyhow::Error::msg)?;
@@ -191,6 +226,23 @@ pub struct Reconstructed {
     pub trace: Vec<Vec<f32>>,
 }
 
+impl Reconstructed {
+    /// Whether the chains have stayed where numbers are numbers.
+    ///
+    /// # Errors
+    /// [`NotFinite`] if a reconstruction, or its error, is no finite number.
+    pub fn check(&self) -> Result<()> {
+        ensure!(
+            self.end.iter().chain(self.trace.iter().flatten()).all(|v| v.is_finite()),
+            NotFinite(
+                "the z-chains have run away: their images or errors are no finite numbers; choose a smaller step size, \
+                 or fewer steps"
+            )
+        );
+        Ok(())
+    }
+}
+
 impl Reconstructing {
     /// The chain that the model recommends.
     ///
@@ -222,6 +274,11 @@ impl Reconstructing {
         let latent = generator.network.input_len();
         ensure!(!x.is_empty() && x.len().is_multiple_of(len), "there is nothing to reconstruct");
         let count = x.len() / len;
+        let traced = self.steps as usize + 1;
+        let values = count.saturating_mul(traced.saturating_add(2 * len));
+        memory::ask(values.saturating_mul(size_of::<f32>()), || {
+            format!("{count} reconstructions with the errors of {} steps", self.steps)
+        })?;
         let rows = batch(len).min(count);
         let mut chain = executor.z_chain(generator, rows)?;
         let mut out = Reconstructed { guess: Vec::new(), end: Vec::new(), trace: Vec::new() };

@@ -1,7 +1,9 @@
 //! Checkpoints: all of a teacher's state in one file, so that it is either whole or not there.
 
 use crate::data::atomic;
+use crate::data::image_sets::hexadecimal;
 use anyhow::{Context, Result, ensure};
+use dual_mcmc::model::EnergyQuantiles;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +26,9 @@ pub struct Summary {
     pub best: Option<f64>,
     /// Divergences that the run has gone back from.
     pub recoveries: u32,
+    /// Energies of held-out data in this state, so that a model can be made of it without the data.
+    #[serde(default)]
+    pub energy_quantiles: Option<EnergyQuantiles>,
     /// MD5 of each entry.
     #[serde(default)]
     sums: BTreeMap<String, String>,
@@ -33,7 +38,7 @@ pub struct Summary {
 pub type Record = Vec<(String, Vec<u8>)>;
 
 fn sum(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Md5::digest(bytes))
 }
 
 /// Write a checkpoint in the place of an earlier one.

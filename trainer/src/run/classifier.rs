@@ -2,6 +2,7 @@
 //! features on which distances of images are measured.
 
 use super::device::TrainingDevice;
+use crate::console::say;
 use crate::data::image_sets::{ImageSet, Labels};
 use crate::data::{self, Dataset};
 use crate::networks::{BurnNetwork, Normalise, Role, read, rows};
@@ -178,7 +179,7 @@ fn learn(
             ensure!(loss.is_finite(), "the classifier has diverged; try another --seed");
             let done = iteration + 1;
             let left = started.elapsed().as_secs_f64() * (total - done) as f64 / done as f64;
-            eprintln!("{done}/{total} cross-entropy {loss:.4}, {left:.0} s left");
+            say!("{done}/{total} cross-entropy {loss:.4}, {left:.0} s left");
         }
     }
     Ok(network)
@@ -236,6 +237,7 @@ mod tests {
             (rows_of_light(2 * BATCH, 1), rows_of_light(100, 2));
         let images = Dataset {
             name: "rows".into(),
+            known: None,
             shape: vec![1, 32, 32],
             train: Samples::Bytes(train),
             held_out: Samples::Bytes(held_out),

@@ -1,11 +1,18 @@
 //! Which devices train and which executors run the chains.
 
-use crate::lending;
-use anyhow::{Context, Result, bail, ensure};
-use burn::tensor::wgpu::wgpu;
-use burn::tensor::{Device, DeviceKind};
+#[cfg(feature = "gpu")]
+#[path = "device/graphics.rs"]
+mod graphics;
+#[cfg(not(feature = "gpu"))]
+#[path = "device/no_graphics.rs"]
+mod graphics;
+
+#[cfg(not(feature = "remote"))]
+use anyhow::bail;
+use anyhow::{Result, ensure};
+use burn::tensor::Device;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::gpu::{Gpu, GpuChoice};
+pub use graphics::{is_of_gpu, loss, lost};
 use std::str::FromStr;
 
 /// The value of `--device`.
@@ -110,19 +117,7 @@ pub fn names(devices: &[TrainingDevice]) -> String {
 /// # Errors
 /// If a GPU is asked for and there is none.
 pub fn executor(choice: DeviceChoice) -> Result<Executor> {
-    let request = |choice| pollster::block_on(Gpu::request(choice));
-    let gpu = match choice {
-        DeviceChoice::Cpu => return Ok(Executor::cpu()),
-        DeviceChoice::Auto => match request(GpuChoice::Hardware) {
-            Ok(gpu) => gpu,
-            Err(_) => return Ok(Executor::cpu()),
-        },
-        DeviceChoice::Gpu => request(GpuChoice::Any).context("--device gpu")?,
-        DeviceChoice::GpuIndex(index) => {
-            request(GpuChoice::Index(index)).with_context(|| format!("--device gpu:{index}"))?
-        }
-    };
-    Ok(Executor::Gpu(gpu))
+    Ok(graphics::executor(choice)?.unwrap_or_else(Executor::cpu))
 }
 
 /// Devices that share the work of training. The CPU may be given more than once; its cores are then divided.
@@ -146,8 +141,10 @@ pub fn all(choices: &[TrainingChoice]) -> Result<Vec<TrainingDevice>> {
     }
     let shares = devices.iter().filter(|device| on_cpu(device)).count();
     for device in devices.iter_mut().filter(|device| on_cpu(device)) {
-        if let Executor::Cpu { threads } = &mut device.executor {
-            *threads = (*threads / shares).max(1);
+        match &mut device.executor {
+            Executor::Cpu { threads } => *threads = (*threads / shares).max(1),
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(_) => {}
         }
     }
     Ok(devices)
@@ -200,42 +197,9 @@ pub fn token() -> Result<Option<String>> {
 /// # Errors
 /// If a GPU is asked for and there is none that burn can use.
 pub fn training(choice: DeviceChoice) -> Result<TrainingDevice> {
-    let gpu = match executor(choice)? {
-        Executor::Gpu(gpu) => gpu,
-        executor => return Ok(TrainingDevice { parameters: Device::flex(), executor, remote: None }),
-    };
-    let index = match choice {
-        DeviceChoice::GpuIndex(index) => Some(index),
-        _ => None,
-    };
-    let kind = burn_kind(&gpu, index)?;
-    let (parameters, gpu) =
-        lending::open(kind).map_err(|e| anyhow::anyhow!("burn cannot use {}: {e}", gpu.name()))?;
-    Ok(TrainingDevice { parameters, executor: Executor::Gpu(gpu), remote: None })
-}
-
-/// burn names adapters by their kind and their number among those of that kind.
-fn burn_kind(gpu: &Gpu, index: Option<usize>) -> Result<DeviceKind> {
-    let (Some(instance), Some(adapter)) = (gpu.instance(), gpu.adapter()) else {
-        bail!("{} has no adapter to open a second time", gpu.name());
-    };
-    let info = adapter.get_info();
-    let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let infos: Vec<_> = all.iter().map(|adapter| adapter.get_info()).collect();
-    let same = |other: &wgpu::AdapterInfo| {
-        other.backend == info.backend && other.device == info.device && other.name == info.name
-    };
-    let place = index.or_else(|| infos.iter().position(same)).unwrap_or(0);
-    let of_kind =
-        |other: &&wgpu::AdapterInfo| other.backend == info.backend && other.device_type == info.device_type;
-    let number = infos.iter().take(place).filter(of_kind).count();
-    Ok(match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu(number),
-        wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu(number),
-        wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu(number),
-        wgpu::DeviceType::Cpu => DeviceKind::Cpu,
-        wgpu::DeviceType::Other => DeviceKind::DefaultDevice,
-    })
+    let on_cpu = || (Device::flex(), Executor::cpu());
+    let (parameters, executor) = graphics::training(choice)?.unwrap_or_else(on_cpu);
+    Ok(TrainingDevice { parameters, executor, remote: None })
 }
 
 #[cfg(test)]

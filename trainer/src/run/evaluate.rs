@@ -9,11 +9,11 @@ mod similarity;
 use super::chains::{Changes, Sampling};
 use super::features::Extractor;
 use super::model_file;
-use crate::data::Dataset;
+use crate::data::{Dataset, Known};
 use anyhow::Result;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
-use dual_mcmc::points::PointSet;
+pub use points::quality;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -69,15 +69,15 @@ impl Serialize for Figures {
     }
 }
 
-/// All figures, by name: those of [`points`](PointSet) for a synthetic set, else distances and
+/// All figures, by name: those of points for a synthetic set, else distances and
 /// displacement; reconstruction errors, energies, and what becomes of long chains for both.
 ///
 /// # Errors
 /// If the model lacks a network, its chains diverge, or the executor fails.
 pub fn evaluate(job: &Job) -> Result<Figures> {
-    match PointSet::from_name(&job.data.name) {
-        Some(set) => points::evaluate(job, set),
-        None => images::evaluate(job),
+    match job.data.known {
+        Some(Known::Points(set)) => points::evaluate(job, set),
+        _ => images::evaluate(job),
     }
 }
 

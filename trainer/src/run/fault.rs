@@ -1,11 +1,10 @@
 //! Devices that fail in mid-run. Some of burn's give an error, others panic, here or on threads of their
 //! own; either way a run is to end with a message.
 
-use crate::lending;
+use super::device;
 use crate::networks::DeviceError;
 use crate::teaching::TeachingError;
 use dual_mcmc::executor::ExecutorError;
-use dual_mcmc::gpu::GpuError;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,7 +67,7 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         // What was said first is the cause: it may have been on another thread.
         let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reason) = lending::lost() {
+        if let Some(reason) = device::lost() {
             return gpu_lost(&reason);
         }
         one_line(&first.unwrap_or_else(|| message(panic.as_ref())))
@@ -97,13 +96,10 @@ pub fn reason(error: &anyhow::Error) -> String {
             Some(TeachingError::Executor(error)) => Some(error.as_ref()),
             _ => cause.downcast_ref::<ExecutorError>(),
         };
-        match executor {
-            Some(ExecutorError::Gpu(GpuError::Lost(reason))) => Some(reason.clone()),
-            _ => None,
-        }
+        device::loss(executor?)
     });
     // burn does not say so itself. What a program should do about it is no advice for its user.
-    let lost = lost.or_else(|| lending::lost().filter(|_| of_device(error)));
+    let lost = lost.or_else(|| device::lost().filter(|_| of_device(error)));
     lost.map_or_else(|| one_line(&format!("{error:#}")), |reason| gpu_lost(&reason))
 }
 
@@ -117,7 +113,7 @@ pub fn of_device(error: &anyhow::Error) -> bool {
         let teaching = cause.downcast_ref::<TeachingError>();
         matches!(teaching, Some(TeachingError::Executor(_) | TeachingError::Device(_)))
             || cause.is::<ExecutorError>()
-            || cause.is::<GpuError>()
+            || device::is_of_gpu(cause)
             || cause.is::<DeviceError>()
     })
 }
@@ -137,8 +133,10 @@ mod tests {
         assert_eq!(super::caught(|| 3), Ok(3));
     }
 
+    #[cfg(feature = "gpu")]
     #[test]
     fn errors_of_devices_are_told_from_others() {
+        use dual_mcmc::gpu::GpuError;
         let lost = TeachingError::from(ExecutorError::from(GpuError::Lost("gone".into())));
         let lost = anyhow::Error::from(lost).context("while training");
         assert!(of_device(&lost));

@@ -4,8 +4,9 @@
 //! grey is repeated in three channels, and smaller images are enlarged.
 
 use super::frechet::{Gaussian, Moments, Reference};
-use crate::data::Dataset;
+use crate::console::say;
 use crate::data::image_sets::ImageSet;
+use crate::data::{Dataset, Known};
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{Features, MAX_FILE};
@@ -39,12 +40,8 @@ fn shipped(set: ImageSet) -> Result<Option<Features>> {
 /// # Errors
 /// If a file is missing or no feature file.
 pub fn chosen(sources: &[String], data: &Dataset) -> Result<Vec<Features>> {
-    match (sources, ImageSet::from_name(&data.name)) {
-        ([], Some(set)) => {
-            // A file of that name may hold anything.
-            let fits = |classifier: &Features| classifier.network.network.input == data.shape;
-            Ok(shipped(set)?.into_iter().filter(fits).collect())
-        }
+    match (sources, data.known) {
+        ([], Some(Known::Images(set))) => Ok(shipped(set)?.into_iter().collect()),
         (sources, _) => sources.iter().map(|source| read(source)).collect(),
     }
 }
@@ -169,7 +166,7 @@ impl<'a> Extractor<'a> {
             take(&(self.forward)(&prepared(images(first..end)?, self.from, self.to))?);
             if printed.elapsed() >= INTERVAL {
                 printed = Instant::now();
-                eprintln!("{}: {end}/{count} images", self.figure);
+                say!("{}: {end}/{count} images", self.figure);
             }
         }
         Ok(())
@@ -305,6 +302,7 @@ mod tests {
         };
         let data = Dataset {
             name: "test".into(),
+            known: None,
             shape: vec![1, 1, 3],
             train: crate::data::Samples::Floats(rows(1, 0.0)),
             held_out: crate::data::Samples::Floats(rows(2, 0.0)),

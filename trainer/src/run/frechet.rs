@@ -4,7 +4,7 @@
 //! The components are those of the training data in [-1, 1], not whitened. On pixels this is a
 //! plain second-order statistic; it has nothing of FID's network, and is never called FID.
 
-use crate::data::{self, Dataset, Samples};
+use crate::data::{self, Dataset, Samples, memory};
 use anyhow::{Context, Result, ensure};
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
@@ -171,7 +171,10 @@ fn moments(samples: &Samples, len: usize, most: usize) -> Result<(DVector<f64>, 
     mean /= count as f64;
     let mean_f32: Vec<f32> = mean.iter().map(|&v| v as f32).collect();
 
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count.div_ceil(CHUNK));
+    // Each thread has a covariance in f64 and a product in f32, and there are two sums.
+    let needed = len.saturating_mul(len).saturating_mul(12 * threads + 16);
+    memory::ask(needed, || format!("the principal components of samples of {len} values"))?;
     let part = |thread: usize| -> Result<DMatrix<f64>> {
         let mut covariance = DMatrix::<f64>::zeros(len, len);
         for first in (thread * CHUNK..count).step_by(CHUNK * threads) {
@@ -325,6 +328,7 @@ mod tests {
         };
         let data = Dataset {
             name: "test".into(),
+            known: None,
             shape: vec![5],
             train: Samples::Floats(rows(1, 20_000, 0.0)),
             held_out: Samples::Floats(rows(2, 5_000, 0.0)),

@@ -3,11 +3,10 @@
 use super::chains::Sampling;
 use super::frechet::Components;
 use super::landscape;
-use crate::data::Dataset;
+use crate::data::{Dataset, Known};
 use anyhow::{Result, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
-use dual_mcmc::points::PointSet;
 
 /// Samples for a distance during training: enough to tell checkpoints apart.
 const SAMPLES: usize = 512;
@@ -35,7 +34,7 @@ impl Measure {
     /// # Errors
     /// If the data cannot be read.
     pub fn new(data: &Dataset, has_energy: bool) -> Result<Measure> {
-        if has_energy && PointSet::from_name(&data.name).is_some() {
+        if has_energy && matches!(data.known, Some(Known::Points(_))) {
             Ok(Measure::Likelihood { held_out: data.held_out_batch(2_000)? })
         } else {
             Ok(Measure::Distance(Box::new(Components::fit(data)?)))

@@ -1,7 +1,8 @@
 //! Model files on disk.
 
+use super::directory::RunDirectory;
 use crate::data::atomic;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::model::{EnergyQuantiles, MAX_FILE, Model, Precision, Weighted};
 use std::path::Path;
 
@@ -14,6 +15,12 @@ const PROBABILITIES: [f32; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.
 /// If the file is missing, too large, or no valid model.
 pub fn read(path: &Path) -> Result<Model> {
     let cannot = || format!("cannot read the model {}", path.display());
+    if path.is_dir() {
+        let inside = RunDirectory::new(path).model();
+        let hint =
+            if inside.exists() { format!("; its model is {}", inside.display()) } else { String::new() };
+        bail!("cannot read the model {}: it is a folder{hint}", path.display());
+    }
     let size = std::fs::metadata(path).with_context(cannot)?.len();
     ensure!(
         size <= MAX_FILE as u64,

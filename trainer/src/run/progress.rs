@@ -1,5 +1,6 @@
 //! What a training run shows: a bar in a terminal, plain lines elsewhere.
 
+use crate::console::say;
 use crate::teaching::Report;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -48,7 +49,7 @@ impl Progress {
                 let due = self.printed.is_none_or(|at| at.elapsed() >= INTERVAL);
                 if due || report.iteration == self.total {
                     self.printed = Some(Instant::now());
-                    eprintln!("{}/{} {text}", report.iteration, self.total);
+                    say!("{}/{} {text}", report.iteration, self.total);
                 }
             }
         }
@@ -57,8 +58,8 @@ impl Progress {
     /// Say something beside the bar.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 

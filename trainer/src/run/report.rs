@@ -198,7 +198,7 @@ fn html(runs: &[Told]) -> Result<String> {
         writeln!(
             page,
             "<details><summary>The recipe of {name}</summary><pre>{}</pre></details>",
-            escaped(&run.recipe.to_toml())
+            escaped(&run.recipe.published(run.origin["data"].as_str().unwrap_or_default()).to_toml())
         )?;
     }
     page.push_str("</body></html>\n");

@@ -3,10 +3,9 @@
 mod guard;
 mod look_back;
 
-use super::chains::energies;
 use super::checkpoint::{self, Record, Summary};
 use super::device::TrainingDevice;
-use super::directory::{Origin, RunDirectory, version};
+use super::directory::{Claim, Origin, version};
 use super::fault::{Fault, Quiet, caught};
 use super::interrupt;
 use super::measure::Measure;
@@ -15,12 +14,12 @@ use super::model_file;
 use super::phases::Phases;
 use super::progress::{Progress, clock};
 use super::replicas::Replicas;
-use crate::data::Dataset;
+use crate::data::{Dataset, published_name};
 use crate::recipe::Recipe;
-use crate::teaching::Report;
+use crate::teaching::{Report, Teacher};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
-use dual_mcmc::model::{Model, Precision};
+use dual_mcmc::model::{EnergyQuantiles, Model, Precision};
 use guard::Recorded;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -34,33 +33,27 @@ const SOON: Duration = Duration::from_secs(30);
 /// How many lines metrics.jsonl holds at most, about.
 const LOGGED: u64 = 5_000;
 
-/// Held-out samples whose energies a model file summarises.
+/// Held-out samples whose energies a model file summarises, and values of them in memory at once.
 const HELD_OUT: usize = 10_000;
+const AT_ONCE: usize = 1 << 22;
 
 /// A run to be started or continued.
 pub struct Run {
     /// Where it is kept.
-    pub directory: RunDirectory,
+    pub directory: Claim,
     /// What is trained, as resolved.
     pub recipe: Recipe,
     /// What from.
     pub data: Dataset,
     /// Where: each device takes its share of every batch.
     pub devices: Vec<TrainingDevice>,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Iterations of the whole run, earlier parts of it included.
-    pub total: u64,
+    /// What the folder remembers of the start: seed, data, and what was given for the whole run. Checkpoints and
+    /// measurements come by the clock and the schedule where their distance in iterations was not given.
+    pub origin: Origin,
     /// Time after which to stop.
     pub time: Option<Duration>,
-    /// Iterations between checkpoints; by the clock and the schedule where absent.
-    pub checkpoint_every: Option<u64>,
-    /// Iterations between measurements, with their pictures; as above where absent.
-    pub measure_every: Option<u64>,
     /// Continue the run that is in the directory.
     pub resume: bool,
-    /// Licence of the weights, for the model file.
-    pub license: String,
 }
 
 /// How a run ended.
@@ -109,13 +102,9 @@ impl Run {
         Ok(end)
     }
 
-    fn origin(&self) -> Origin {
-        Origin {
-            seed: self.seed,
-            data: self.data.name.clone(),
-            samples: self.data.train_count(),
-            version: version(),
-        }
+    /// Iterations of the whole run, earlier parts of it included.
+    pub fn total(&self) -> u64 {
+        self.origin.given.steps.unwrap_or(self.recipe.schedule.iterations)
     }
 
     /// The first device's.
@@ -150,11 +139,10 @@ struct Session {
 impl Session {
     fn open(run: Run) -> Result<Session> {
         let directory = &run.directory;
-        let mut replicas = Replicas::new(&run.recipe, &run.devices, run.seed)?;
+        let mut replicas = Replicas::new(&run.recipe, &run.devices, run.origin.seed)?;
         let teacher = replicas.first_mut();
         let mut summary = Summary::default();
         let good = if run.resume {
-            directory.make()?;
             let (found, record) = checkpoint::read(&directory.last())?;
             teacher.restore(&record).with_context(|| directory.last().display().to_string())?;
             summary = found;
@@ -162,17 +150,17 @@ impl Session {
         } else {
             // First the checkpoint: from the moment that a run is there, it can be resumed.
             let record = teacher.record()?;
-            directory.make()?;
+            summary.energy_quantiles = held_out_quantiles(teacher, &run.data, run.executor())?;
             checkpoint::write(&directory.last(), &summary, &record)?;
-            directory.create(&run.recipe, &run.origin())?;
             record
         };
+        directory.describe(&run.recipe, &run.origin)?;
         let good = Arc::new(good);
         let iteration = teacher.iteration();
         let metrics = Lines::open(&directory.metrics(), iteration)?;
         let measurements = Lines::open(&directory.measurements(), iteration)?;
         let measure = Measure::new(&run.data, run.recipe.energy.is_some())?;
-        let progress = Progress::new(iteration, run.total);
+        let progress = Progress::new(iteration, run.total());
         let phases = Phases::of(teacher);
         replicas.follow_first(&good);
         let now = Instant::now();
@@ -224,14 +212,17 @@ impl Session {
     /// Iterate until all is done, the time is up, or someone asks to stop.
     fn iterate(&mut self) -> Result<End> {
         let log_every = (self.run.recipe.schedule.iterations / LOGGED).max(1);
-        while self.replicas.first().iteration() < self.run.total {
+        let total = self.run.total();
+        let (checkpoint_every, measure_every) =
+            (self.run.origin.given.checkpoint_every, self.run.origin.given.measure_every);
+        while self.replicas.first().iteration() < total {
             let report = self.step()?;
             if let Some(cause) = metrics::divergence(&report) {
                 self.recover(report.iteration, &cause)?;
                 continue;
             }
             self.keep()?;
-            let last = report.iteration == self.run.total;
+            let last = report.iteration == total;
             if report.iteration.is_multiple_of(log_every) || last {
                 self.metrics.write(&metrics::object(&report, self.seconds()))?;
             }
@@ -243,11 +234,11 @@ impl Session {
             if last || self.run.time.is_some_and(|time| self.started.elapsed() >= time) {
                 break;
             }
-            if self.due(self.measured, self.run.measure_every) {
+            if self.due(self.measured, measure_every) {
                 if self.look_back()?.is_some() {
                     self.record()?;
                 }
-            } else if self.due(self.saved, self.run.checkpoint_every) {
+            } else if self.due(self.saved, checkpoint_every) {
                 self.record()?;
             }
         }
@@ -269,11 +260,11 @@ impl Session {
 
     /// Write the model of the state that was kept last.
     fn write_model(&mut self, mut model: Model, measured: Option<f64>) -> Result<()> {
-        describe(&mut model, &self.run.recipe, &self.run.data, self.run.executor())?;
+        // The state whose energies they are is the one that was recorded, and kept, last.
+        model.energy_quantiles = self.summary.energy_quantiles.clone();
+        describe(&mut model, &self.run.recipe, &self.run.origin);
         let provenance = &mut model.provenance;
         provenance.iterations = self.kept;
-        provenance.seed = self.run.seed;
-        provenance.license = self.run.license.clone();
         let figures = &mut provenance.metrics;
         figures.insert("training_seconds".into(), self.summary.seconds.round());
         if let Some(measured) = measured {
@@ -323,20 +314,29 @@ impl Session {
     }
 }
 
-/// Give a model its quantiles of held-out energies, and what its provenance owes to recipe and data.
-///
-/// # Errors
-/// If the executor fails.
-pub fn describe(model: &mut Model, recipe: &Recipe, data: &Dataset, executor: &Executor) -> Result<()> {
-    if model.energy.is_some() {
-        let held_out = energies(model, executor, &data.held_out_batch(HELD_OUT)?)?;
-        model.energy_quantiles = model_file::quantiles(held_out);
+/// Quantiles of the energies of held-out data, if there is an energy.
+fn held_out_quantiles(
+    teacher: &Teacher,
+    data: &Dataset,
+    executor: &Executor,
+) -> Result<Option<EnergyQuantiles>> {
+    let Some(energy) = teacher.energy()? else { return Ok(None) };
+    let (len, count) = (data.sample_len(), HELD_OUT.min(data.held_out_count()));
+    let rows = (AT_ONCE / len).max(1);
+    let mut energies = Vec::with_capacity(count);
+    for first in (0..count).step_by(rows) {
+        let x = data.held_out.gather(first..count.min(first + rows), len)?;
+        energies.extend(pollster::block_on(executor.forward(&energy, &x))?);
     }
-    let mut recipe = recipe.clone();
-    // The set's name: a path on the trainer's machine says nothing to anyone else.
-    recipe.data.set = data.name.clone();
-    model.provenance.data = data.name.clone();
-    model.provenance.recipe = recipe.to_toml();
-    model.provenance.version = version();
-    Ok(())
+    Ok(model_file::quantiles(energies))
+}
+
+/// Give a model what its provenance owes to the recipe and to how the run was started.
+pub fn describe(model: &mut Model, recipe: &Recipe, origin: &Origin) {
+    let provenance = &mut model.provenance;
+    provenance.data = published_name(&recipe.data.set, &origin.data);
+    provenance.recipe = recipe.published(&provenance.data).to_toml();
+    provenance.seed = origin.seed;
+    provenance.license = origin.given.license.clone().unwrap_or_else(|| "unspecified".into());
+    provenance.version = version();
 }

@@ -136,7 +136,9 @@ impl Session {
             self.engine = Some(Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        if fresh || other_start || lab.reset.replace(false) {
+        // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
+        let reset = lab.reset.replace(false);
+        if fresh || other_start || reset {
             engine.start(&settings).await?;
             self.history = History::default();
             self.pacer = Pacer::default();

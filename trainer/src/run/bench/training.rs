@@ -75,5 +75,5 @@ fn data(recipe: &Recipe) -> Result<Dataset> {
     let noise = Noise::new(1, Stream::Data).normal_rows(0, DIFFERENT, len, 0);
     let pixels: Vec<u8> = noise.into_iter().map(|v| (127.5 + 64.0 * v).clamp(0.0, 255.0) as u8).collect();
     let train = Samples::Bytes(pixels.iter().copied().cycle().take(IMAGES * len).collect());
-    Ok(Dataset { name: name.clone(), shape, train, held_out: Samples::Bytes(pixels) })
+    Ok(Dataset { name: name.clone(), known: None, shape, train, held_out: Samples::Bytes(pixels) })
 }

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::chains::{self, Walk};
+use crate::console::say;
 use anyhow::{Result, bail, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::gpu::{Choice, Size, Tiling};
@@ -45,7 +46,7 @@ pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, V
                     }
                 }
             }
-            eprintln!("timed {}", case.name);
+            say!("timed {}", case.name);
         }
     }
     rows.sort_by_key(|row| (row.size.outputs, row.size.positions, row.size.depth));

@@ -23,6 +23,7 @@ pub fn reconstruction(job: &Job) -> Result<Value> {
         false => Reconstructing { steps: 0, langevin: Langevin::new(1.0, 0.0), sigma: 1.0, seed: job.seed },
     };
     let back = chain.run(job.model, job.executor, &x, None)?;
+    back.check()?;
     let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let per_value = |error: Option<&f64>| error.map(|e| e / len as f64);
     let mut figures = json!({
@@ -39,7 +40,7 @@ pub fn reconstruction(job: &Job) -> Result<Value> {
     let [channels, height, width] = job.data.shape[..] else { return Ok(figures) };
     for (name, images) in all {
         let pairs = || x.chunks(len).zip(images.chunks(len));
-        figures[format!("psnr_{name}")] = json!(mean(pairs().map(|(a, b)| psnr(a, b) as f32)));
+        figures[format!("psnr_{name}")] = number(mean(pairs().map(|(a, b)| psnr(a, b) as f32)));
         let similar: Option<Vec<f64>> = pairs().map(|(a, b)| ssim(a, b, [channels, height, width])).collect();
         if let Some(similar) = similar {
             figures[format!("ssim_{name}")] = json!(mean(similar.into_iter().map(|s| s as f32)));
@@ -56,15 +57,20 @@ pub fn drift(job: &Job, sampling: &Sampling) -> Result<Value> {
     let sampled = long.run(job.model, job.executor, true)?;
     let at = |times: u32| {
         let row = sampled.trace.get((times * sampling.steps) as usize);
-        row.map(|row| mean(row.iter().copied()))
+        row.map(|row| number(mean(row.iter().copied())))
     };
     let moved = displacement(&sampled.start, &sampled.end, job.data.sample_len());
     Ok(json!({
         "samples": long.count,
         "mean_energy_at_the_start": at(0),
         "mean_energy_after_1_2_5_10_times_the_steps": [at(1), at(2), at(5), at(10)],
-        "displacement_after_10_times_the_steps": moved,
+        "displacement_after_10_times_the_steps": number(moved),
     }))
+}
+
+/// A figure, or in words that it is none: long chains may run away, and JSON has no such numbers.
+fn number(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!("not finite") }
 }
 
 /// Mean of ‖x_K - x₀‖/‖x₀‖.

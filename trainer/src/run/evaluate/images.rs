@@ -18,6 +18,7 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
     let components = Components::fit(job.data)?;
     let held_out = job.data.held_out_batch(count)?;
     let sampled = sampling.run(job.model, job.executor, true)?;
+    sampled.check(job.model, job.executor)?;
     let has_energy = job.model.energy.is_some();
 
     let mut figures = Figures::default();

@@ -5,13 +5,14 @@
 
 use super::super::chains::energies;
 use super::Job;
+use crate::console::say;
 use crate::data::image_sets::ImageSet;
-use crate::data::{self, resize};
+use crate::data::{self, Known, resize};
 use anyhow::Result;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Samples of each kind at most.
 const SAMPLES: usize = 2_000;
@@ -20,15 +21,15 @@ const SAMPLES: usize = 2_000;
 /// those were.
 ///
 /// # Errors
-/// If the executor fails, or a fetched set is damaged.
+/// If the executor fails.
 pub fn evaluate(job: &Job) -> Result<Value> {
     let own = job.data.held_out_batch(SAMPLES)?;
     let len = job.data.sample_len();
     let count = own.len() / len;
-    let others = match job.data.shape[..] {
-        [2] => point_sets(&job.data.name, job.seed),
-        [channels, height, width] => {
-            image_sets(&data::directory()?, &job.data.name, [channels, height, width])?
+    let others = match (job.data.known, &job.data.shape[..]) {
+        (Some(Known::Points(set)), _) => point_sets(set, job.seed),
+        (known, &[channels, height, width]) => {
+            image_sets(data::directory().ok(), known, [channels, height, width])
         }
         _ => Others::default(),
     };
@@ -38,6 +39,7 @@ pub fn evaluate(job: &Job) -> Result<Value> {
         ("other_sets", others.sets.iter().map(|(name, _)| *name).collect()),
         ("other_sets_resized", others.resized),
         ("other_sets_not_fetched", others.absent),
+        ("other_sets_damaged", others.damaged),
     ] {
         if !names.is_empty() {
             figures.insert(key.into(), json!(names));
@@ -45,7 +47,9 @@ pub fn evaluate(job: &Job) -> Result<Value> {
     }
     let mut outside = others.sets;
     match job.data.shape[..] {
-        [2] => outside.push(("uniform_noise", uniform(job.seed, SAMPLES, 2, 4.0))),
+        _ if matches!(job.data.known, Some(Known::Points(_))) => {
+            outside.push(("uniform_noise", uniform(job.seed, SAMPLES, 2, 4.0)))
+        }
         [_] => {
             outside.push(("uniform_noise", box_noise(job.seed, &own, len)));
             // A single coordinate has nothing to be torn from.
@@ -75,33 +79,44 @@ struct Others {
     resized: Vec<&'static str>,
     /// Those that would be compared if they were here.
     absent: Vec<&'static str>,
+    /// Those that are here and cannot be used.
+    damaged: Vec<&'static str>,
 }
 
-fn point_sets(own: &str, seed: u64) -> Others {
-    let others = PointSet::ALL.into_iter().filter(|set| set.name() != own);
+fn point_sets(own: PointSet, seed: u64) -> Others {
+    let others = PointSet::ALL.into_iter().filter(|&set| set != own);
     let samples = |set: PointSet| (set.name(), set.sample(Noise::new(seed, Stream::Data), 0, SAMPLES));
     Others { sets: others.map(samples).collect(), ..Others::default() }
 }
 
-/// Held-out images of the sets in `folder`, in grey or colour and of the size that `shape` has.
-fn image_sets(folder: &Path, own: &str, shape: [usize; 3]) -> Result<Others> {
+/// Held-out images of the sets in `folder`, if there is one, in grey or colour and of the size that `shape` has.
+fn image_sets(folder: Option<PathBuf>, own: Option<Known>, shape: [usize; 3]) -> Others {
     let mut others = Others::default();
-    for set in ImageSet::ALL.into_iter().filter(|set| set.name() != own) {
-        let folder = folder.join(set.name());
-        if !folder.is_dir() {
+    for set in ImageSet::ALL.into_iter().filter(|&set| own != Some(Known::Images(set))) {
+        let place = folder.as_ref().map(|folder| folder.join(set.name()));
+        let Some(place) = place.filter(|place| place.is_dir()) else {
             others.absent.push(set.name());
             continue;
-        }
-        let loaded = set.load(&folder, false, &shape)?;
+        };
+        // What is wrong with another set must not cost the figures of this one.
+        let loaded = set.load(&place, false, &shape).and_then(|set| Ok((set.held_out_batch(SAMPLES)?, set)));
+        let (x, loaded) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                say!("{} is left out: {error:#}", set.name());
+                others.damaged.push(set.name());
+                continue;
+            }
+        };
         let [channels, height, width] = loaded.shape[..] else { continue };
-        let mut x = recoloured(loaded.held_out_batch(SAMPLES)?, [channels, shape[0]], height * width);
+        let mut x = recoloured(x, [channels, shape[0]], height * width);
         if [height, width] != shape[1..] {
             x = resize(&x, [height, width], [shape[1], shape[2]]);
             others.resized.push(set.name());
         }
         others.sets.push((set.name(), x));
     }
-    Ok(others)
+    others
 }
 
 /// Images of `from` channels as images of `to`, each 1 or 3.
@@ -185,6 +200,7 @@ pub fn auroc(inside: &[f32], outside: &[f32]) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::path::Path;
 
     /// scikit-learn's roc_auc_score of the same numbers.
     #[test]
@@ -246,7 +262,7 @@ mod tests {
             ([3, 64, 64], &["mnist", "fashion-mnist"]),
             ([1, 24, 24], &["mnist", "fashion-mnist", "noto-emoji"]),
         ] {
-            let others = image_sets(folder.path(), "mine", shape).unwrap();
+            let others = image_sets(Some(folder.path().into()), None, shape);
             let names: Vec<&str> = others.sets.iter().map(|(name, _)| *name).collect();
             assert_eq!(names, ["mnist", "fashion-mnist", "noto-emoji"], "{shape:?}");
             assert_eq!((others.resized, others.absent), (resized.to_vec(), vec!["cifar10"]), "{shape:?}");
@@ -258,7 +274,12 @@ mod tests {
                 assert!(x.iter().all(|v| (-1.0..=1.0).contains(v)), "{name} {shape:?}");
             }
         }
-        let of_mnist = image_sets(folder.path(), "mnist", [1, 32, 32]).unwrap();
+        let known = Some(Known::Images(ImageSet::Mnist));
+        let of_mnist = image_sets(Some(folder.path().into()), known, [1, 32, 32]);
         assert_eq!(of_mnist.sets.len(), 2, "never against itself");
+        std::fs::write(folder.path().join("mnist/t10k-images-idx3-ubyte"), "broken").unwrap();
+        assert_eq!(image_sets(Some(folder.path().into()), None, [1, 32, 32]).damaged, ["mnist"]);
+        let homeless = image_sets(None, None, [1, 32, 32]);
+        assert_eq!((homeless.sets.len(), homeless.absent.len()), (0, 4));
     }
 }

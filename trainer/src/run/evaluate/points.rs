@@ -2,6 +2,7 @@
 
 use super::super::chains::{Sampling, Start};
 use super::super::landscape;
+use super::super::measure::NotFinite;
 use super::diagnostics::{drift, reconstruction};
 use super::{Figures, Job, outliers};
 use anyhow::Result;
@@ -18,8 +19,12 @@ const FROM_NOISE: u32 = 1000;
 pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     let chosen = job.sampling(COUNT)?;
     let judge = |steps, start| -> Result<Value> {
-        let sampling = Sampling { steps, start, ..chosen };
-        Ok(quality(set, &sampling.run(job.model, job.executor, false)?.end))
+        let sampled = Sampling { steps, start, ..chosen }.run(job.model, job.executor, false)?;
+        match sampled.check(job.model, job.executor) {
+            // A long-run diagnostic may well show that.
+            Err(error) if error.is::<NotFinite>() && steps > chosen.steps => Ok(json!("not finite")),
+            checked => checked.map(|()| quality(set, &sampled.end)),
+        }
     };
     let held_out = job.data.held_out_batch(usize::MAX)?;
     let truth = held_out.as_chunks::<2>().0.iter().map(|p| set.log_density(p.map(f64::from)));
@@ -60,7 +65,7 @@ pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
 
 /// Share of good samples, which lie in the set's 98.9% highest-density region; share of each mode among
 /// the good; their mean squared distance from the mode in units of its expectation, Dσ² in D dimensions.
-fn quality(set: PointSet, points: &[f32]) -> Value {
+pub fn quality(set: PointSet, points: &[f32]) -> Value {
     let points = points.as_chunks::<2>().0;
     let mut modes = vec![0usize; set.modes()];
     let mut squares = 0.0;

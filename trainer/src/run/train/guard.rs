@@ -4,7 +4,8 @@
 //! of the next. So where a checkpoint is due the state is recorded, and it is written, and gone back to, only
 //! once the iteration after it has proved healthy.
 
-use super::Session;
+use super::{Session, held_out_quantiles};
+use crate::data::scale;
 use crate::run::checkpoint::{self, Record, Summary};
 use crate::run::metrics::{self, Lines};
 use crate::teaching::{Batch, Phase, Report};
@@ -37,6 +38,8 @@ impl Session {
     pub(super) fn record(&mut self) -> Result<()> {
         self.summary.iteration = self.replicas.first().iteration();
         self.summary.seconds = self.seconds();
+        self.summary.energy_quantiles =
+            held_out_quantiles(self.replicas.first(), &self.run.data, self.run.executor())?;
         let record = Arc::new(self.replicas.first().record()?);
         // Where devices round differently, a resumed run would not be this one otherwise.
         self.replicas.follow_first(&record);
@@ -101,12 +104,17 @@ impl Session {
         };
         if n > RECOVERIES {
             self.metrics.write(&event)?;
-            bail!("the run has diverged {n} times, now at iteration {diverged} ({cause}); lower {advice}");
+            let of_data = scale::warnings(&self.run.data.glance().unwrap_or_default(), &self.run.data.shape);
+            let advice = match of_data.first() {
+                Some(warning) => format!("the data do not suit: {warning}"),
+                None => format!("lower {advice}"),
+            };
+            bail!("the run has diverged {n} times, now at iteration {diverged} ({cause}); {advice}");
         }
         let teacher = self.replicas.first_mut();
         teacher.restore(&self.good)?;
         // A seed of its own for each recovery: the same one would lead to the same place.
-        teacher.reseed(self.run.seed.wrapping_add(u64::from(n) << 32));
+        teacher.reseed(self.run.origin.seed.wrapping_add(u64::from(n) << 32));
         teacher.lower_energy_rate(0.5);
         let back = teacher.iteration();
         event["iteration"] = back.into();
