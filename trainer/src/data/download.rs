@@ -29,7 +29,7 @@ fn within(patience: Duration, url: &str, path: &Path) -> Result<()> {
     // On a thread of its own: a limit for each address, or for each step on the way, adds up to minutes.
     let (answer, answered) = mpsc::channel();
     let address = url.to_string();
-    std::thread::spawn(move || answer.send(agent.get(address).call()));
+    std::thread::spawn(move || drop(answer.send(agent.get(address).call())));
     let response = answered
         .recv_timeout(patience)
         .map_err(|_| anyhow!("there was no answer within {} seconds", patience.as_secs_f32()))
