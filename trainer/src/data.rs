@@ -317,10 +317,10 @@ fn split(name: String, shape: Vec<usize>, samples: Samples) -> Result<Dataset> {
 /// The name by which a model calls the data that lie at `source`, where `remembered` is what its run calls them: runs
 /// of older versions may call own data as a known set.
 pub fn published_name(source: &str, remembered: &str) -> String {
-    let is_file = Path::new(source).extension().is_some();
+    let path = Path::new(source);
     match Known::from_name(remembered) {
-        // The file's name, which had lost its ending.
-        Some(_) if is_file => own_name(Path::new(source)),
+        // The file's name, which had lost its ending. A folder may well hold the known set.
+        Some(_) if path.extension().is_some() && !path.is_dir() => own_name(path),
         _ => remembered.into(),
     }
 }

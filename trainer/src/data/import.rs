@@ -242,8 +242,8 @@ fn read(path: &Path, format: Format) -> Result<Vec<u8>> {
         needed >> 20,
         LARGEST >> 20
     );
-    // Beside the image its middle square, and that once more without transparency.
-    memory::ask(3 * needed as usize, || format!("{width} by {height} pixels"))?;
+    // Beside the image its middle square, and that once more without transparency; of a JPEG two decodings.
+    memory::ask(4 * needed as usize, || format!("{width} by {height} pixels"))?;
     static ONE: Mutex<()> = Mutex::new(());
     let _one = (needed > LARGE).then(|| ONE.lock().unwrap_or_else(PoisonError::into_inner));
     let orientation = decoder.orientation()?;
