@@ -263,7 +263,7 @@ impl Trace {
         self.values.chunks_exact(self.chains.max(1))
     }
 
-    /// The values of the current states; empty before the first run.
+    /// The values of the current states; empty before the first start.
     pub fn last(&self) -> &[f32] {
         self.rows().next_back().unwrap_or_default()
     }

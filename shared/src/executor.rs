@@ -50,6 +50,40 @@ pub enum ZChain {
     Gpu(Box<gpu::ZChain>),
 }
 
+/// A network ready to map batches of any size, on either executor.
+pub enum Forward {
+    /// On the CPU.
+    Cpu {
+        /// The network.
+        network: Box<cpu::Evaluator>,
+        /// How many threads share a batch.
+        threads: usize,
+    },
+    /// On a GPU, which takes so many rows at a time as the network was made for.
+    #[cfg(feature = "gpu")]
+    Gpu(Box<gpu::Forward>),
+}
+
+impl Forward {
+    /// Outputs of `x`, `[rows, input]`; an energy includes its reference.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub async fn run(&mut self, x: &[f32]) -> Result<Vec<f32>, ExecutorError> {
+        match self {
+            Forward::Cpu { network, threads } => Ok(network.forward_on(*threads, x)),
+            #[cfg(feature = "gpu")]
+            Forward::Gpu(forward) => {
+                let mut outputs = Vec::new();
+                for x in x.chunks(forward.batch() * forward.input_len()) {
+                    outputs.extend(forward.run(x).await?);
+                }
+                Ok(outputs)
+            }
+        }
+    }
+}
+
 /// The methods both chains share, written once.
 macro_rules! chain {
     ($chain:ident, $network:literal) => {
@@ -66,7 +100,7 @@ macro_rules! chain {
                 }
             }
 
-            /// Start anew at `state`, one row a chain, and forget the trace.
+            /// Start anew at `state`, one row a chain, and begin the trace.
             ///
             /// # Errors
             /// If the GPU fails.
@@ -79,7 +113,7 @@ macro_rules! chain {
                 Ok(())
             }
 
-            /// Take `steps` Langevin steps; with 0 the trace begins.
+            /// Take `steps` Langevin steps.
             ///
             /// # Errors
             /// If the GPU fails.
@@ -101,6 +135,18 @@ macro_rules! chain {
                     Self::Cpu(chain) => Ok(chain.state().to_vec()),
                     #[cfg(feature = "gpu")]
                     Self::Gpu(chain) => Ok(chain.state().await?),
+                }
+            }
+
+            /// Wait until all steps are taken: on a GPU they are only submitted.
+            ///
+            /// # Errors
+            /// If the GPU fails.
+            pub async fn finish(&self) -> Result<(), ExecutorError> {
+                match self {
+                    Self::Cpu(_) => Ok(()),
+                    #[cfg(feature = "gpu")]
+                    Self::Gpu(chain) => Ok(chain.finish().await?),
                 }
             }
 
@@ -192,27 +238,31 @@ impl Executor {
         })
     }
 
+    /// `network` ready for batches, most of them of about `rows` rows.
+    ///
+    /// # Errors
+    /// If the network does not fit together, or a row does not fit the GPU.
+    pub fn prepare(&self, network: &Weighted, rows: usize) -> Result<Forward, ExecutorError> {
+        Ok(match self {
+            Executor::Cpu { threads } => {
+                let evaluator = cpu::Evaluator::new(&network.network, &network.weights)?;
+                Forward::Cpu { network: Box::new(evaluator), threads: *threads }
+            }
+            #[cfg(feature = "gpu")]
+            Executor::Gpu(gpu) => {
+                let batch = gpu::Forward::rows_at_once(gpu, network, rows.max(1))?;
+                Forward::Gpu(Box::new(gpu::Forward::new(gpu, network, batch)?))
+            }
+        })
+    }
+
     /// Outputs of a batch of any size; an energy includes its reference.
     ///
     /// # Errors
     /// If the network does not fit together, or the GPU fails.
     pub async fn forward(&self, network: &Weighted, x: &[f32]) -> Result<Vec<f32>, ExecutorError> {
-        match self {
-            Executor::Cpu { threads } => {
-                Ok(cpu::Executor::new(&network.network, &network.weights)?.forward_on(*threads, x))
-            }
-            #[cfg(feature = "gpu")]
-            Executor::Gpu(gpu) => {
-                let n = network.network.input_len();
-                let batch = gpu::Forward::rows_at_once(gpu, network, GPU_ROWS.min(x.len() / n).max(1))?;
-                let mut forward = gpu::Forward::new(gpu, network, batch)?;
-                let mut outputs = Vec::new();
-                for x in x.chunks(batch * n) {
-                    outputs.extend(forward.run(x).await?);
-                }
-                Ok(outputs)
-            }
-        }
+        let len = network.network.input_len();
+        self.prepare(network, rows_at_a_time(x.len(), len))?.run(x).await
     }
 
     /// Energies and their gradients for a batch of any size.
@@ -227,12 +277,12 @@ impl Executor {
         match self {
             Executor::Cpu { threads } => {
                 energy.network.check_energy(&energy.network.input)?;
-                Ok(cpu::Executor::new(&energy.network, &energy.weights)?.energy_and_gradient_on(*threads, x))
+                Ok(cpu::Evaluator::new(&energy.network, &energy.weights)?.energy_and_gradient_on(*threads, x))
             }
             #[cfg(feature = "gpu")]
             Executor::Gpu(gpu) => {
                 let n = energy.network.input_len();
-                let batch = gpu::EnergyGradient::rows_at_once(gpu, energy, GPU_ROWS.min(x.len() / n).max(1))?;
+                let batch = gpu::EnergyGradient::rows_at_once(gpu, energy, rows_at_a_time(x.len(), n))?;
                 let mut executor = gpu::EnergyGradient::new(gpu, energy, batch)?;
                 let (mut energies, mut gradients) = (Vec::new(), Vec::new());
                 for x in x.chunks(batch * n) {
@@ -246,6 +296,9 @@ impl Executor {
     }
 }
 
-/// Rows that a GPU works on at a time where the caller gives any number of them.
-#[cfg(feature = "gpu")]
-const GPU_ROWS: usize = 256;
+/// Rows of `len` values that a GPU works on at a time, where the caller gives any number of `values`: thousands of
+/// points, hundreds of images.
+fn rows_at_a_time(values: usize, len: usize) -> usize {
+    let most = if len <= 64 { 4096 } else { 256 };
+    most.min(values / len).max(1)
+}

@@ -6,6 +6,7 @@
 //! * [`cpu`]: the CPU executor, plain twins of the GPU kernels and a fast path;
 //! * [`gpu`]: the GPU executor in WGSL on wgpu, native and in the browser;
 //! * [`executor`]: either of the two, chosen at run time;
+//! * [`jobs`]: sampling, reconstructing, decoding and energies, with a model on either executor;
 //! * [`chain`]: the x-chain and the z-chain;
 //! * [`noise`]: counter-based random numbers, the same on every executor;
 //! * [`points`]: the synthetic 2-D data sets and their densities.
@@ -15,6 +16,7 @@ pub mod cpu;
 pub mod executor;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod jobs;
 pub mod model;
 pub mod network;
 pub mod noise;

@@ -137,7 +137,7 @@ pub enum ModelError {
     /// A network's description does not fit together.
     #[error("{network}: {error}")]
     Network {
-        /// Its role: "energy", "generator", "encoder", "features" or "classifier".
+        /// The network's role: "energy", "generator", "encoder", "features" or "classifier".
         network: &'static str,
         /// What is wrong with it.
         error: Box<NetworkError>,
@@ -145,7 +145,7 @@ pub enum ModelError {
     /// A network whose activations would exhaust memory.
     #[error("{network}: one sample takes {found} activations; at most {MAX_ACTIVATIONS} are accepted")]
     Activations {
-        /// Its role.
+        /// The network's role.
         network: &'static str,
         /// Elements of the input and of every layer's output.
         found: usize,
@@ -164,9 +164,9 @@ pub enum ModelError {
     Shape {
         /// The tensor.
         name: String,
-        /// Its layer's shape.
+        /// The shape that its layer needs.
         expected: Vec<usize>,
-        /// Its shape in the file.
+        /// The tensor's shape in the file.
         found: Vec<usize>,
     },
     /// A tensor that is neither f32 nor f16.
@@ -174,7 +174,7 @@ pub enum ModelError {
     Dtype {
         /// The tensor.
         name: String,
-        /// Its dtype.
+        /// The tensor's dtype.
         dtype: String,
     },
     /// A weight that is infinite or not a number.

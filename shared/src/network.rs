@@ -10,7 +10,7 @@ mod layer;
 mod plan;
 
 pub use layer::Layer;
-pub use plan::{Activation, Conv2d, Kernel, Op, Plan};
+pub use plan::{Activation, Conv2d, Op, Operator, Plan};
 
 use layer::{check_shape, path_flops};
 use serde::{Deserialize, Serialize};

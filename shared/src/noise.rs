@@ -100,7 +100,7 @@ impl Noise {
         }
     }
 
-    /// The same seed's sequence `stream`.
+    /// The sequence `stream` of this seed.
     pub fn with_stream(&self, stream: Stream) -> Noise {
         Noise { stream: stream as u32, ..*self }
     }

@@ -3,7 +3,7 @@
 //! Every set fits in [-3, 3]². Points come from the counter-based noise, so point `i` of a seed is
 //! the same wherever it is drawn, and a held-out set is a later range of indices.
 
-use crate::noise::{Noise, normals, sin_cos_turn, uniform};
+use crate::noise::{Noise, normals, uniform};
 use std::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
@@ -198,11 +198,9 @@ impl PointSet {
     }
 }
 
-/// Sine and cosine of an angle in turns, to the accuracy of f32: the polynomials of the noise, since
-/// those of the standard library would cost the page some kilobytes.
+/// Sine and cosine of an angle in turns, by libm: the same on every machine and in a page.
 fn sin_cos(turns: f64) -> (f64, f64) {
-    let (sin, cos) = sin_cos_turn((turns.fract() * 4_294_967_296.0) as u32);
-    (f64::from(sin), f64::from(cos))
+    libm::sincos(TAU * turns)
 }
 
 fn ring_mode(mode: usize) -> [f64; 2] {

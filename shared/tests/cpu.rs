@@ -5,7 +5,7 @@
 mod random_network;
 
 use dual_mcmc::chain::{ChainNoise, Langevin, TRACE_LEN};
-use dual_mcmc::cpu::{Executor, XChain, ZChain};
+use dual_mcmc::cpu::{Evaluator, XChain, ZChain};
 use dual_mcmc::model::Weighted;
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
@@ -19,13 +19,13 @@ fn inputs(w: &Weighted, seed: u64) -> Vec<f32> {
 
 /// Central differences of Σ cotangent·network(x) in f64, over every input element.
 fn check_finite_differences(w: &Weighted, seed: u64) {
-    let twin = Executor::<f64>::twin(&w.network, &w.weights).unwrap();
-    let fast = Executor::<f64>::new(&w.network, &w.weights).unwrap();
+    let twin = Evaluator::<f64>::twin(&w.network, &w.weights).unwrap();
+    let fast = Evaluator::<f64>::new(&w.network, &w.weights).unwrap();
     let x: Vec<f64> = inputs(w, seed).iter().map(|&v| f64::from(v)).collect();
     let outputs = BATCH * twin.output_len();
     let cotangent: Vec<f64> =
         Choices::new(seed ^ 0x77).normals(outputs, 1.0).iter().map(|&v| f64::from(v)).collect();
-    let objective = |e: &Executor<f64>, x: &[f64]| -> f64 {
+    let objective = |e: &Evaluator<f64>, x: &[f64]| -> f64 {
         e.forward(x).iter().zip(&cotangent).map(|(y, c)| y * c).sum()
     };
     for executor in [&twin, &fast] {
@@ -57,7 +57,7 @@ fn gradients_match_central_differences_on_smooth_networks() {
 #[test]
 fn leaky_relu_has_its_two_slopes() {
     let network = Network { input: vec![4], layers: vec![Layer::LeakyRelu { slope: 0.2 }], reference: None };
-    for executor in [Executor::<f64>::twin(&network, &[]).unwrap(), Executor::new(&network, &[]).unwrap()] {
+    for executor in [Evaluator::<f64>::twin(&network, &[]).unwrap(), Evaluator::new(&network, &[]).unwrap()] {
         let y = executor.forward(&[-1.0, 2.0, -3.0, 0.0]);
         let expected = [-f64::from(0.2f32), 2.0, -3.0 * f64::from(0.2f32), 0.0];
         assert_eq!(y, expected);
@@ -73,8 +73,8 @@ fn fast_kernels_agree_with_the_plain_ones() {
             for w in [image_energy(seed, smooth), vector_energy(seed, smooth), image_generator(seed, smooth)]
             {
                 let x = inputs(&w, seed);
-                let fast = Executor::<f32>::new(&w.network, &w.weights).unwrap();
-                let twin = Executor::<f32>::twin(&w.network, &w.weights).unwrap();
+                let fast = Evaluator::<f32>::new(&w.network, &w.weights).unwrap();
+                let twin = Evaluator::<f32>::twin(&w.network, &w.weights).unwrap();
                 let (a, b) = (fast.forward(&x), twin.forward(&x));
                 let scale = (b.iter().map(|v| v * v).sum::<f32>() / b.len() as f32).sqrt();
                 for (a, b) in a.iter().zip(&b) {
@@ -111,7 +111,7 @@ fn a_run_does_not_depend_on_threads_or_on_how_it_is_cut() {
     assert_eq!(trace.first_step, 0);
     assert_eq!((state.clone(), trace.clone()), run(3, &[6], 0));
     assert_eq!((state.clone(), trace.clone()), run(2, &[1, 0, 2, 3], 0));
-    // A part of the batch, told which part it is, walks as it does within the whole.
+    // A part of the batch, told which part it is, runs as it does within the whole.
     assert_eq!(state[2 * n..], run(1, &[6], 2).0);
 }
 
@@ -157,7 +157,7 @@ fn the_trace_is_a_ring() {
     let trace = chain.trace();
     assert_eq!(trace.rows().len(), TRACE_LEN);
     assert_eq!(trace.first_step, 10);
-    let executor = Executor::<f32>::new(&w.network, &w.weights).unwrap();
+    let executor = Evaluator::<f32>::new(&w.network, &w.weights).unwrap();
     let current = executor.forward(chain.state());
     for (a, b) in trace.last().iter().zip(current) {
         assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0));
@@ -364,8 +364,8 @@ fn upsampled_convolutions_agree_with_the_plain_ones_everywhere() {
         let network = Network { input: shape.to_vec(), layers, reference: None };
         let w = random_network::weigh(network, &mut Choices::new(seed));
         let x = inputs(&w, seed);
-        let fast = Executor::<f64>::new(&w.network, &w.weights).unwrap();
-        let twin = Executor::<f64>::twin(&w.network, &w.weights).unwrap();
+        let fast = Evaluator::<f64>::new(&w.network, &w.weights).unwrap();
+        let twin = Evaluator::<f64>::twin(&w.network, &w.weights).unwrap();
         let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let (a, b) = (fast.forward(&x), twin.forward(&x));
         let cotangent: Vec<f64> = (0..b.len()).map(|i| (i as f64 * 0.37).sin()).collect();

@@ -6,7 +6,7 @@ mod model_file;
 mod random_network;
 
 use dual_mcmc::chain::{ChainNoise, Langevin, XChainSettings, ZChainSettings};
-use dual_mcmc::cpu::{Executor, XChain};
+use dual_mcmc::cpu::{Evaluator, XChain};
 use dual_mcmc::model::{ChainDefaults, EnergyQuantiles, Model, ModelError, Precision, Provenance, Weighted};
 use dual_mcmc::network::{Layer, Network, Plan};
 use dual_mcmc::noise::{Noise, Stream};
@@ -123,7 +123,7 @@ fn a_model_without_parameters_is_a_file_too() {
 #[test]
 fn an_energy_that_is_its_reference_alone() {
     let network = Network { input: vec![1], layers: Vec::new(), reference: Some(2.0) };
-    for executor in [Executor::<f64>::new(&network, &[]).unwrap(), Executor::twin(&network, &[]).unwrap()] {
+    for executor in [Evaluator::<f64>::new(&network, &[]).unwrap(), Evaluator::twin(&network, &[]).unwrap()] {
         // E(x) = x + x²/8
         let (energies, gradients) = executor.energy_and_gradient(&[4.0, -1.0]);
         assert_eq!(energies, [6.0, -0.875]);
@@ -239,8 +239,8 @@ proptest! {
 
         let w = weigh(network, &mut Choices::new(seed));
         let x: Vec<f64> = Choices::new(seed + 1).normals(batch * w.network.input_len(), 1.0).into_iter().map(f64::from).collect();
-        let fast = Executor::<f64>::new(&w.network, &w.weights).unwrap();
-        let twin = Executor::<f64>::twin(&w.network, &w.weights).unwrap();
+        let fast = Evaluator::<f64>::new(&w.network, &w.weights).unwrap();
+        let twin = Evaluator::<f64>::twin(&w.network, &w.weights).unwrap();
         let y = fast.forward(&x);
         prop_assert_eq!(y.len(), batch * output);
         prop_assert!(close(&y, &twin.forward(&x)));

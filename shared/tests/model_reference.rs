@@ -5,7 +5,7 @@
 mod model_file;
 
 use dual_mcmc::chain::ChainNoise;
-use dual_mcmc::cpu::{Executor, XChain, ZChain};
+use dual_mcmc::cpu::{Evaluator, XChain, ZChain};
 use dual_mcmc::model::{Model, Weighted};
 use dual_mcmc::network::{Layer, NetworkError};
 use dual_mcmc::noise::{Noise, Stream};
@@ -113,10 +113,10 @@ fn executors_agree_with_pytorch() {
             let (network, weights) = (&w.network, &w.weights);
             // f32 at the tolerance that executors are held to, f64 to the rounding of the file.
             for (precision, tolerance, [found_y, found_gradient]) in [
-                ("fast f32", 1e-4, in_f32(Executor::new(network, weights), x, cotangent)),
-                ("twin f32", 1e-4, in_f32(Executor::twin(network, weights), x, cotangent)),
-                ("fast f64", 3e-7, in_f64(Executor::new(network, weights), x, cotangent)),
-                ("twin f64", 3e-7, in_f64(Executor::twin(network, weights), x, cotangent)),
+                ("fast f32", 1e-4, in_f32(Evaluator::new(network, weights), x, cotangent)),
+                ("twin f32", 1e-4, in_f32(Evaluator::twin(network, weights), x, cotangent)),
+                ("fast f64", 3e-7, in_f64(Evaluator::new(network, weights), x, cotangent)),
+                ("twin f64", 3e-7, in_f64(Evaluator::twin(network, weights), x, cotangent)),
             ] {
                 let at = format!("{} {role} {precision}", r.name);
                 let rms = norm(wide(y)) / (y.len() as f64).sqrt();
@@ -135,12 +135,12 @@ fn executors_agree_with_pytorch() {
 }
 
 /// Output and input gradient.
-fn in_f32(executor: Result<Executor<f32>, NetworkError>, x: &[f32], cotangent: &[f32]) -> [Vec<f64>; 2] {
+fn in_f32(executor: Result<Evaluator<f32>, NetworkError>, x: &[f32], cotangent: &[f32]) -> [Vec<f64>; 2] {
     let executor = executor.unwrap();
     [wide(&executor.forward(x)), wide(&executor.input_gradient(x, cotangent))]
 }
 
-fn in_f64(executor: Result<Executor<f64>, NetworkError>, x: &[f32], cotangent: &[f32]) -> [Vec<f64>; 2] {
+fn in_f64(executor: Result<Evaluator<f64>, NetworkError>, x: &[f32], cotangent: &[f32]) -> [Vec<f64>; 2] {
     let executor = executor.unwrap();
     [executor.forward(&wide(x)), executor.input_gradient(&wide(x), &wide(cotangent))]
 }

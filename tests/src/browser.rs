@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub enum WebGpu {
     /// On a software adapter.
     Software,
-    /// The same, but the device is lost as soon as it draws to a canvas.
+    /// On a software adapter whose device is lost as soon as it draws to a canvas.
     Lost,
     /// `navigator.gpu` is there, but it gives no adapter.
     NoAdapter,
@@ -196,7 +196,7 @@ impl Browser {
         self.run_with(body, &[])
     }
 
-    /// The same with `arguments`, which the body finds under that name.
+    /// Run the body of a JavaScript function as [`Browser::run`] does, with `arguments`, which it finds under that name.
     pub fn run_with(&self, body: &str, arguments: &[Value]) -> Value {
         let script = format!("return (async function () {{ {body} }}).apply(null, arguments)");
         self.post("/execute/sync", json!({ "script": script, "args": arguments }))

@@ -44,7 +44,7 @@ pub fn serve() -> Server {
 /// What a server answers for one path.
 pub type Answer = Arc<dyn Fn() -> Reply + Send + Sync>;
 
-/// The same, with further answers by path, such as models that are none.
+/// The built page on a port of its own, with further answers by path, such as models that are none.
 pub fn serve_with(answers: HashMap<String, Answer>) -> Server {
     let folder = folder();
     Server::start(0, move |path| match answers.get(path) {

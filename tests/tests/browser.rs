@@ -37,19 +37,20 @@ fn errors_and_pixels_are_seen() {
 }
 
 /// The browser's own compiler accepts every kernel, also those that no shipped model needs. (naga has
-/// compiled them for the native tests; the two do not accept the same WGSL.) The two hundred variants of the
+/// compiled them for the native tests; the two do not accept the same WGSL.) Those with subgroups are left out, which wgpu
+/// cannot ask a browser for. The two hundred variants of the
 /// correlation are parsed and checked, but not translated to machine code: that would take minutes.
 #[test]
 fn the_browser_compiles_every_kernel() {
     let server = Server::start(0, |_| Reply::of("text/html", PAGE)).unwrap();
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.open(&server.url());
-    let kernels: Vec<(String, String)> = dual_mcmc::gpu::kernels(true).collect();
+    let kernels: Vec<(String, String)> =
+        dual_mcmc::gpu::kernels().filter(|(_, code)| !code.contains("quadSwap")).collect();
     assert!(kernels.len() >= 20);
     for (name, code) in kernels {
         let script = format!(
-            "window.device ??= await (await navigator.gpu.requestAdapter())
-                .requestDevice({{ requiredFeatures: ['subgroups'] }});
+            "window.device ??= await (await navigator.gpu.requestAdapter()).requestDevice();
             device.pushErrorScope('validation');
             const module = device.createShaderModule({{ code: {} }});
             if ({}) device.createComputePipeline({{ layout: 'auto', compute: {{ module, entryPoint: 'main' }} }});

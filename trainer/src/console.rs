@@ -115,3 +115,13 @@ impl Drop for Counter {
         }
     }
 }
+
+/// The first line of a message, not too long.
+pub fn one_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into(),
+    }
+}

@@ -10,6 +10,7 @@ mod idx;
 pub mod image_sets;
 pub mod import;
 mod jpeg;
+pub mod labels;
 pub mod memory;
 pub mod npy;
 mod resize;
@@ -62,8 +63,8 @@ impl Known {
 /// A data set: training samples and held-out samples of one shape.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// Its name, for provenance: a known set's own; of a file or folder its name there, which is never that of a
-    /// known set.
+    /// The set's name, for provenance: a known set's own, or the name of the file or folder, which is never that
+    /// of a known set.
     pub name: String,
     /// The known set that it is. What lies in a file is known by its bytes, not by its name.
     pub known: Option<Known>,

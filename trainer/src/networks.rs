@@ -21,6 +21,7 @@ use crate::recipe::{TrainLayer, TrainNetwork};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use dual_mcmc::model::Weighted;
 use dual_mcmc::network::{Network, NetworkError};
+use std::sync::Arc;
 
 /// A failure to get numbers off the device.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,7 @@ pub struct ParameterName {
 /// A network in training.
 #[derive(Clone, Debug)]
 pub struct BurnNetwork {
-    description: TrainNetwork,
+    description: Arc<TrainNetwork>,
     folded: Network,
     device: Device,
     names: Vec<ParameterName>,
@@ -136,7 +137,7 @@ impl BurnNetwork {
                 running.push(Statistics::standard(*channels, device));
             }
         }
-        let (description, device) = (description.clone(), device.clone());
+        let (description, device) = (Arc::new(description.clone()), device.clone());
         Ok(BurnNetwork { description, folded, device, names, parameters, spectral, running })
     }
 
@@ -220,20 +221,25 @@ impl BurnNetwork {
     }
 
     /// The network for forward passes whose parameters need no gradient.
-    pub fn constant(&self) -> Taped<'_> {
+    pub fn constant(&self) -> Taped {
         self.constant_with(&self.parameters)
     }
 
-    /// The same with other parameters, for example an average of them.
-    pub fn constant_with(&self, parameters: &[Tensor<1>]) -> Taped<'_> {
-        Taped { network: self, leaves: Vec::new(), weights: self.effective(parameters) }
+    /// The network with other parameters, for example an average of its own, for forward passes that need no gradient
+    /// in them.
+    pub fn constant_with(&self, parameters: &[Tensor<1>]) -> Taped {
+        self.tape(Vec::new(), self.effective(parameters))
     }
 
     /// The network for forward passes that are differentiated in the parameters.
-    pub fn taped(&self) -> Taped<'_> {
+    pub fn taped(&self) -> Taped {
         let leaves: Vec<_> = self.parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
         let weights = self.effective(&leaves);
-        Taped { network: self, leaves, weights }
+        self.tape(leaves, weights)
+    }
+
+    fn tape(&self, leaves: Vec<Tensor<1>>, weights: Vec<Tensor<1>>) -> Taped {
+        Taped { description: Arc::clone(&self.description), device: self.device.clone(), leaves, weights }
     }
 
     /// The network as executors run it: weights divided by their spectral norms, batch norms
@@ -245,7 +251,8 @@ impl BurnNetwork {
         self.fold_with(&self.parameters, statistics)
     }
 
-    /// The same with other parameters, for example an average of them.
+    /// The network as executors run it, folded as [`Self::fold`] does, with other parameters, for example an average
+    /// of its own.
     ///
     /// # Errors
     /// If the device fails.
@@ -332,13 +339,14 @@ impl BurnNetwork {
 
 /// A network with the weights of one moment, ready for forward passes. Several passes share the
 /// spectral norms, and one backward pass serves them all.
-pub struct Taped<'a> {
-    network: &'a BurnNetwork,
+pub struct Taped {
+    description: Arc<TrainNetwork>,
+    device: Device,
     leaves: Vec<Tensor<1>>,
     weights: Vec<Tensor<1>>,
 }
 
-impl Taped<'_> {
+impl Taped {
     /// Gradients of the parameters, taken out of `gradients`; zero where the loss does not depend
     /// on one.
     pub fn gradients(&self, gradients: &mut Gradients) -> Vec<Tensor<1>> {
@@ -346,7 +354,7 @@ impl Taped<'_> {
         leaves
             .map(|leaf| match leaf.grad_remove(gradients) {
                 Some(gradient) => gradient,
-                None => Tensor::zeros(leaf.dims(), &self.network.device),
+                None => Tensor::zeros(leaf.dims(), &self.device),
             })
             .collect()
     }

@@ -144,13 +144,13 @@ pub struct Persistent {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimisers {
-    /// Of the energy.
+    /// The energy's optimiser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy: Option<Optimiser>,
-    /// Of the generator.
+    /// The generator's optimiser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Optimiser>,
-    /// Of the encoder.
+    /// The encoder's optimiser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<Optimiser>,
 }
@@ -292,7 +292,7 @@ pub enum RecipeError {
         /// What is wrong there.
         message: String,
     },
-    /// As [`RecipeError::Text`], after overrides have been applied.
+    /// A recipe that was valid before overrides were applied to it, and is not with them.
     #[error("the recipe is not valid with its overrides: {0}")]
     Overridden(String),
     /// An override that cannot be applied.
@@ -324,62 +324,95 @@ pub enum RecipeError {
     },
 }
 
-impl Recipe {
-    /// Read a recipe and check it.
+/// A recipe as it is written: the sizes that a network takes from the data, written as `"data"`, are still open.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    text: String,
+    overrides: Vec<(String, String)>,
+    provisional: Recipe,
+}
+
+impl Draft {
+    /// Read a recipe, and check all of it but the open sizes.
     ///
     /// # Errors
     /// [`RecipeError`] names the line or the section, and what is expected there.
-    pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
-        Self::parse_with(text, &[])
+    pub fn parse(text: &str) -> Result<Draft, RecipeError> {
+        Draft::parse_with(text, &[])
     }
 
-    /// Read a recipe with overrides `("a.b", "VALUE")`, and check it. A value is TOML; one that is
-    /// not is taken as a string. Elements of arrays are named by their index.
+    /// Read a recipe with overrides `("a.b", "VALUE")`, and check all of it but the open sizes. A value is TOML; one
+    /// that is not is taken as a string. Elements of arrays are named by their index.
     ///
     /// # Errors
     /// [`RecipeError`] names the line, the override or the section, and what is expected there.
-    pub fn parse_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, RecipeError> {
-        Self::parse_for(text, overrides, None)
+    pub fn parse_with(text: &str, overrides: &[(String, String)]) -> Result<Draft, RecipeError> {
+        // Any size will do, and the smallest fits everywhere.
+        let provisional = read(text, overrides, Some(1))?;
+        Ok(Draft { text: text.into(), overrides: overrides.to_vec(), provisional })
     }
 
-    /// Whether sizes of the networks come from the data: they are written as `"data"`.
-    pub fn takes_sizes_from_data(text: &str) -> bool {
-        !sizes::places(text).is_empty()
+    /// Whether sizes are open.
+    pub fn takes_sizes_from_data(&self) -> bool {
+        !sizes::places(&self.text).is_empty()
     }
 
-    /// As [`Recipe::parse_with`], for data of so many `values` a sample, which stand where a network's
-    /// size is written as `"data"`.
+    /// The recipe with a size of 1 for each that is open: right in everything but these.
+    pub fn provisional(&self) -> &Recipe {
+        &self.provisional
+    }
+
+    /// The recipe for data of so many `values` a sample, which stand for the open sizes.
     ///
     /// # Errors
-    /// As [`Recipe::parse_with`]; and if there is such a size, but no number of values.
-    pub fn parse_for(
-        text: &str,
-        overrides: &[(String, String)],
-        values: Option<usize>,
-    ) -> Result<Recipe, RecipeError> {
-        let text = &sizes::fill(text, values)?;
-        let line = |error: toml::de::Error| {
-            let line = sizes::line(text, error.span().map_or(0, |span| span.start));
-            RecipeError::Text { line, message: suggest::explain(error.message()).replace('\n', " ") }
-        };
-        let recipe: Recipe = if overrides.is_empty() {
-            toml::from_str(text).map_err(line)?
-        } else {
-            let mut table: toml::Table = text.parse().map_err(line)?;
-            for (key, value) in overrides {
-                overrides::set(&mut table, key, value)?;
+    /// If the networks do not fit together with them; or if there are open sizes, but no number of values.
+    pub fn resolve(&self, values: Option<usize>) -> Result<Recipe, RecipeError> {
+        read(&self.text, &self.overrides, values)
+    }
+}
+
+/// Read a recipe with overrides and `values` for its open sizes, and check it.
+fn read(text: &str, overrides: &[(String, String)], values: Option<usize>) -> Result<Recipe, RecipeError> {
+    let text = &sizes::fill(text, values)?;
+    let line = |error: toml::de::Error| {
+        let line = sizes::line(text, error.span().map_or(0, |span| span.start));
+        RecipeError::Text { line, message: suggest::explain(error.message()).replace('\n', " ") }
+    };
+    let recipe: Recipe = if overrides.is_empty() {
+        toml::from_str(text).map_err(line)?
+    } else {
+        let mut table: toml::Table = text.parse().map_err(line)?;
+        for (key, value) in overrides {
+            overrides::set(&mut table, key, value)?;
+        }
+        Recipe::deserialize(table).map_err(|e: toml::de::Error| {
+            // What the file itself has wrong has a line.
+            let own = toml::from_str::<Recipe>(text).err().filter(|own| own.message() == e.message());
+            if let Some(own) = own {
+                return line(own);
             }
-            Recipe::deserialize(table).map_err(|e: toml::de::Error| {
-                // What the file itself has wrong has a line.
-                let own = toml::from_str::<Recipe>(text).err().filter(|own| own.message() == e.message());
-                if let Some(own) = own {
-                    return line(own);
-                }
-                RecipeError::Overridden(suggest::explain(e.to_string().trim()).replace('\n', " "))
-            })?
-        };
-        recipe.check()?;
-        Ok(recipe)
+            RecipeError::Overridden(suggest::explain(e.to_string().trim()).replace('\n', " "))
+        })?
+    };
+    recipe.check()?;
+    Ok(recipe)
+}
+
+impl Recipe {
+    /// Read a recipe that leaves no size open, and check it.
+    ///
+    /// # Errors
+    /// As [`Draft::parse`] and [`Draft::resolve`].
+    pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
+        Draft::parse(text)?.resolve(None)
+    }
+
+    /// Read a recipe that leaves no size open, with overrides, and check it.
+    ///
+    /// # Errors
+    /// As [`Draft::parse_with`] and [`Draft::resolve`].
+    pub fn parse_with(text: &str, overrides: &[(String, String)]) -> Result<Recipe, RecipeError> {
+        Draft::parse_with(text, overrides)?.resolve(None)
     }
 
     /// The recipe as TOML, with every default written out.

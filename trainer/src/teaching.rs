@@ -1,7 +1,7 @@
 //! The training iteration of dual-MCMC teaching (Cui & Han, "Learning Energy-based Model via
 //! Dual-MCMC Teaching", NeurIPS 2023), as a library: no files, clocks, threads or printing.
 //!
-//! [`Teacher::step`] is one iteration. What it does, in its order:
+//! [`Teacher::step`] is one iteration, [`Teacher::iterate`] tells it phase by phase:
 //! 1. both Markov chains ([`chains`]): the x-chain revises the generator's samples x̂ = g(z) into
 //!    x̃ by the energy; the z-chain revises the encoder's guesses z₀ ~ q(z|x) into z̃ by the
 //!    generator's posterior. Their end points are constants: no gradient flows through a chain.
@@ -14,23 +14,25 @@ mod in_burn;
 mod iteration;
 mod kept;
 pub mod losses;
+mod model;
 pub(crate) mod order;
 mod persistent;
 mod record;
 mod share;
+pub mod trajectory;
 
-pub use iteration::{Batch, Gradients, Iteration, Passed, Phase, Rates, Report};
+pub use iteration::{Batch, Gradients, Iteration, Phase, Rates, Report, Snapshot, Unfinished};
+pub use record::model_of_record;
 pub use share::{Meeting, Parted, Share};
 
-use crate::networks::{BurnNetwork, DeviceError, Normalise, Role, Statistics, batch_norm, rows};
+use crate::networks::{BurnNetwork, DeviceError, Role};
 use crate::optimiser::NetworkOptimiser;
 use crate::recipe::{Recipe, RecipeError, TrainNetwork};
 use average::Average;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use chains::Chains;
 use dual_mcmc::executor::{Executor, ExecutorError};
-use dual_mcmc::model::{Model, Provenance, Weighted};
-use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc::model::{Model, Weighted};
 use kept::KeptLatents;
 use persistent::PersistentChains;
 
@@ -79,6 +81,22 @@ pub struct Networks {
     pub encoder: Option<BurnNetwork>,
 }
 
+impl Networks {
+    /// The networks of `recipe` with their initial parameters.
+    fn new(recipe: &Recipe, seed: u64, device: &Device) -> Result<Networks, RecipeError> {
+        let network = |description: &Option<TrainNetwork>, role: Role| {
+            let named = |error| RecipeError::Network { section: role.name(), error: Box::new(error) };
+            let make = |description| BurnNetwork::new(description, role, seed, device).map_err(named);
+            description.as_ref().map(make).transpose()
+        };
+        Ok(Networks {
+            energy: network(&recipe.energy, Role::Energy)?,
+            generator: network(&recipe.generator, Role::Generator)?,
+            encoder: network(&recipe.encoder, Role::Encoder)?,
+        })
+    }
+}
+
 /// One optimiser for each network.
 struct Optimisers {
     energy: Option<NetworkOptimiser>,
@@ -90,6 +108,20 @@ struct Optimisers {
 struct Averages {
     energy: Option<Average>,
     generator: Option<Average>,
+}
+
+impl Averages {
+    /// Averages that start at the networks' parameters.
+    fn new(recipe: &Recipe, networks: &Networks) -> Averages {
+        let average = |decay: f32, network: &Option<BurnNetwork>| {
+            let network = network.as_ref().filter(|_| decay > 0.0)?;
+            Some(Average::new(decay, network.parameters()))
+        };
+        Averages {
+            energy: average(recipe.ema.energy, &networks.energy),
+            generator: average(recipe.ema.generator, &networks.generator),
+        }
+    }
 }
 
 /// A recipe in progress: networks, optimisers, averages, chains and counters.
@@ -138,30 +170,14 @@ impl Teacher {
         seed: u64,
     ) -> Result<Teacher, TeachingError> {
         recipe.check()?;
-        let network = |description: &Option<TrainNetwork>, role: Role| {
-            let named = |error| RecipeError::Network { section: role.name(), error: Box::new(error) };
-            let make = |description| BurnNetwork::new(description, role, seed, device).map_err(named);
-            description.as_ref().map(make).transpose()
-        };
-        let networks = Networks {
-            energy: network(&recipe.energy, Role::Energy)?,
-            generator: network(&recipe.generator, Role::Generator)?,
-            encoder: network(&recipe.encoder, Role::Encoder)?,
-        };
+        let networks = Networks::new(recipe, seed, device)?;
         let optimiser = &recipe.optimiser;
         let optimisers = Optimisers {
             energy: optimiser.energy.as_ref().map(NetworkOptimiser::new),
             generator: optimiser.generator.as_ref().map(NetworkOptimiser::new),
             encoder: optimiser.encoder.as_ref().map(NetworkOptimiser::new),
         };
-        let average = |decay: f32, network: &Option<BurnNetwork>| {
-            let network = network.as_ref().filter(|_| decay > 0.0)?;
-            Some(Average::new(decay, network.parameters()))
-        };
-        let averages = Averages {
-            energy: average(recipe.ema.energy, &networks.energy),
-            generator: average(recipe.ema.generator, &networks.generator),
-        };
+        let averages = Averages::new(recipe, &networks);
         let persistent =
             recipe.teaching.persistent.as_ref().map(|settings| {
                 PersistentChains::new(settings, recipe.teaching.batch, recipe.data_len(), seed)
@@ -256,11 +272,7 @@ impl Teacher {
     /// # Errors
     /// If the device fails.
     pub fn energy(&self) -> Result<Option<Weighted>, TeachingError> {
-        Ok(match (&self.networks.energy, &self.averages.energy) {
-            (Some(energy), Some(average)) => Some(energy.with_parameters(average.values()).fold(&[])?),
-            (Some(energy), None) => Some(energy.fold(&[])?),
-            (None, _) => None,
-        })
+        Ok(model::energy(&self.networks, &self.averages)?)
     }
 
     /// The model as it stands: the generator's and the energy's averages where the recipe has them,
@@ -269,44 +281,7 @@ impl Teacher {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn model(&mut self) -> Result<Model, TeachingError> {
-        let energy = self.energy()?;
-        let Networks { generator, encoder, .. } = &self.networks;
-        let generator = match generator {
-            Some(generator) => {
-                let average = self.averages.generator.as_ref();
-                let parameters = average.map_or(generator.parameters(), Average::values);
-                let statistics = self.prior_statistics(generator, parameters);
-                Some(generator.fold_with(parameters, &statistics)?)
-            }
-            None => None,
-        };
-        let encoder = encoder.as_ref().map(|encoder| encoder.fold(encoder.running())).transpose()?;
-        Ok(Model {
-            energy,
-            generator,
-            encoder,
-            chains: self.recipe.chain_defaults(),
-            energy_quantiles: None,
-            provenance: Provenance::default(),
-        })
-    }
-
-    /// Statistics of the generator's batch norms over many batches of prior samples. Running ones
-    /// would lag behind the weights, and an average's parameters have none.
-    fn prior_statistics(&self, generator: &BurnNetwork, parameters: &[Tensor<1>]) -> Vec<Statistics> {
-        if !generator.has_batch_norm() {
-            return Vec::new();
-        }
-        let tape = generator.constant_with(parameters);
-        let noise = Noise::new(self.seed, Stream::Prior);
-        let (batch, latent) = (self.recipe.teaching.batch, self.recipe.latent());
-        let mut pooled = batch_norm::Pooled::default();
-        for k in 0..self.recipe.export.statistics_batches {
-            // From the end of the step counter, which no iteration reaches.
-            let z = noise.normal_rows(0, batch, latent, u32::MAX - k);
-            pooled.add(&tape.forward(rows(&z, latent, &self.device), Normalise::Batch).statistics);
-        }
-        pooled.statistics()
+    pub fn model(&self) -> Result<Model, TeachingError> {
+        Ok(model::fold(&self.recipe, &self.networks, &self.averages, self.seed)?)
     }
 }

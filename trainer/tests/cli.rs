@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A folder of its own for each test, and the program to run in it.
-struct Lab {
+struct Sandbox {
     folder: tempfile::TempDir,
 }
 
@@ -35,9 +35,9 @@ fn recipes() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes")
 }
 
-impl Lab {
-    fn new() -> Lab {
-        Lab { folder: tempfile::tempdir().unwrap() }
+impl Sandbox {
+    fn new() -> Sandbox {
+        Sandbox { folder: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -135,21 +135,24 @@ fn metrics(path: &Path) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_run_from_training_to_its_samples() {
-    let lab = Lab::new();
-    let said = lab.train("--out run --steps 6 --seed 3 --license CC0 --measure-every 3");
+    let sandbox = Sandbox::new();
+    let said = sandbox.train("--out run --steps 6 --seed 3 --license CC0 --measure-every 3");
     assert!(said.contains("CPU"), "it says where it runs: {said}");
     for file in
         ["recipe.toml", "metrics.jsonl", "model.safetensors", "checkpoints/last.tar", "checkpoints/best.tar"]
     {
-        assert!(lab.path("run").join(file).is_file(), "{file}");
+        assert!(sandbox.path("run").join(file).is_file(), "{file}");
     }
-    assert!(lab.path("run/samples/0000003.png").is_file() && lab.path("run/samples/0000006.png").is_file());
-    let lines = metrics(&lab.path("run/metrics.jsonl"));
+    assert!(
+        sandbox.path("run/samples/0000003.png").is_file()
+            && sandbox.path("run/samples/0000006.png").is_file()
+    );
+    let lines = metrics(&sandbox.path("run/metrics.jsonl"));
     let iterations: Vec<u64> = lines.iter().map(|line| line["iteration"].as_u64().unwrap()).collect();
     assert_eq!(iterations, [1, 2, 3, 4, 5, 6]);
 
     // The model and what it knows of itself.
-    let bytes = std::fs::read(lab.path("run/model.safetensors")).unwrap();
+    let bytes = std::fs::read(sandbox.path("run/model.safetensors")).unwrap();
     let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
     let provenance = &model.provenance;
     assert_eq!((provenance.data.as_str(), provenance.iterations, provenance.seed), ("ring", 6, 3));
@@ -160,48 +163,48 @@ fn a_run_from_training_to_its_samples() {
     assert!(model.energy_quantiles.is_some());
 
     // Samples: the generator's own, and the chain's from them; one seed, one result.
-    lab.run("sample run/model.safetensors --out g.npy --count 50 --steps 0 --device cpu");
-    lab.run("sample run/model.safetensors --out x.npy --count 50 --device cpu --trace t.csv");
-    lab.run("sample run/model.safetensors --out y.npy --count 50 --device cpu");
-    lab.run("sample run/model.safetensors --out z.npy --count 50 --device cpu --seed 1");
-    let (shape, generated) = array(&lab.path("g.npy"));
+    sandbox.run("sample run/model.safetensors --out g.npy --count 50 --steps 0 --device cpu");
+    sandbox.run("sample run/model.safetensors --out x.npy --count 50 --device cpu --trace t.csv");
+    sandbox.run("sample run/model.safetensors --out y.npy --count 50 --device cpu");
+    sandbox.run("sample run/model.safetensors --out z.npy --count 50 --device cpu --seed 1");
+    let (shape, generated) = array(&sandbox.path("g.npy"));
     assert_eq!(shape, [50, 2]);
-    let refined = array(&lab.path("x.npy")).1;
+    let refined = array(&sandbox.path("x.npy")).1;
     assert_ne!(generated, refined);
-    assert_eq!(refined, array(&lab.path("y.npy")).1);
-    assert_ne!(refined, array(&lab.path("z.npy")).1);
-    let trace = std::fs::read_to_string(lab.path("t.csv")).unwrap();
+    assert_eq!(refined, array(&sandbox.path("y.npy")).1);
+    assert_ne!(refined, array(&sandbox.path("z.npy")).1);
+    let trace = std::fs::read_to_string(sandbox.path("t.csv")).unwrap();
     assert_eq!(trace.lines().count(), 1 + 6 * 50);
 
     // Energies: those that the trace ends with, and gradients that agree with their differences.
-    lab.run("energy run/model.safetensors --input x.npy --out e.npy --gradient dx.npy --device cpu");
-    let (shape, energies) = array(&lab.path("e.npy"));
+    sandbox.run("energy run/model.safetensors --input x.npy --out e.npy --gradient dx.npy --device cpu");
+    let (shape, energies) = array(&sandbox.path("e.npy"));
     assert_eq!(shape, [50]);
     let last: Vec<f32> =
         trace.lines().rev().take(50).map(|l| l.rsplit(',').next().unwrap().parse().unwrap()).collect();
     for (energy, traced) in energies.iter().zip(last.iter().rev()) {
         assert!((energy - traced).abs() < 1e-4 * traced.abs().max(1.0), "{energy} {traced}");
     }
-    let gradient = array(&lab.path("dx.npy")).1;
+    let gradient = array(&sandbox.path("dx.npy")).1;
     let h = 1e-2;
     let moved: Vec<f32> =
         refined.iter().enumerate().map(|(i, x)| if i % 2 == 0 { x + h } else { *x }).collect();
-    write_array(&lab.path("moved.npy"), &[50, 2], &moved);
-    lab.run("energy run/model.safetensors --input moved.npy --out moved-e.npy --device cpu");
-    for (i, energy) in array(&lab.path("moved-e.npy")).1.iter().enumerate() {
+    write_array(&sandbox.path("moved.npy"), &[50, 2], &moved);
+    sandbox.run("energy run/model.safetensors --input moved.npy --out moved-e.npy --device cpu");
+    for (i, energy) in array(&sandbox.path("moved-e.npy")).1.iter().enumerate() {
         let difference = (energy - energies[i]) / h;
         assert!((difference - gradient[2 * i]).abs() < 0.05 * gradient[2 * i].abs().max(1.0));
     }
 
     // Reconstructions, pictures, figures.
-    lab.run("reconstruct run/model.safetensors --input x.npy --out r.npy --device cpu --trace r.csv");
-    assert_eq!(array(&lab.path("r.npy")).0, [50, 2]);
-    lab.run("sample run/model.safetensors --out s.png --device cpu");
-    assert!(image::open(lab.path("s.png")).is_ok());
+    sandbox.run("reconstruct run/model.safetensors --input x.npy --out r.npy --device cpu --trace r.csv");
+    assert_eq!(array(&sandbox.path("r.npy")).0, [50, 2]);
+    sandbox.run("sample run/model.safetensors --out s.png --device cpu");
+    assert!(image::open(sandbox.path("s.png")).is_ok());
 
     // The same weights at half the size.
-    lab.run("export run --out half.safetensors --f16");
-    let half = std::fs::read(lab.path("half.safetensors")).unwrap();
+    sandbox.run("export run --out half.safetensors --f16");
+    let half = std::fs::read(sandbox.path("half.safetensors")).unwrap();
     let exported = dual_mcmc::model::Model::from_bytes(&half).unwrap();
     assert!(half.len() < bytes.len() * 2 / 3);
     assert_eq!(exported.provenance.license, "CC0");
@@ -251,9 +254,9 @@ const NARROW_IMAGES: &[&str] = &[
 #[cfg(not(feature = "remote"))]
 #[test]
 fn a_program_without_remote_devices_says_so() {
-    let lab = Lab::new();
-    lab.fails("worker", "--features remote");
-    let output = lab.command("train r.toml --device remote:ws://127.0.0.1:1").output().unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.fails("worker", "--features remote");
+    let output = sandbox.command("train r.toml --device remote:ws://127.0.0.1:1").output().unwrap();
     assert!(!output.status.success() && text(&output).contains("--features remote"), "{}", text(&output));
 }
 
@@ -262,7 +265,7 @@ fn a_program_without_remote_devices_says_so() {
 #[test]
 fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
     use worker::Worker;
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let recipe = recipes().join("ring.toml");
     let mut worker = Worker::start(0, None);
     for (run, devices) in [
@@ -272,12 +275,12 @@ fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
     ] {
         let train =
             format!("train {} --set x_chain.steps=3 --out {run} --device {devices}", recipe.display());
-        let child = lab
+        let child = sandbox
             .command(&format!("{train} --checkpoint-every 2"))
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        let last = lab.path(run).join("checkpoints/last.tar");
+        let last = sandbox.path(run).join("checkpoints/last.tar");
         let done =
             |path: &Path| dual_mcmc_trainer::run::checkpoint::read(path).map_or(0, |(s, _)| s.iteration);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
@@ -303,8 +306,8 @@ fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
 
         // What the message says to do.
         worker = Worker::start(worker.port(), None);
-        lab.run(&format!("{train} --steps {} --resume", reached + 2));
-        let lines = metrics(&lab.path(run).join("metrics.jsonl"));
+        sandbox.run(&format!("{train} --steps {} --resume", reached + 2));
+        let lines = metrics(&sandbox.path(run).join("metrics.jsonl"));
         let iterations: Vec<u64> = lines.iter().map(|line| line["iteration"].as_u64().unwrap()).collect();
         assert_eq!(iterations, (1..=reached + 2).collect::<Vec<_>>(), "{run}");
     }
@@ -314,20 +317,20 @@ fn a_worker_that_dies_ends_the_run_with_a_message_and_its_checkpoint() {
 #[test]
 fn strangers_cannot_use_a_worker() {
     use worker::Worker;
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let recipe = recipes().join("ring.toml");
-    lab.fails("worker --bind 0.0.0.0 --port 0 --device cpu", "DUAL_MCMC_TOKEN");
-    let mut short = lab.command("worker --port 0 --device cpu");
+    sandbox.fails("worker --bind 0.0.0.0 --port 0 --device cpu", "DUAL_MCMC_TOKEN");
+    let mut short = sandbox.command("worker --port 0 --device cpu");
     check_failure(
         "a short token",
         &short.env("DUAL_MCMC_TOKEN", "secret").output().unwrap(),
         "16 characters",
     );
     let worker = Worker::start(0, Some("a token of one worker"));
-    lab.fails(&format!("worker --port {} --device cpu", worker.port()), "cannot listen");
+    sandbox.fails(&format!("worker --port {} --device cpu", worker.port()), "cannot listen");
     let line =
         format!("train {} --set x_chain.steps=2 --steps 1 --device {}", recipe.display(), worker.device);
-    let with = |token: &str| lab.command(&line).env("DUAL_MCMC_TOKEN", token).output().unwrap();
+    let with = |token: &str| sandbox.command(&line).env("DUAL_MCMC_TOKEN", token).output().unwrap();
     check_failure("no token", &with(""), "set DUAL_MCMC_TOKEN");
     check_failure("a wrong token", &with("a token of another one"), "set DUAL_MCMC_TOKEN");
     let output = with("a token of one worker");
@@ -336,11 +339,11 @@ fn strangers_cannot_use_a_worker() {
 
 #[test]
 fn a_run_has_a_report_and_several_have_one_together() {
-    let lab = Lab::new();
-    lab.train("--out one --steps 3");
+    let sandbox = Sandbox::new();
+    sandbox.train("--out one --steps 3");
     let vae = recipes().join("ring-vae.toml");
-    lab.run(&format!("train {} --device cpu --out two --steps 3", vae.display()));
-    let page = std::fs::read_to_string(lab.path("one/report.html")).unwrap();
+    sandbox.run(&format!("train {} --device cpu --out two --steps 3", vae.display()));
+    let page = std::fs::read_to_string(sandbox.path("one/report.html")).unwrap();
     for part in [
         "<svg",
         "data:image/png;base64,",
@@ -356,22 +359,22 @@ fn a_run_has_a_report_and_several_have_one_together() {
     }
     assert!(!page.contains("src=\"http") && !page.contains("href="), "it stands alone");
     let noise = recipes().join("ring-noise.toml");
-    lab.run(&format!("train {} --device cpu --out three --steps 1", noise.display()));
-    let page = std::fs::read_to_string(lab.path("three/report.html")).unwrap();
+    sandbox.run(&format!("train {} --device cpu --out three --steps 1", noise.display()));
+    let page = std::fs::read_to_string(sandbox.path("three/report.html")).unwrap();
     assert!(page.contains("the noise that x-chains start from") && !page.contains("generator's samples"));
-    lab.run("report one two --out both.html");
-    let both = std::fs::read_to_string(lab.path("both.html")).unwrap();
+    sandbox.run("report one two --out both.html");
+    let both = std::fs::read_to_string(sandbox.path("both.html")).unwrap();
     assert!(both.contains("<td>one</td><td>two</td>") && both.contains("two ‖g(z̃) - x‖²"), "{both}");
-    lab.fails("report nowhere", "nowhere holds no run");
-    lab.fails("report one nowhere --out x.html", "nowhere holds no run");
-    lab.fails("report one --out missing/x.html", "missing");
+    sandbox.fails("report nowhere", "nowhere holds no run");
+    sandbox.fails("report one nowhere --out x.html", "nowhere holds no run");
+    sandbox.fails("report one --out missing/x.html", "missing");
 }
 
 /// Vectors of any length, from both kinds of file, through everything that can be done with them.
 #[test]
 fn vectors_of_any_length_are_learned_and_sampled() {
     use dual_mcmc::noise::{Noise, Stream};
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let recipe = recipes().join("points.toml");
     let train =
         format!("train {} --device cpu --set x_chain.steps=5 --set teaching.batch=16", recipe.display());
@@ -379,43 +382,43 @@ fn vectors_of_any_length_are_learned_and_sampled() {
         let values = Noise::new(1, Stream::Data).normal_rows(0, 200, dimension, 0);
         if source.ends_with(".csv") {
             let lines: String = values.iter().map(|v| format!("{v}\n")).collect();
-            lab.write(source, format!("x\n{lines}"));
+            sandbox.write(source, format!("x\n{lines}"));
         } else {
-            write_array(&lab.path(source), &[200, dimension], &values);
+            write_array(&sandbox.path(source), &[200, dimension], &values);
         }
         let run = format!("run{dimension}");
-        let said = lab.run(&format!("{train} --data {source} --out {run} --steps 3"));
+        let said = sandbox.run(&format!("{train} --data {source} --out {run} --steps 3"));
         assert!(said.contains("180 training samples") && !said.contains("warning"), "{said}");
-        let resolved = std::fs::read_to_string(lab.path(&run).join("recipe.toml")).unwrap();
+        let resolved = std::fs::read_to_string(sandbox.path(&run).join("recipe.toml")).unwrap();
         assert!(resolved.contains(&format!("input = [{dimension}]")) && !resolved.contains("\"data\""));
-        lab.run(&format!("{train} --out {run} --steps 4 --resume"));
+        sandbox.run(&format!("{train} --out {run} --steps 4 --resume"));
         let model = format!("{run}/model.safetensors");
-        lab.run(&format!("sample {model} --out s.npy --count 30 --device cpu"));
-        assert_eq!(array(&lab.path("s.npy")).0, [30, dimension as u64]);
-        lab.run(&format!("evaluate {model} --data {source} --count 50 --json e.json --device cpu"));
+        sandbox.run(&format!("sample {model} --out s.npy --count 30 --device cpu"));
+        assert_eq!(array(&sandbox.path("s.npy")).0, [30, dimension as u64]);
+        sandbox.run(&format!("evaluate {model} --data {source} --count 50 --json e.json --device cpu"));
         let figures: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(lab.path("e.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(sandbox.path("e.json")).unwrap()).unwrap();
         let distances = &figures[format!("frechet_{dimension}_components")];
         assert!(distances["x_chain"].as_f64().is_some_and(|d| d >= 0.0), "{figures}");
     }
-    lab.fails(
+    sandbox.fails(
         &format!("{train} --out run5 --resume --data many.npy"),
         "started with other settings: data.set was",
     );
-    write_array(&lab.path("five.npy"), &[100, 5], &[0.5; 500]);
-    lab.fails(&format!("{train} --out run5 --resume --steps 9"), "the data have changed");
+    write_array(&sandbox.path("five.npy"), &[100, 5], &[0.5; 500]);
+    sandbox.fails(&format!("{train} --out run5 --resume --steps 9"), "the data have changed");
 
-    lab.fails(&train, "--data");
-    lab.fails(&format!("{train} --data mnist"), "vectors");
-    lab.write("broken.csv", "1,2\n3,x\n");
-    lab.fails("data import broken.csv --out b.npy", "line 2, column 2");
-    lab.run("data import one.csv --out one.npy");
-    assert_eq!(array(&lab.path("one.npy")).0, [200, 1]);
-    lab.fails(&format!("{train} --data broken.csv"), "broken.csv line 2, column 2: `x` is not a number");
+    sandbox.fails(&train, "--data");
+    sandbox.fails(&format!("{train} --data mnist"), "vectors");
+    sandbox.write("broken.csv", "1,2\n3,x\n");
+    sandbox.fails("data import broken.csv --out b.npy", "line 2, column 2");
+    sandbox.run("data import one.csv --out one.npy");
+    assert_eq!(array(&sandbox.path("one.npy")).0, [200, 1]);
+    sandbox.fails(&format!("{train} --data broken.csv"), "broken.csv line 2, column 2: `x` is not a number");
     let large: Vec<f32> =
         Noise::new(1, Stream::Data).normal_rows(0, 40, 3, 0).iter().map(|v| 20.0 * v).collect();
-    write_array(&lab.path("large.npy"), &[40, 3], &large);
-    let said = lab.run(&format!("{train} --data large.npy --out large --steps 1"));
+    write_array(&sandbox.path("large.npy"), &[40, 3], &large);
+    let said = sandbox.run(&format!("{train} --data large.npy --out large --steps 1"));
     let expected = "warning: large.npy: the standard deviation of value 0 (and 2 more) is";
     assert!(said.contains(expected), "{said}");
 }
@@ -423,19 +426,19 @@ fn vectors_of_any_length_are_learned_and_sampled() {
 /// Train on an array of zeros of so many MiB, which takes no space on disk; the largest resident memory
 /// of the program in MiB, as the kernel counted it.
 #[cfg(target_os = "linux")]
-fn memory_for(lab: &Lab, megabytes: u64) -> u64 {
+fn memory_for(sandbox: &Sandbox, megabytes: u64) -> u64 {
     let name = format!("{megabytes}.npy");
     let rows = (megabytes << 20) / 256;
     let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 64), }}");
-    lab.write(&name, [b"\x93NUMPY\x01\0\x76\0", format!("{dictionary:117}\n").as_bytes()].concat());
-    let file = std::fs::OpenOptions::new().write(true).open(lab.path(&name)).unwrap();
+    sandbox.write(&name, [b"\x93NUMPY\x01\0\x76\0", format!("{dictionary:117}\n").as_bytes()].concat());
+    let file = std::fs::OpenOptions::new().write(true).open(sandbox.path(&name)).unwrap();
     file.set_len(128 + rows * 256).unwrap();
     let recipe = recipes().join("points.toml");
     let line = format!(
         "train {} --device cpu --data {name} --out run{megabytes} --steps 3 --set x_chain.steps=2",
         recipe.display()
     );
-    let mut child = lab.command(&line).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = sandbox.command(&line).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let status = PathBuf::from(format!("/proc/{}/status", child.id()));
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -456,8 +459,8 @@ fn memory_for(lab: &Lab, megabytes: u64) -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn data_stay_on_disk() {
-    let lab = Lab::new();
-    let (small, large) = (memory_for(&lab, 1), memory_for(&lab, 512));
+    let sandbox = Sandbox::new();
+    let (small, large) = (memory_for(&sandbox, 1), memory_for(&sandbox, 512));
     eprintln!("{small} MiB for 1 MiB of data, {large} MiB for 512");
     assert!(large < small + 128, "{small} MiB for 1 MiB of data, {large} MiB for 512");
 }
@@ -466,22 +469,22 @@ fn data_stay_on_disk() {
 #[test]
 #[ignore = "eight gibibytes are read several times; half a gibibyte is in every run. cargo xtask test --long"]
 fn data_larger_than_memory_stay_on_disk() {
-    let lab = Lab::new();
-    let (small, large) = (memory_for(&lab, 1), memory_for(&lab, 8192));
+    let sandbox = Sandbox::new();
+    let (small, large) = (memory_for(&sandbox, 1), memory_for(&sandbox, 8192));
     eprintln!("{small} MiB for 1 MiB of data, {large} MiB for 8 GiB");
     assert!(large < small + 128, "{small} MiB for 1 MiB of data, {large} MiB for 8 GiB");
 }
 
 #[test]
 fn mala_samples_and_says_how_often_it_accepts() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let model = recipes().join("../models/ring.safetensors");
     let sample = |options: &str| {
-        let said =
-            lab.run(&format!("sample {} --out s.npy --count 200 --device cpu {options}", model.display()));
+        let said = sandbox
+            .run(&format!("sample {} --out s.npy --count 200 --device cpu {options}", model.display()));
         let accepted = said.lines().find(|line| line.contains("of the proposals were accepted"));
         let percent = accepted.and_then(|line| line.split('%').next()?.parse::<f64>().ok());
-        (percent, array(&lab.path("s.npy")).1)
+        (percent, array(&sandbox.path("s.npy")).1)
     };
     let (none, plain) = sample("--steps 30");
     assert_eq!(none, None, "only MALA accepts or rejects");
@@ -491,7 +494,7 @@ fn mala_samples_and_says_how_often_it_accepts() {
     // docs/training.md: 98.3% and 29.9% over a hundred steps of 4,096 chains.
     let (small, large) = (small.unwrap(), large.unwrap());
     assert!((95.0..=100.0).contains(&small) && (20.0..40.0).contains(&large), "{small} {large}");
-    lab.fails(
+    sandbox.fails(
         &format!(
             "train {} --set x_chain.mala=true --set x_chain.gradient_clamp=1",
             recipes().join("ring.toml").display()
@@ -501,20 +504,20 @@ fn mala_samples_and_says_how_often_it_accepts() {
 }
 
 /// A shipped model of images, and forty images for it.
-fn images(lab: &Lab) -> PathBuf {
+fn images(sandbox: &Sandbox) -> PathBuf {
     let values: Vec<f32> = (0..40 * 1024).map(|i| ((i * i / 7 + i / 1024) as f32 * 0.37).sin()).collect();
-    write_array(&lab.path("images.npy"), &[40, 1, 32, 32], &values);
+    write_array(&sandbox.path("images.npy"), &[40, 1, 32, 32], &values);
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/fashion-mnist.safetensors")
 }
 
 #[test]
 fn figures_of_images_are_the_same_twice() {
-    let lab = Lab::new();
-    let model = images(&lab);
+    let sandbox = Sandbox::new();
+    let model = images(&sandbox);
     let figures = |name: &str| {
         let line = format!("evaluate {} --data images.npy --features fashion-mnist", model.display());
-        lab.run(&format!("{line} --count 6 --reference 20 --seed 3 --device cpu --json {name}"));
-        std::fs::read_to_string(lab.path(name)).unwrap()
+        sandbox.run(&format!("{line} --count 6 --reference 20 --seed 3 --device cpu --json {name}"));
+        std::fs::read_to_string(sandbox.path(name)).unwrap()
     };
     let first = figures("a.json");
     assert_eq!(first, figures("b.json"));
@@ -529,13 +532,13 @@ fn figures_of_images_are_the_same_twice() {
 
 #[test]
 fn the_version_and_the_help_are_there() {
-    let lab = Lab::new();
-    let output = lab.command("--version").output().unwrap();
+    let sandbox = Sandbox::new();
+    let output = sandbox.command("--version").output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
         concat!("dual-mcmc ", env!("CARGO_PKG_VERSION"))
     );
-    let output = lab.command("train --help").output().unwrap();
+    let output = sandbox.command("train --help").output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     for heading in ["Run:", "Budget:", "Device:"] {
         assert!(help.contains(heading), "{help}");
@@ -550,7 +553,8 @@ fn every_recipe_is_valid() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         // Any number will do for sizes that come from the data.
-        let recipe = dual_mcmc_trainer::recipe::Recipe::parse_for(&text, &[], Some(5))
+        let recipe = dual_mcmc_trainer::recipe::Draft::parse(&text)
+            .and_then(|draft| draft.resolve(Some(5)))
             .unwrap_or_else(|e| panic!("{path:?}: {e}"));
         assert_eq!(path.file_stem().unwrap().to_str(), Some(recipe.name.as_str()));
         names.push(recipe.name);
@@ -564,10 +568,10 @@ fn every_recipe_is_valid() {
 
 #[test]
 fn the_bench_measures_iterations_phases_and_chains() {
-    let lab = Lab::new();
-    lab.run("bench --device cpu --seconds 0.01 --chains 3 --json b.json");
+    let sandbox = Sandbox::new();
+    sandbox.run("bench --device cpu --seconds 0.01 --chains 3 --json b.json");
     let figures: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(lab.path("b.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(sandbox.path("b.json")).unwrap()).unwrap();
     for recipe in ["ring", "fashion-mnist"] {
         let measured = &figures["training"][recipe];
         let milliseconds = measured["iteration_milliseconds"].as_f64().unwrap();
@@ -580,12 +584,12 @@ fn the_bench_measures_iterations_phases_and_chains() {
             assert!(measured["gigaflops"].as_f64().unwrap() > 0.0, "{measured}");
         }
     }
-    lab.run("bench chains --device cpu --seconds 0.01 --networks wide --chains 1 --json w.json");
+    sandbox.run("bench chains --device cpu --seconds 0.01 --networks wide --chains 1 --json w.json");
     let figures: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(lab.path("w.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(sandbox.path("w.json")).unwrap()).unwrap();
     assert!(figures["training"].is_null() && !figures["chains"]["wide, x-chain"].is_null(), "{figures}");
-    lab.run("bench chains --device cpu --kernels plain --networks ring --chains 3 --seconds 0.01");
-    lab.fails("bench training --device cpu --networks wide", "ring and fashion-mnist");
-    lab.fails("bench training --device cpu --set x_chain.engine=fast", "engine");
-    lab.fails("bench --device cpu --json missing/b.json", "missing");
+    sandbox.run("bench chains --device cpu --kernels plain --networks ring --chains 3 --seconds 0.01");
+    sandbox.fails("bench training --device cpu --networks wide", "ring and fashion-mnist");
+    sandbox.fails("bench training --device cpu --set x_chain.engine=fast", "engine");
+    sandbox.fails("bench --device cpu --json missing/b.json", "missing");
 }

@@ -18,22 +18,10 @@ use dual_mcmc_trainer::run::directory::{Given, Origin, RunDirectory};
 use dual_mcmc_trainer::run::train::Run;
 use dual_mcmc_trainer::teaching::{Gradients, Report, Teacher};
 
-/// A GPU for both burn and the chains. Its absence is an error in CI, and said elsewhere.
-fn gpu() -> Option<TrainingDevice> {
-    match training(DeviceChoice::Gpu) {
-        Ok(devices) => Some(devices),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "no GPU: {error:#}");
-            eprintln!("not run, there is no GPU, not even a software one: {error:#}");
-            None
-        }
-    }
-}
-
 /// Convolutions, batch norm and spectral norm as well.
 #[test]
 fn images_on_a_gpu_follow_images_on_the_cpu() {
-    let Some(devices) = gpu() else { return };
+    let Some(devices) = small::gpu() else { return };
     let recipe = small::recipe(small::IMAGES, &[]);
     let mut on_gpu = Teacher::new(&recipe, &devices.parameters, devices.executor, 3).unwrap();
     let mut on_cpu = small::teacher(&recipe, 3);
@@ -80,7 +68,7 @@ fn losses(report: &Report) -> [(&'static str, f32); 7] {
 
 #[test]
 fn the_ring_on_a_gpu_follows_the_ring_on_the_cpu() {
-    let Some(devices) = gpu() else { return };
+    let Some(devices) = small::gpu() else { return };
     let cpu = TrainingDevice {
         parameters: burn::tensor::Device::flex(),
         executor: Executor::Cpu { threads: 2 },
@@ -152,7 +140,7 @@ fn a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint() {
     const BESIDE: &str = "beside a CPU";
     let Ok(case) = std::env::var(CASE) else {
         for case in ["alone", BESIDE] {
-            let Some(_) = gpu() else { return };
+            let Some(_) = small::gpu() else { return };
             let program = std::env::current_exe().unwrap();
             let mut child = std::process::Command::new(program);
             let output = child.args([TEST, "--exact", "--nocapture"]).env(CASE, case).output().unwrap();
@@ -176,7 +164,7 @@ fn a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint() {
 /// weights.
 #[test]
 fn both_engines_walk_the_same_chains() {
-    let Some(device) = gpu() else { return };
+    let Some(device) = small::gpu() else { return };
     let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
     assert!(lending::shares(&device.parameters, gpu), "one device for burn and the chains");
     for text in [small::POINTS, small::IMAGES] {
@@ -191,8 +179,8 @@ fn both_engines_walk_the_same_chains() {
                 }
             }
             let batch = small::batch(&recipe, 0);
-            let passed = pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().passed;
-            (passed, recipe.data_len(), recipe.latent())
+            let snapshot = pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().snapshot;
+            (snapshot, recipe.data_len(), recipe.latent())
         });
         let ((a, len, latent), (b, ..)) = (&by_executor, &by_burn);
         for (what, len, start, ends) in [
@@ -212,7 +200,7 @@ fn both_engines_walk_the_same_chains() {
     }
 }
 
-/// Of the difference.
+/// The norm of the difference.
 fn norm(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
 }

@@ -14,7 +14,6 @@ use dual_mcmc_trainer::recipe::{
     BatchNormWeight, ChainStatistics, Initialisation, Negatives, Recipe, SpectralIteration, TrainLayer,
     TrainNetwork, ZStart,
 };
-use dual_mcmc_trainer::run::device::{DeviceChoice, training};
 use dual_mcmc_trainer::teaching::{Report, Teacher};
 
 const PAPER: [&str; 2] = ["cifar10-paper", "celeba64-paper"];
@@ -121,14 +120,7 @@ fn check(report: &Report) {
 /// ours (chains on the executors).
 #[test]
 fn a_narrow_update_runs_on_the_cpu_and_on_a_gpu() {
-    let gpu = match training(DeviceChoice::Gpu) {
-        Ok(devices) => Some(devices),
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "no GPU: {error:#}");
-            eprintln!("on the CPU alone, there is no GPU, not even a software one: {error:#}");
-            None
-        }
-    };
+    let gpu = small::gpu();
     let ours = [("x_chain.spectral_iteration", "once"), ("z_chain.batch_norm", "start")];
     for name in PAPER {
         for overrides in [&[][..], &ours] {

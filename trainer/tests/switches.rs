@@ -59,15 +59,15 @@ fn a_weight_of_zero_leaves_the_other_teacher_alone() {
             let mut teacher = teacher(&recipe, 3);
             let before = teacher.networks().clone();
             let data = batch(&recipe, 0);
-            let Iteration { report, passed } = iterate(&mut teacher, &data);
+            let Iteration { report, snapshot } = iterate(&mut teacher, &data);
             // Both are reported, whichever teaches.
             assert!(report.generator_data_error.unwrap() > 0.0 && report.generator_ebm_error.unwrap() > 0.0);
 
             let vectors = |values: &[f32], len| rows(values, len, &Device::flex());
             let (latent, len) = (recipe.latent(), recipe.data_len());
             let x = vectors(&data.values, len);
-            let (z, z_tilde) = (vectors(&passed.z, latent), vectors(&passed.z_tilde, latent));
-            let x_tilde = vectors(&passed.x_tilde, len);
+            let (z, z_tilde) = (vectors(&snapshot.z, latent), vectors(&snapshot.z_tilde, latent));
+            let x_tilde = vectors(&snapshot.x_tilde, len);
             let by_data = silent == "lambda_ebm";
 
             let tape = before.generator.as_ref().unwrap().taped();
@@ -78,7 +78,11 @@ fn a_weight_of_zero_leaves_the_other_teacher_alone() {
                 false => generator_loss(None, term(z.clone(), &x_tilde), &recipe.teaching),
             };
             let expected = tape.gradients(&mut loss.unwrap().total.backward());
-            assert_close(&flat(&passed.gradients[0]), &flat(&expected), &format!("generator, {silent} = 0"));
+            assert_close(
+                &flat(&snapshot.gradients[0]),
+                &flat(&expected),
+                &format!("generator, {silent} = 0"),
+            );
 
             let tape = before.encoder.as_ref().unwrap().taped();
             let mut of_data = None;
@@ -88,7 +92,7 @@ fn a_weight_of_zero_leaves_the_other_teacher_alone() {
             let of_model = Some((z, tape.forward(x_tilde, Normalise::Batch).value));
             let loss = encoder_loss(of_data, of_model, &recipe.teaching).unwrap();
             let expected = tape.gradients(&mut loss.total.backward());
-            assert_close(&flat(&passed.gradients[1]), &flat(&expected), &format!("encoder, {silent} = 0"));
+            assert_close(&flat(&snapshot.gradients[1]), &flat(&expected), &format!("encoder, {silent} = 0"));
         }
     }
 }
@@ -100,7 +104,7 @@ fn flipped_images_are_mirrored_left_to_right_at_random() {
     let data = batch(&recipe, 0);
     // The x-chain starts at the data, as they are after flips and noise.
     let choices = [(); 4].map(|()| {
-        let seen = iterate(&mut teacher, &data).passed.x_hat;
+        let seen = iterate(&mut teacher, &data).snapshot.x_hat;
         let flipped = |(seen, image): (&[f32], &[f32])| {
             let mirrored: Vec<f32> = image.chunks(8).flat_map(|line| line.iter().rev().copied()).collect();
             assert!(seen == image || seen == mirrored, "another image");
@@ -120,7 +124,7 @@ fn data_noise_has_its_deviation_and_is_drawn_anew() {
     let mut teacher = teacher(&recipe, 3);
     let data = batch(&recipe, 0);
     let [first, second] = [(); 2].map(|()| {
-        let seen = iterate(&mut teacher, &data).passed.x_hat;
+        let seen = iterate(&mut teacher, &data).snapshot.x_hat;
         seen.iter().zip(&data.values).map(|(seen, x)| seen - x).collect::<Vec<f32>>()
     });
     assert_ne!(first, second);
@@ -138,7 +142,7 @@ fn the_energys_gradient_is_clipped_as_a_whole() {
         let mut recipe = recipe(POINTS, &[("optimiser.energy.beta1", "0")]);
         recipe.optimiser.energy.as_mut().unwrap().clip = clip.map(|clip| clip as f32);
         let mut teacher = teacher(&recipe, 3);
-        let gradient = flat(&iterate(&mut teacher, &batch(&recipe, 0)).passed.gradients[2]);
+        let gradient = flat(&iterate(&mut teacher, &batch(&recipe, 0)).snapshot.gradients[2]);
         let record = teacher.record().unwrap();
         let (_, bytes) = record.iter().find(|(name, _)| name == "optimisers.safetensors").unwrap();
         let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
@@ -165,7 +169,7 @@ fn clamps_hold_in_the_chains_of_training() {
     let in_burn = [("x_chain.spectral_iteration", "each_step"), ("z_chain.batch_norm", "batch")];
     let largest = |values: &[f32]| values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     for way in [&[][..], &in_burn] {
-        let run = |overrides: &[(&str, &str)]| first(&recipe(IMAGES, &[way, overrides].concat())).passed;
+        let run = |overrides: &[(&str, &str)]| first(&recipe(IMAGES, &[way, overrides].concat())).snapshot;
         let free = run(&[]);
         let range = [("x_chain.range_clamp", "[-0.2, 0.2]"), ("z_chain.range_clamp", "[-0.3, 0.3]")];
         let within = run(&range);
@@ -182,11 +186,11 @@ fn clamps_hold_in_the_chains_of_training() {
             ("z_chain.noise", "1e-6"),
         ];
         let moves = |clamps: &[(&str, &str)]| {
-            let passed = run(&[&step, clamps].concat());
+            let snapshot = run(&[&step, clamps].concat());
             let moved = |from: &[f32], to: &[f32]| {
                 largest(&from.iter().zip(to).map(|(a, b)| b - a).collect::<Vec<_>>())
             };
-            [moved(&passed.x_hat, &passed.x_tilde), moved(&passed.z_0, &passed.z_tilde)]
+            [moved(&snapshot.x_hat, &snapshot.x_tilde), moved(&snapshot.z_0, &snapshot.z_tilde)]
         };
         let ([x, z], clamps) = (moves(&[]), ["0.001", "0.5"]);
         assert!(x > 0.0005 * 1.1 && z > 0.0025 * 1.1, "{x} {z}");
@@ -200,7 +204,7 @@ fn clamps_hold_in_the_chains_of_training() {
 fn both_engines_walk_the_same_chains() {
     for text in [POINTS, IMAGES] {
         let [a, b] = ["executor", "burn"].map(|engine| {
-            first(&recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)])).passed
+            first(&recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)])).snapshot
         });
         let moved = |ends: &[f32], start: &[f32]| -> Vec<f32> {
             ends.iter().zip(start).map(|(e, s)| e - s).collect()

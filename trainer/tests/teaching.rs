@@ -12,7 +12,7 @@ use dual_mcmc::model::{Model, Precision};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::networks::{Normalise, SpectralNorm, read, rows};
 use dual_mcmc_trainer::recipe::Recipe;
-use dual_mcmc_trainer::teaching::{Batch, Gradients, Iteration, Passed, Report, Teacher, TeachingError};
+use dual_mcmc_trainer::teaching::{Batch, Gradients, Iteration, Report, Snapshot, Teacher, TeachingError};
 use small::{IMAGES, POINTS, batch, recipe, teacher};
 
 fn steps(teacher: &mut Teacher, count: u64) -> Vec<Report> {
@@ -20,8 +20,8 @@ fn steps(teacher: &mut Teacher, count: u64) -> Vec<Report> {
     (0..count).map(|_| teacher.step(&batch(&recipe, teacher.iteration())).unwrap()).collect()
 }
 
-fn iterate(teacher: &mut Teacher) -> Passed {
-    iteration(teacher).passed
+fn iterate(teacher: &mut Teacher) -> Snapshot {
+    iteration(teacher).snapshot
 }
 
 fn iteration(teacher: &mut Teacher) -> Iteration {
@@ -71,7 +71,7 @@ fn reports_are_of_the_iteration() {
     let recipe = recipe(IMAGES, &[]);
     let mut teacher = teacher(&recipe, 5);
     let before = teacher.networks().clone();
-    let Iteration { report, passed } = iteration(&mut teacher);
+    let Iteration { report, snapshot } = iteration(&mut teacher);
     assert_eq!(report.iteration, 1);
     assert_eq!(teacher.iteration(), 1);
 
@@ -79,22 +79,22 @@ fn reports_are_of_the_iteration() {
         let mut energy = before.energy.clone().unwrap();
         energy.iterate_spectral_norms();
         let energy = energy.fold(&[]).unwrap();
-        let executor: cpu::Executor = cpu::Executor::new(&energy.network, &energy.weights).unwrap();
+        let executor: cpu::Evaluator = cpu::Evaluator::new(&energy.network, &energy.weights).unwrap();
         let energies = executor.forward(x);
         energies.iter().sum::<f32>() / energies.len() as f32
     };
     let close = |a: f32, b: f32| assert!((a - b).abs() <= 1e-4 * a.abs().max(1e-2), "{a} {b}");
     let [start, end] = report.x_chain_energy.unwrap();
     close(report.energy_data.unwrap(), mean_energy(&batch(&recipe, 0).values));
-    close(report.energy_model.unwrap(), mean_energy(&passed.negatives));
-    close(start, mean_energy(&passed.x_hat));
-    close(end, mean_energy(&passed.x_tilde));
+    close(report.energy_model.unwrap(), mean_energy(&snapshot.negatives));
+    close(start, mean_energy(&snapshot.x_hat));
+    close(end, mean_energy(&snapshot.x_tilde));
     assert!(end < start, "a cold chain goes downhill");
     assert!(report.z_chain_error.unwrap()[1].is_finite() && report.displacement.unwrap() > 0.0);
     assert_eq!(report.x_chain_acceptance, None);
     close(report.energy_loss.unwrap() * recipe.temperature(), report.energy_gap().unwrap());
     let networks = [&before.generator, &before.encoder, &before.energy];
-    for (network, gradients) in networks.into_iter().flatten().zip(&passed.gradients) {
+    for (network, gradients) in networks.into_iter().flatten().zip(&snapshot.gradients) {
         assert_eq!(network.names().len(), gradients.len());
         for (name, gradient) in network.names().iter().zip(gradients) {
             assert_eq!(gradient.dims(), [name.shape.iter().product::<usize>()]);
@@ -114,8 +114,8 @@ fn the_negatives_are_those_the_recipe_chooses() {
             let text = if persistent { text.to_string() } else { without_persistent(text) };
             let recipe = recipe(&text, &overrides);
             let mut teacher = teacher(&recipe, 11);
-            let Iteration { report, passed } = iteration(&mut teacher);
-            (recipe, teacher, passed, report.energy_model.unwrap())
+            let Iteration { report, snapshot } = iteration(&mut teacher);
+            (recipe, teacher, snapshot, report.energy_model.unwrap())
         };
         let (recipe, teacher, chain, _) = run("chain", false);
         assert_eq!(chain.negatives, chain.x_tilde);
@@ -171,7 +171,7 @@ fn both_ways_to_run_the_z_chain_give_the_same_chain() {
     };
     let (start, batch) = (run("start"), run("batch"));
     assert_eq!(start.z_0, batch.z_0);
-    let rows = |i: &Passed| i.z_trace.values[..8].to_vec();
+    let rows = |i: &Snapshot| i.z_trace.values[..8].to_vec();
     close(&rows(&start), &rows(&batch));
     assert_ne!(start.z_tilde, batch.z_tilde);
 }
@@ -216,7 +216,6 @@ fn the_average_leaves_the_generator_alone_and_is_what_is_exported() {
 
     // Exporting estimates statistics: the training state must not notice.
     let before = teacher.record().unwrap();
-    let mut teacher = teacher;
     teacher.model().unwrap();
     assert_eq!(teacher.record().unwrap(), before);
 }
@@ -243,7 +242,7 @@ fn the_exported_generator_gives_the_generators_images() {
         .forward(rows(&z, 6, &device), Normalise::Batch);
     let batch = read(batch.value).unwrap();
     let generator = model.generator.unwrap();
-    let executor: cpu::Executor = cpu::Executor::new(&generator.network, &generator.weights).unwrap();
+    let executor: cpu::Evaluator = cpu::Evaluator::new(&generator.network, &generator.weights).unwrap();
     let folded = executor.forward(&z);
     let square = |v: f32| f64::from(v) * f64::from(v);
     let difference: f64 = folded.iter().zip(&batch).map(|(a, b)| square(a - b)).sum();
@@ -423,15 +422,15 @@ fn without_a_generator_the_energys_chains_start_elsewhere() {
         assert!(report.generator_ebm_error.is_none() && report.generator_data_error.is_none());
         assert!(model.generator.is_none() && model.encoder.is_none());
         let mut teacher = teacher(&recipe, 3);
-        let passed = iterate(&mut teacher);
+        let snapshot = iterate(&mut teacher);
         // Persistent chains take the place of others: none runs for nothing.
         let own = recipe.teaching.batch - if text == POINTS { 8 } else { 0 };
-        assert_eq!(passed.x_hat.len(), own * recipe.data_len());
-        assert_eq!(passed.negatives.len(), recipe.teaching.batch * recipe.data_len());
+        assert_eq!(snapshot.x_hat.len(), own * recipe.data_len());
+        assert_eq!(snapshot.negatives.len(), recipe.teaching.batch * recipe.data_len());
         if start == "data" && text == IMAGES {
-            assert_eq!(passed.x_hat, batch(&recipe, 0).values);
+            assert_eq!(snapshot.x_hat, batch(&recipe, 0).values);
         } else if start == "noise" && text == IMAGES {
-            assert!(passed.x_hat.iter().all(|v| (-1.0..=1.0).contains(v)));
+            assert!(snapshot.x_hat.iter().all(|v| (-1.0..=1.0).contains(v)));
         }
     }
 }
@@ -445,7 +444,7 @@ fn a_generator_can_learn_from_kept_latents_alone() {
     let data = batch(&recipe, 0);
     let mut visit = |samples: std::ops::Range<usize>| {
         let batch = Batch { samples: samples.collect(), values: data.values.clone() };
-        pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().passed
+        pollster::block_on(teacher.iterate(&batch, Gradients::Drop)).unwrap().snapshot
     };
     let first = visit(0..8);
     let other = visit(8..16);
@@ -477,9 +476,9 @@ fn spectral_norms_can_move_along_the_chain() {
         for _ in 0..warm {
             teacher.networks_mut().energy.as_mut().unwrap().iterate_spectral_norms();
         }
-        let Iteration { report, passed } = iteration(&mut teacher);
+        let Iteration { report, snapshot } = iteration(&mut teacher);
         assert!(report.energy_loss.unwrap().is_finite());
-        (passed, teacher)
+        (snapshot, teacher)
     };
     for negatives in ["chain", "fresh"] {
         let ((once, _), (each, _)) = (run("once", 2000, negatives), run("each_step", 2000, negatives));

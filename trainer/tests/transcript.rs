@@ -13,8 +13,9 @@ use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::networks::{BurnNetwork, Normalise, ParameterName, Role, Taped, read, rows};
 use dual_mcmc_trainer::optimiser::NetworkOptimiser;
 use dual_mcmc_trainer::recipe::{Recipe, ZStart};
-use dual_mcmc_trainer::teaching::chains::{encoded_start, start_statistics};
+use dual_mcmc_trainer::teaching::chains::encoded_start;
 use dual_mcmc_trainer::teaching::losses::{encoder_loss, energy_loss, generator_loss};
+use dual_mcmc_trainer::teaching::trajectory::start_statistics;
 use dual_mcmc_trainer::teaching::{Gradients, Iteration, Networks, Teacher};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -222,7 +223,7 @@ fn follow(t: &Transcript, teacher: &mut Teacher, iteration: &str, variant: &str)
     let name = |rest: &str| format!("{iteration}{rest}");
     let temperature = teacher.recipe().temperature();
     let batch = small::batch_of(teacher.recipe(), t.get(&name("batch")).to_vec());
-    let Iteration { report, passed: step } =
+    let Iteration { report, snapshot: step } =
         pollster::block_on(teacher.iterate(&batch, Gradients::Keep)).unwrap();
     t.expect(&name("z"), &step.z);
     t.expect(&name("x_hat"), &step.x_hat);

@@ -11,14 +11,15 @@
 //! Each promise is rejected with the sentence that the page shows when something is wrong.
 
 use crate::dom;
-use crate::engine::{Device, cpu};
+use crate::engine::{Device, energies_here};
 use crate::history::History;
 use crate::lab::{Lab, Reply, Request};
 use crate::loading::{self, Source};
 use crate::problem::Problem;
 use crate::session::Loaded;
 use crate::state::Settings;
-use js_sys::{Array, Float32Array, Object, Promise, Reflect};
+use js_sys::{Float32Array, Promise};
+use serde::Serialize;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -41,70 +42,101 @@ pub struct Snapshot<'a> {
     pub states: &'a [f32],
 }
 
-fn numbers(values: impl Iterator<Item = f64>) -> JsValue {
-    values.map(JsValue::from_f64).collect::<Array>().into()
+/// What a script is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Described<'a> {
+    device: &'static str,
+    adapter: &'a str,
+    model: String,
+    view: &'static str,
+    chains: usize,
+    shape: &'a [usize],
+    step: u32,
+    playing: bool,
+    step_size: f64,
+    noise: f64,
+    seed: u64,
+    energies: &'a [f32],
+    trace: Vec<f32>,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    x: Float32Array,
 }
 
 /// A snapshot as a script sees it.
 pub fn describe(s: &Snapshot) -> JsValue {
-    let device = if matches!(s.device, Device::Gpu(..)) { "gpu" } else { "cpu" };
     let model = match &s.loaded.source {
         Source::Address(url) => url.clone(),
         file => file.name(),
     };
-    let object = Object::new();
-    let put = |name: &str, value: JsValue| {
-        // An own property of a fresh object.
-        let _ = Reflect::set(&object, &name.into(), &value);
-    };
-    put("device", device.into());
-    put("adapter", s.device.name().into());
-    put("model", model.into());
-    put("view", s.settings.view.word().into());
-    put("chains", JsValue::from_f64(s.settings.chains as f64));
-    put("shape", numbers(s.loaded.facts.shape.iter().map(|&n| n as f64)));
-    put("step", s.steps.into());
-    put("playing", s.playing.into());
     // In decimals as on the page, not as the nearest f32.
-    let decimal = |value: f32| JsValue::from_f64(js_sys::Number::parse_float(&value.to_string()));
-    put("stepSize", decimal(s.settings.langevin.step_size));
-    put("noise", decimal(s.settings.langevin.noise));
-    put("seed", JsValue::from_f64(s.settings.seed as f64));
-    put("energies", numbers(s.history.current().iter().map(|&e| f64::from(e))));
-    put("trace", numbers(s.history.rows().iter().map(|row| f64::from(row.mean))));
-    put("x", Float32Array::from(s.states).into());
-    object.into()
+    let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
+    let described = Described {
+        device: if matches!(s.device, Device::Gpu(..)) { "gpu" } else { "cpu" },
+        adapter: s.device.name(),
+        model,
+        view: s.settings.view.word(),
+        chains: s.settings.chains,
+        shape: &s.loaded.facts.shape,
+        step: s.steps,
+        playing: s.playing,
+        step_size: decimal(s.settings.langevin.step_size),
+        noise: decimal(s.settings.langevin.noise),
+        seed: s.settings.seed,
+        energies: s.history.current(),
+        trace: s.history.rows().iter().map(|row| row.mean).collect(),
+        x: Float32Array::from(s.states),
+    };
+    serde_wasm_bindgen::to_value(&described).unwrap_or_else(JsValue::from)
+}
+
+/// The object that scripts find in the window.
+#[wasm_bindgen]
+pub struct DualMcmc {
+    lab: Rc<Lab>,
+}
+
+#[wasm_bindgen]
+impl DualMcmc {
+    /// A promise of what is on the page.
+    pub fn state(&self) -> Promise {
+        self.ask(Request::State)
+    }
+
+    /// A promise that so many steps are taken; one, if none is given.
+    pub fn step(&self, steps: Option<f64>) -> Promise {
+        let steps = steps.unwrap_or(1.0).clamp(0.0, 1e6) as u32;
+        self.ask(|reply| Request::Step(steps, reply))
+    }
+
+    /// A promise of the energies of samples, by the CPU executor.
+    #[wasm_bindgen(js_name = energyOnCpu)]
+    pub fn energy_on_cpu(&self, x: &Float32Array) -> Promise {
+        let (x, source) = (x.to_vec(), self.lab.wanted());
+        future_to_promise(async move {
+            energy_on_cpu(&x, source).await.map_err(|reason| js_sys::Error::new(&reason).into())
+        })
+    }
+
+    fn ask(&self, request: impl Fn(Reply) -> Request) -> Promise {
+        Promise::new(&mut |resolve, reject| {
+            self.lab.requests.borrow_mut().push_back(request(Reply { resolve, reject }));
+            self.lab.touch();
+        })
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = web_sys::Window)]
+    type ScriptedWindow;
+    #[wasm_bindgen(method, setter, js_name = dualMcmc)]
+    fn set_dual_mcmc(this: &ScriptedWindow, object: DualMcmc);
 }
 
 /// Put the object into the window.
 pub fn expose(lab: &Rc<Lab>) {
-    let object = Object::new();
-    let ask = |request: fn(u32, Reply) -> Request| {
-        let lab = lab.clone();
-        Closure::<dyn FnMut(JsValue) -> Promise>::new(move |argument: JsValue| {
-            let steps = argument.as_f64().unwrap_or(1.0).clamp(0.0, 1e6) as u32;
-            let lab = lab.clone();
-            Promise::new(&mut move |resolve, reject| {
-                lab.requests.borrow_mut().push_back(request(steps, Reply { resolve, reject }));
-                lab.touch();
-            })
-        })
-        .into_js_value()
-    };
-    let state = ask(|_, reply| Request::State(reply));
-    let step = ask(Request::Step);
-    let source = lab.clone();
-    let energy = Closure::<dyn FnMut(Float32Array) -> Promise>::new(move |x: Float32Array| {
-        let (x, source) = (x.to_vec(), source.wanted());
-        future_to_promise(async move {
-            energy_on_cpu(&x, source).await.map_err(|reason| js_sys::Error::new(&reason).into())
-        })
-    })
-    .into_js_value();
-    for (name, function) in [("state", state), ("step", step), ("energyOnCpu", energy)] {
-        let _ = Reflect::set(&object, &name.into(), &function);
-    }
-    let _ = Reflect::set(&dom::window(), &"dualMcmc".into(), &object);
+    dom::window().unchecked_into::<ScriptedWindow>().set_dual_mcmc(DualMcmc { lab: lab.clone() });
 }
 
 /// Energies of samples by the CPU executor, from the model file itself: nothing is shared with the
@@ -114,8 +146,7 @@ async fn energy_on_cpu(x: &[f32], source: Option<Source>) -> Result<JsValue, Str
     let words = |problem: Problem| problem.to_string();
     let loaded = loading::load(&source, &|_, _| {}, &|| true).await.map_err(words)?;
     let (_, file) = loaded.ok_or("the model could not be loaded")?;
-    let sampler = cpu::Sampler::new(&file, 1, 1).await.map_err(words)?;
     // The title would be about chains.
-    let energies = sampler.energies(x).await.map_err(|problem| problem.advice)?;
-    Ok(numbers(energies.iter().map(|&e| f64::from(e))))
+    let energies = energies_here(&file, x).await.map_err(|problem| problem.advice)?;
+    Ok(serde_wasm_bindgen::to_value(&energies).unwrap_or_else(JsValue::from))
 }

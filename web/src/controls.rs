@@ -3,7 +3,8 @@
 use crate::dom::{self, find, on, on_id};
 use crate::explain::{count, readable, temperature};
 use crate::lab::Lab;
-use crate::state::{Facts, Settings, Start, State, ViewKind};
+use crate::state::{Facts, Settings, State, ViewKind};
+use dual_mcmc::jobs::Start;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -95,7 +96,7 @@ fn settings(lab: &Rc<Lab>) {
     });
     radios("start", |radio| {
         let (lab, word) = (lab.clone(), radio.value());
-        on(&radio, "change", move |_: Event| lab.change(|state| state.start = Start::from_word(&word)));
+        on(&radio, "change", move |_: Event| lab.change(|state| state.start = Start::from_name(&word)));
     });
     if let Some(select) = find::<HtmlSelectElement>("chains") {
         let lab = lab.clone();
@@ -294,7 +295,7 @@ pub fn show(settings: &Settings, facts: &Facts, lab: &Lab) {
     });
     dom::show("view-choice", facts.plane() && facts.energy);
     radios("start", |radio| {
-        radio.set_checked(radio.value() == settings.start.word());
+        radio.set_checked(radio.value() == settings.start.name());
         radio.set_disabled(radio.value() == "generator" && !facts.generator);
     });
     let hint = match (settings.start, facts.generator, facts.image()) {

@@ -55,7 +55,7 @@ pub fn on<E: JsCast + 'static>(target: &EventTarget, name: &str, mut handler: im
     );
 }
 
-/// As [`on`]; one function for all events keeps the page small.
+/// Adds the listener for [`on`]: one function for all kinds of events keeps the page small.
 fn listen(target: &EventTarget, name: &str, handler: Box<dyn FnMut(Event)>) {
     let closure = Closure::wrap(handler);
     // Only an invalid name could fail, and names are literals.

@@ -1,7 +1,5 @@
 //! The energy over the plane: where to look, which colours, which level lines.
 
-use crate::rank::kth_smallest;
-
 /// A rectangle of the plane, as wide as it is high.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -66,9 +64,10 @@ impl Heat {
     /// The map of `n` × `n` energies. Colours end at their median: beyond it, far from the data, the
     /// energy only says that nothing is there.
     pub fn new(n: usize, energies: Vec<f32>) -> Heat {
-        let finite: Vec<f32> = energies.iter().copied().filter(|e| e.is_finite()).collect();
-        let low = kth_smallest(&finite, 0).unwrap_or(0.0);
-        let median = kth_smallest(&finite, finite.len() / 2).unwrap_or(1.0);
+        let mut finite: Vec<f32> = energies.iter().copied().filter(|e| e.is_finite()).collect();
+        finite.sort_by(f32::total_cmp);
+        let low = finite.first().copied().unwrap_or(0.0);
+        let median = finite.get(finite.len() / 2).copied().unwrap_or(1.0);
         let high = if median > low { median } else { low + 1.0 };
         Heat { n, energies, low, high }
     }

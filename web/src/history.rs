@@ -1,6 +1,5 @@
 //! Energies over the steps of a run, as the plot needs them: all chains summarised, a few kept.
 
-use crate::rank::kth_smallest;
 use dual_mcmc::chain::Trace;
 
 /// Chains whose energies are kept one by one.
@@ -25,8 +24,9 @@ pub struct Row {
 
 impl Row {
     fn new(step: u32, energies: &[f32]) -> Row {
-        let last = (energies.len() - 1) as f64;
-        let at = |p: f64| kth_smallest(energies, (last * p).round() as usize).unwrap_or(f32::NAN);
+        let mut sorted = energies.to_vec();
+        sorted.sort_by(f32::total_cmp);
+        let at = |p: f64| sorted[((sorted.len() - 1) as f64 * p).round() as usize];
         let mean = energies.iter().map(|&e| f64::from(e)).sum::<f64>() / energies.len() as f64;
         Row {
             step,

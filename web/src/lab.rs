@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::File;
+use web_sys::{File, UrlSearchParams};
 
 /// A question from a script: see `api.rs`.
 pub enum Request {
@@ -164,27 +164,22 @@ impl Lab {
         }
     }
 
+    /// The state as the query of an address, with its question mark; empty where all is as by default.
+    fn query(&self) -> String {
+        let Ok(parameters) = UrlSearchParams::new() else { return String::new() };
+        for (name, value) in self.state.borrow().pairs() {
+            parameters.append(name, &value);
+        }
+        let query = String::from(parameters.to_string());
+        if query.is_empty() { query } else { format!("?{query}") }
+    }
+
     /// Write what has changed to the address.
     pub fn write_address(&self) {
         if !self.address_changed.replace(false) {
             return;
         }
-        let pairs = self.state.borrow().pairs();
-        let mut query = String::new();
-        for (name, value) in &pairs {
-            query.push(if query.is_empty() { '?' } else { '&' });
-            query += name;
-            query.push('=');
-            // Slashes and colons may stay as they are, for people.
-            for (i, part) in String::from(js_sys::encode_uri_component(value)).split('%').enumerate() {
-                match part.get(..2) {
-                    _ if i == 0 => query += part,
-                    Some("2F") => query = query + "/" + &part[2..],
-                    Some("3A") => query = query + ":" + &part[2..],
-                    _ => query = query + "%" + part,
-                }
-            }
-        }
+        let query = self.query();
         if let Ok(history) = dom::window().history() {
             let path = dom::window().location().pathname().unwrap_or_default();
             let url = if query.is_empty() { path } else { query.clone() };

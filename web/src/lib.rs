@@ -2,17 +2,15 @@
 //!
 //! Plain logic, tested anywhere: [`state`] (the address), [`pacing`] (steps per frame), [`history`]
 //! (energies over steps), [`heat`] (the landscape's map), [`draw`] (layouts), [`explain`] and
-//! [`problem`] (words), [`engine`] (the chains). In a browser, `session` runs the loop that brings
+//! [`problem`] (words). In a browser, `engine` has the chains, and `session` runs the loop that brings
 //! what runs in line with what `controls` and the address ask for.
 
 pub mod draw;
-pub mod engine;
 pub mod explain;
 pub mod heat;
 pub mod history;
 pub mod pacing;
 pub mod problem;
-pub mod rank;
 pub mod state;
 
 #[cfg(target_arch = "wasm32")]
@@ -27,6 +25,8 @@ mod controls;
 mod dom;
 #[cfg(target_arch = "wasm32")]
 mod embed;
+#[cfg(target_arch = "wasm32")]
+mod engine;
 #[cfg(target_arch = "wasm32")]
 mod lab;
 #[cfg(target_arch = "wasm32")]

@@ -3,7 +3,8 @@
 use crate::dom;
 use crate::problem::{Problem, check_answer, check_beginning, no_answer};
 use dual_mcmc::model::{MAX_FILE, Model, ModelError};
-use js_sys::{Array, ArrayBuffer, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, IteratorNext, Uint8Array};
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, Url};
@@ -144,11 +145,11 @@ async fn fetch(
                 ),
             )
         })?;
-        let get = |name: &str| Reflect::get(&piece, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        if get("done").is_truthy() {
+        let piece: IteratorNext = piece.unchecked_into();
+        if piece.done() {
             break;
         }
-        let piece: Uint8Array = get("value").unchecked_into();
+        let piece: Uint8Array = piece.value().unchecked_into();
         if bytes.len() + piece.length() as usize > MAX_FILE {
             let _ = reader.cancel();
             return Err(too_large(url));
@@ -180,15 +181,22 @@ pub async fn list() -> Option<Vec<Listed>> {
     if !response.ok() {
         return None;
     }
-    // Read by the browser: a type of its own would cost the page some kilobytes.
-    let index: Promise = response.json().ok()?;
-    let index = JsFuture::from(index).await.ok()?;
-    let get = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
-    let models: Array = get(&index, "models")?.dyn_into().ok()?;
-    let entry = |model: JsValue| {
-        let file = get(&model, "file")?.as_string()?;
-        let title = get(&model, "title").and_then(|title| title.as_string()).unwrap_or_else(|| file.clone());
-        Some(Listed { url: format!("models/{file}"), title })
-    };
-    Some(models.iter().filter_map(entry).collect())
+    let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
+    let index: Index = serde_json::from_str(&text).ok()?;
+    let entry =
+        |Entry { file, title }: Entry| Listed { url: format!("models/{file}"), title: title.unwrap_or(file) };
+    Some(index.models.into_iter().map(entry).collect())
+}
+
+/// The file `models/index.json`.
+#[derive(Deserialize)]
+struct Index {
+    models: Vec<Entry>,
+}
+
+/// A model in it.
+#[derive(Deserialize)]
+struct Entry {
+    file: String,
+    title: Option<String>,
 }

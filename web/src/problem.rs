@@ -19,6 +19,11 @@ impl Problem {
         Problem { title: title.into(), advice: advice.into(), device: false }
     }
 
+    /// A chain whose settings are impossible.
+    pub fn settings(reason: &str) -> Problem {
+        Problem::new("The chain cannot run like this", format!("{reason}."))
+    }
+
     /// A problem of the graphics device.
     pub fn device(title: impl Into<String>, advice: impl Into<String>) -> Problem {
         Problem { device: true, ..Problem::new(title, advice) }

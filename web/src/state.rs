@@ -4,6 +4,7 @@
 //! only what someone changed.
 
 use dual_mcmc::chain::Langevin;
+use dual_mcmc::jobs::Start;
 use dual_mcmc::model::{ChainDefaults, Model};
 use std::str::FromStr;
 
@@ -16,22 +17,13 @@ pub enum ViewKind {
     Landscape,
 }
 
-/// Where chains start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the generator's samples.
-    Generator,
-    /// At noise: standard normal for vectors, uniform in [-1, 1] for images.
-    Noise,
-}
-
 /// Which executor runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// WebGPU where there is an adapter, else the CPU. Where the adapter is a program on the CPU, the faster of the two.
+    /// WebGPU where there is a graphics processor, else the CPU.
     #[default]
     Auto,
-    /// WebGPU where there is an adapter.
+    /// WebGPU where there is an adapter, even one that is a program on the CPU.
     Gpu,
     /// The CPU.
     Cpu,
@@ -53,7 +45,6 @@ macro_rules! words {
 }
 
 words!(ViewKind { "sample" => Sample, "landscape" => Landscape });
-words!(Start { "generator" => Generator, "noise" => Noise });
 words!(DeviceChoice { "auto" => Auto, "gpu" => Gpu, "cpu" => Cpu });
 
 /// The state of the page as its address holds it.
@@ -106,10 +97,10 @@ impl State {
             "model" => self.model = (!value.is_empty()).then(|| value.into()),
             "view" => self.view = Some(word(ViewKind::from_word, value, "sample or landscape")?),
             "chains" => self.chains = Some(number(value, 1, usize::MAX, "a number of chains, 1 or more")?),
-            "rate" => self.rate = Some(decimal(value, 0.1, MAX_RATE, "steps per second, 0.1 to 240")?),
-            "step-size" => self.step_size = Some(decimal(value, 1e-6, 1e3, "a step size above 0")?),
-            "noise" => self.noise = Some(decimal(value, 0.0, 1e3, "a noise of 0 or more")?),
-            "start" => self.start = Some(word(Start::from_word, value, "generator or noise")?),
+            "rate" => self.rate = Some(number(value, 0.1, MAX_RATE, "steps per second, 0.1 to 240")?),
+            "step-size" => self.step_size = Some(number(value, 1e-6, 1e3, "a step size above 0")?),
+            "noise" => self.noise = Some(number(value, 0.0, 1e3, "a noise of 0 or more")?),
+            "start" => self.start = Some(word(Start::from_name, value, "generator or noise")?),
             "seed" => self.seed = number(value, 0, u32::MAX, "a whole number from 0 to 4294967295")?,
             "device" => self.device = word(DeviceChoice::from_word, value, "auto, gpu or cpu")?,
             "play" => self.play = Some(number(value, 0, 1, "0 or 1")? == 1),
@@ -128,7 +119,7 @@ impl State {
         put("rate", self.rate.map(|v| v.to_string()));
         put("step-size", self.step_size.map(|v| v.to_string()));
         put("noise", self.noise.map(|v| v.to_string()));
-        put("start", self.start.map(|v| v.word().into()));
+        put("start", self.start.map(|v| v.name().into()));
         put("seed", (self.seed != 0).then(|| self.seed.to_string()));
         put("device", (self.device != DeviceChoice::Auto).then(|| self.device.word().into()));
         put("play", self.play.map(|v| u8::from(v).to_string()));
@@ -145,33 +136,6 @@ fn number<T: FromStr + PartialOrd>(value: &str, low: T, high: T, expected: &str)
         Ok(v) if v >= low && v <= high => Ok(v),
         _ => Err(format!("it takes {expected}")),
     }
-}
-
-fn decimal(value: &str, low: f32, high: f32, expected: &str) -> Result<f32, String> {
-    match parse_decimal(value.trim()) {
-        Some(v) if v >= low && v <= high => Ok(v),
-        _ => Err(format!("it takes {expected}")),
-    }
-}
-
-/// A number such as `12`, `0.001` or `1e-3`, without a sign. (The standard library's parser is right
-/// to the last bit of any number, for which it brings tables of 10 kB into the page.)
-fn parse_decimal(text: &str) -> Option<f32> {
-    let (digits, exponent) = match text.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.len() + fraction.len() == 0 || digits.len() > 18 || !(-60..60).contains(&exponent) {
-        return None;
-    }
-    let mut mantissa = 0.0f64;
-    for digit in whole.chars().chain(fraction.chars()) {
-        mantissa = 10.0 * mantissa + f64::from(digit.to_digit(10)?);
-    }
-    let exponent = exponent - fraction.len() as i32;
-    let power = 10f64.powi(exponent.abs());
-    Some(if exponent < 0 { mantissa / power } else { mantissa * power } as f32)
 }
 
 /// What of a model decides how it can be run and shown.
@@ -349,16 +313,6 @@ mod tests {
         assert_eq!(state, State { step_size: Some(0.2), ..State::default() });
         assert_eq!(problems.len(), 4);
         assert!(problems[0].contains("chains=many"), "{}", problems[0]);
-    }
-
-    #[test]
-    fn decimals_are_those_of_the_standard_library() {
-        for text in ["0.1", "2", "0.001", "1e-3", "2.5E2", ".5", "7.", "123.456789", "0.000001", "240"] {
-            assert_eq!(parse_decimal(text), text.parse().ok(), "{text}");
-        }
-        for text in ["", ".", "-1", "1e", "e3", "NaN", "inf", "1.2.3", "1e99", "0x10"] {
-            assert_eq!(parse_decimal(text), None, "{text}");
-        }
     }
 
     #[test]

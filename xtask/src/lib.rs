@@ -14,7 +14,6 @@ pub mod packages;
 pub mod page;
 pub mod process;
 pub mod serve;
-mod shorten;
 pub mod site;
 pub mod suites;
 pub mod tools;

@@ -5,8 +5,7 @@
 //! it runs.
 
 use crate::process::{command, root, run, target_directory};
-use crate::shorten::shorten;
-use crate::tools::{Toolbox, WASM};
+use crate::tools::{PAGE, Toolbox, WASM, compile_page};
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,11 +14,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Most bytes the page's wasm and JavaScript may take, gzipped, without a model.
-pub const BUDGET: u64 = 250_000;
-
-/// The page's crate.
-const CRATE: &str = "dual-mcmc-web";
+/// Most bytes the page's wasm, JavaScript and style sheet may take, gzipped, without a model.
+pub const BUDGET: u64 = 400_000;
 
 /// Where the page is built, unless told otherwise.
 pub fn dist() -> PathBuf {
@@ -51,19 +47,6 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compile the page's code, with further features of its crate.
-///
-/// # Errors
-/// If it does not compile.
-pub fn compile(features: &[&str]) -> Result<()> {
-    let mut cargo = crate::process::cargo();
-    cargo.args(["build", "--package", CRATE, "--profile", "web", "--target", WASM]);
-    for feature in features {
-        cargo.args(["--features", feature]);
-    }
-    run(&mut cargo)
-}
-
 /// Build the page into a folder, in the place of what is there, with an empty list of models.
 ///
 /// The links marked `data-trunk` in index.html say what it is made of, as trunk reads them. (`trunk serve` works too; but
@@ -72,7 +55,7 @@ pub fn compile(features: &[&str]) -> Result<()> {
 /// # Errors
 /// If the page's code does not compile, wasm-bindgen fails, or a folder cannot be read or written.
 pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> {
-    compile(features)?;
+    compile_page(features)?;
     let out = std::path::absolute(out)?;
     let mut name = out.file_name().context("the page's folder has no name")?.to_os_string();
     name.push(format!(".partial-{}", std::process::id()));
@@ -92,11 +75,17 @@ pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> 
 /// Put the compiled page together in a new folder.
 fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
-    let wasm =
-        target_directory()?.join(WASM).join("web").join(CRATE.replace('-', "_")).with_extension("wasm");
+    let wasm = target_directory()?.join(WASM).join("web").join(PAGE.replace('-', "_")).with_extension("wasm");
     let mut bindgen = command("wasm-bindgen");
     tools.lend(&mut bindgen);
-    bindgen.args(["--target", "web", "--no-typescript", "--out-name", CRATE, "--out-dir"]).arg(out).arg(wasm);
+    bindgen.args([
+        "--target",
+        "web",
+        "--no-typescript",
+        "--remove-name-section",
+        "--remove-producers-section",
+    ]);
+    bindgen.args(["--out-name", PAGE, "--out-dir"]).arg(out).arg(wasm);
     run(&mut bindgen)?;
     let source = root().join("index.html");
     let html = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
@@ -109,7 +98,6 @@ fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
         page.push('\n');
     }
     fs::write(out.join("index.html"), page).context("cannot write index.html")?;
-    shorten(out)?;
     write_list(out, &[])
 }
 
@@ -213,7 +201,7 @@ fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
     fs::rename(&partial, file).with_context(context)
 }
 
-/// Bytes of a built page's wasm and JavaScript, gzipped, file by file.
+/// Bytes of a built page's wasm, JavaScript and style sheet, gzipped, file by file.
 ///
 /// # Errors
 /// If the folder cannot be read or holds no wasm.
@@ -225,7 +213,7 @@ pub fn sizes(page: &Path) -> Result<Vec<(String, u64)>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "wasm" || e == "js") {
+            } else if path.extension().is_some_and(|e| e == "wasm" || e == "js" || e == "css") {
                 let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
                 gzip.write_all(&fs::read(&path)?)?;
                 let name = path.strip_prefix(page).unwrap_or(&path).display().to_string();

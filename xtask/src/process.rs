@@ -15,7 +15,7 @@ macro_rules! say {
     }};
 }
 
-/// As [`say!`], on stderr.
+/// Print a line as [`say!`] does, on stderr.
 #[macro_export]
 macro_rules! complain {
     ($($text:tt)*) => {{

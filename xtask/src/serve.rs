@@ -119,41 +119,20 @@ pub fn file(folder: &Path, path: &str) -> Reply {
     }
     match fs::read(&file) {
         // What is served changes under the page: a model is added, the page is built again.
-        Ok(body) => Reply::of(content_type(&file), body).header("Cache-Control", "no-store"),
+        Ok(body) => Reply::of(&content_type(&file), body).header("Cache-Control", "no-store"),
         Err(_) => Reply::not_found(),
     }
 }
 
-fn content_type(file: &Path) -> &'static str {
-    match file.extension().and_then(|e| e.to_str()).unwrap_or_default() {
-        "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "json" | "webmanifest" => "application/json",
-        "wasm" => "application/wasm",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "txt" | "md" => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
+fn content_type(file: &Path) -> String {
+    let kind = mime_guess::from_path(file).first_or_octet_stream();
+    let text = kind.type_() == mime_guess::mime::TEXT;
+    if text { format!("{kind}; charset=utf-8") } else { kind.to_string() }
 }
 
 /// Undo percent-encoding. What is no UTF-8 afterwards names no file of ours.
 fn decoded(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = (bytes[at] == b'%')
-            .then(|| path.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
-            .flatten();
-        out.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -182,5 +161,7 @@ mod tests {
     fn wasm_has_its_own_type() {
         assert_eq!(content_type(Path::new("a/page_bg.wasm")), "application/wasm");
         assert_eq!(content_type(Path::new("ring.safetensors")), "application/octet-stream");
+        assert_eq!(content_type(Path::new("index.html")), "text/html; charset=utf-8");
+        assert_eq!(content_type(Path::new("worker.js")), "text/javascript; charset=utf-8");
     }
 }

@@ -80,7 +80,7 @@ fn refuse_strangers(out: &Path) -> Result<()> {
 
 /// The example page shows the model that is published, and nothing else.
 fn write_example(site: &Path, name: &str, title: &str) -> Result<()> {
-    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let escaped = html_escape::encode_double_quoted_attribute;
     let page =
         include_str!("example.html").replace("{title}", &escaped(title)).replace("{model}", &escaped(name));
     let example = site.join("example/index.html");

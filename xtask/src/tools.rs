@@ -16,6 +16,9 @@ use std::process::Command;
 /// The page's target.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
+/// The page's crate.
+pub const PAGE: &str = "dual-mcmc-web";
+
 /// What a command needs in its environment to find the tools.
 #[derive(Clone, Debug, Default)]
 pub struct Toolbox {
@@ -51,7 +54,7 @@ pub fn for_page() -> Result<Toolbox> {
             "Compiling it into {}, and the page's code beside it: about four minutes on two cores, once.",
             cache()?.display()
         );
-        let page = || crate::page::compile(&[]);
+        let page = || compile_page(&[]);
         std::thread::scope(|scope| {
             let page = scope.spawn(page);
             bindgen.install()?;
@@ -60,6 +63,19 @@ pub fn for_page() -> Result<Toolbox> {
     }
     let folder = bindgen.folder().context("wasm-bindgen was installed, and is not to be found")?;
     Ok(Toolbox { folders: folder.into_iter().collect(), variables: Vec::new() })
+}
+
+/// Compile the page's code, with further features of its crate.
+///
+/// # Errors
+/// If it does not compile.
+pub fn compile_page(features: &[&str]) -> Result<()> {
+    let mut cargo = cargo();
+    cargo.args(["build", "--package", PAGE, "--profile", "web", "--target", WASM]);
+    for feature in features {
+        cargo.args(["--features", feature]);
+    }
+    run(&mut cargo)
 }
 
 fn bindgen() -> Result<CrateTool> {

@@ -200,7 +200,7 @@ mod tests {
         assert!(ends[0].is_nan() && ends[1] > 1e37 && ends[2] < 1e-37, "{ends:?}");
     }
 
-    /// Against f64; and a result does not depend on where it stands.
+    /// Vectors agree with f64, and a result does not depend on where in a vector it stands.
     #[test]
     fn vectors_give_what_plain_loops_give() {
         let x: Vec<f32> = (-1000..1001).map(|i| i as f32 * 0.0123).collect();

@@ -3,16 +3,19 @@
 //! Chains do not depend on each other, so each thread takes its share of them, and within a share
 //! a few at a time run all their steps before the next few start: their activations stay in cache.
 
-use super::{Executor, Workspace};
+use super::{Evaluator, Workspace};
 use crate::chain::{ChainNoise, Langevin, Proposal, TRACE_LEN, Trace};
 use crate::model::Weighted;
 use crate::network::NetworkError;
 use crate::noise::Stream;
 
-/// What a walk measures its states by.
+/// What a chain descends: it measures states, and gives gradients.
 trait Measure: Sync {
-    /// Chains at a time.
-    fn tile(&self) -> usize;
+    /// The network that is run.
+    fn network(&self) -> &Evaluator;
+
+    /// The network, to be changed.
+    fn network_mut(&mut self) -> &mut Evaluator;
 
     /// Append a value for each of `states`, which are those of the chains from number `first` on, and write
     /// their gradients where they are wanted.
@@ -26,19 +29,19 @@ trait Measure: Sync {
     );
 }
 
-/// States, counters and trace that both chains share.
+/// The trajectory of chains, x-chains or z-chains: states, counters and trace.
 #[derive(Clone, Debug)]
-struct Walk {
+struct Trajectory {
     chains: usize,
     len: usize,
     threads: usize,
     state: Vec<f32>,
     noise: ChainNoise,
     step: u32,
-    /// Of the states before each step.
+    /// What was measured of the states before each step.
     trace: Trace,
-    /// Whether there was a run since the start.
-    begun: bool,
+    /// Whether the chains were started.
+    started: bool,
     /// Proposals of MALA, and those accepted.
     proposed: u64,
     accepted: u64,
@@ -47,7 +50,7 @@ struct Walk {
 
 /// One tile of chains within a run.
 struct Tile<'a> {
-    /// Index of the first chain among the walk's.
+    /// Index of the first chain.
     first: usize,
     state: &'a mut [f32],
     /// Values measured, step-major: rows of the tile's chains.
@@ -55,9 +58,9 @@ struct Tile<'a> {
     accepted: u64,
 }
 
-impl Walk {
-    fn new(chains: usize, len: usize, threads: usize) -> Walk {
-        Walk {
+impl Trajectory {
+    fn new(chains: usize, len: usize, threads: usize) -> Trajectory {
+        Trajectory {
             chains,
             len,
             threads: threads.max(1),
@@ -65,7 +68,7 @@ impl Walk {
             noise: ChainNoise::new(0, crate::noise::Stream::XChain),
             step: 0,
             trace: Trace { first_step: 0, chains, values: Vec::new() },
-            begun: false,
+            started: false,
             proposed: 0,
             accepted: 0,
             workspaces: Vec::new(),
@@ -79,7 +82,7 @@ impl Walk {
         self.step = 0;
         (self.proposed, self.accepted) = (0, 0);
         self.trace = Trace { first_step: 0, chains: self.chains, values: Vec::new() };
-        self.begun = false;
+        self.started = true;
     }
 
     /// Run `steps` updates.
@@ -95,7 +98,7 @@ impl Walk {
                 langevin.update(state, gradient, normals);
             }
         };
-        let walk_unadjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
+        let run_unadjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
             let mut gradients = vec![0.0; tile.state.len()];
             let mut normals = vec![0.0; len];
             for k in first_step..first_step + steps {
@@ -103,7 +106,7 @@ impl Walk {
                 propose(tile.state, &gradients, tile.first, k, &mut normals);
             }
         };
-        let walk_adjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
+        let run_adjusted = |tile: &mut Tile, workspace: &mut Workspace<f32>| {
             let mut gradients = vec![0.0; tile.state.len()];
             let mut new_gradients = gradients.clone();
             let (mut energies, mut new_energies) = (Vec::new(), Vec::new());
@@ -139,11 +142,12 @@ impl Walk {
         };
         let mut workspaces = std::mem::take(&mut self.workspaces);
         let mut state = std::mem::take(&mut self.state);
-        let tiles =
-            self.sweep(&mut state, by.tile(), &mut workspaces, |tile, workspace| match langevin.mala {
-                true => walk_adjusted(tile, workspace),
-                false => walk_unadjusted(tile, workspace),
-            });
+        let tiles = self.sweep(&mut state, by.network().tile(), &mut workspaces, |tile, workspace| {
+            match langevin.mala {
+                true => run_adjusted(tile, workspace),
+                false => run_unadjusted(tile, workspace),
+            }
+        });
         let accepted = tiles.iter().map(|tile| tile.accepted).sum::<u64>();
         let rows = side_by_side(self.chains, steps as usize, &tiles);
         (self.workspaces, self.state) = (workspaces, state);
@@ -152,7 +156,6 @@ impl Walk {
         self.trace.values.drain(..dropped * self.chains);
         self.trace.first_step += dropped as u32;
         self.step += steps;
-        self.begun = true;
         if langevin.mala {
             self.proposed += u64::from(steps) * self.chains as u64;
             self.accepted += accepted;
@@ -199,10 +202,10 @@ impl Walk {
     /// The trace, for which the current states are measured now.
     fn trace(&mut self, by: &impl Measure) -> Trace {
         let mut trace = self.trace.clone();
-        if self.begun {
+        if self.started {
             let mut workspaces = std::mem::take(&mut self.workspaces);
             let mut state = self.state.clone();
-            let tiles = self.sweep(&mut state, by.tile(), &mut workspaces, |tile, workspace| {
+            let tiles = self.sweep(&mut state, by.network().tile(), &mut workspaces, |tile, workspace| {
                 by.measure(tile.first, tile.state, None, workspace, &mut tile.values);
             });
             trace.values.extend(side_by_side(self.chains, 1, &tiles));
@@ -225,23 +228,78 @@ fn side_by_side(chains: usize, rows: usize, tiles: &[Tile]) -> Vec<f32> {
     all
 }
 
-/// Langevin dynamics on an energy.
+/// Langevin dynamics through a network on the CPU: what it descends is `M`.
 #[derive(Clone, Debug)]
-pub struct XChain {
-    energy: Energy,
-    walk: Walk,
+pub struct Chain<M> {
+    target: M,
+    trajectory: Trajectory,
 }
 
+/// Langevin dynamics on an energy.
+pub type XChain = Chain<Energy>;
+
+/// Langevin dynamics on the posterior of a generator's latents.
+pub type ZChain = Chain<Posterior>;
+
+#[allow(private_bounds, reason = "there are two, both here")]
+impl<M: Measure> Chain<M> {
+    /// These chains with the plain kernels, which are the oracle of the fast ones.
+    #[cfg(feature = "workbench")]
+    pub fn with_plain_kernels(mut self) -> Chain<M> {
+        let network = self.target.network_mut();
+        network.use_plain_kernels();
+        self
+    }
+
+    /// Replace the network's weights.
+    ///
+    /// # Errors
+    /// If there are not as many as parameters.
+    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
+        self.target.network_mut().set_weights(weights)
+    }
+
+    /// Start anew at `state`, `[chains, data or latent]`, and begin the trace.
+    ///
+    /// # Panics
+    /// If `state` is not one row a chain.
+    pub fn start(&mut self, state: &[f32], noise: ChainNoise) {
+        self.trajectory.start(state, noise);
+    }
+
+    /// Take `steps` steps: of the x-chain `x ← x - (s²/2) ∇E(x) + n ε`, each accepted or rejected if it is to be MALA;
+    /// of the z-chain `z ← z - (s²/2) ∇[‖g(z) - x‖²·mask/σ² + ‖z‖²/2] + n ε`.
+    pub fn run(&mut self, steps: u32, langevin: &Langevin) {
+        self.trajectory.run(steps, langevin, &self.target);
+    }
+
+    /// The states, `[chains, data or latent]`.
+    pub fn state(&self) -> &[f32] {
+        &self.trajectory.state
+    }
+
+    /// Energies, or squared reconstruction errors `Σ mask·(g(z) - x)²`, along the way; empty before the first start.
+    /// Those of the current states are measured now.
+    pub fn trace(&mut self) -> Trace {
+        self.trajectory.trace(&self.target)
+    }
+}
+
+/// The x-chain descends the network's own output.
 #[derive(Clone, Debug)]
-struct Energy {
-    executor: Executor,
+pub struct Energy {
+    network: Evaluator,
     /// The cotangents of a tile's energies.
     ones: Vec<f32>,
 }
 
 impl Measure for Energy {
-    fn tile(&self) -> usize {
-        self.executor.tile()
+    fn network(&self) -> &Evaluator {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut Evaluator {
+        &mut self.network
     }
 
     fn measure(
@@ -252,11 +310,11 @@ impl Measure for Energy {
         workspace: &mut Workspace<f32>,
         energies: &mut Vec<f32>,
     ) {
-        let executor = &self.executor;
-        energies.extend_from_slice(executor.run_forward(x, workspace));
+        let network = &self.network;
+        energies.extend_from_slice(network.run_forward(x, workspace));
         if let Some(gradients) = gradients {
-            let ones = &self.ones[..x.len() / executor.input_len()];
-            gradients.copy_from_slice(executor.run_backward(ones, workspace));
+            let ones = &self.ones[..x.len() / network.input_len()];
+            gradients.copy_from_slice(network.run_backward(ones, workspace));
         }
     }
 }
@@ -268,76 +326,35 @@ impl XChain {
     /// If the network does not fit together or is no energy.
     pub fn new(energy: &Weighted, chains: usize, threads: usize) -> Result<XChain, NetworkError> {
         energy.network.check_energy(&energy.network.input)?;
-        let executor = Executor::new(&energy.network, &energy.weights)?;
-        let walk = Walk::new(chains, executor.input_len(), threads);
-        let ones = vec![1.0; executor.tile()];
-        Ok(XChain { energy: Energy { executor, ones }, walk })
-    }
-
-    /// The same chains with the plain kernels, the oracle of the others.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_plain_kernels(mut self) -> XChain {
-        self.energy.executor = self.energy.executor.with_plain_kernels();
-        self
-    }
-
-    /// Replace the energy's weights.
-    ///
-    /// # Errors
-    /// If there are not as many as parameters.
-    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
-        self.energy.executor.set_weights(weights)
-    }
-
-    /// Start anew at `state`, `[chains, data]`, and forget the trace.
-    ///
-    /// # Panics
-    /// If `state` is not one row a chain.
-    pub fn start(&mut self, state: &[f32], noise: ChainNoise) {
-        self.walk.start(state, noise);
-    }
-
-    /// `x ← x - (s²/2) ∇E(x) + n ε`, `steps` times, each accepted or rejected if it is to be MALA.
-    /// With 0 steps the trace begins.
-    pub fn run(&mut self, steps: u32, langevin: &Langevin) {
-        self.walk.run(steps, langevin, &self.energy);
-    }
-
-    /// The states, `[chains, data]`.
-    pub fn state(&self) -> &[f32] {
-        &self.walk.state
-    }
-
-    /// Energies along the way; empty before the first run. Those of the current states are measured now.
-    pub fn trace(&mut self) -> Trace {
-        self.walk.trace(&self.energy)
+        let network = Evaluator::new(&energy.network, &energy.weights)?;
+        let trajectory = Trajectory::new(chains, network.input_len(), threads);
+        let ones = vec![1.0; network.tile()];
+        Ok(Chain { target: Energy { network, ones }, trajectory })
     }
 
     /// Share of MALA's proposals accepted since the start; `None` without any.
     pub fn acceptance(&self) -> Option<f32> {
-        let Walk { proposed, accepted, .. } = self.walk;
+        let Trajectory { proposed, accepted, .. } = self.trajectory;
         (proposed > 0).then(|| (accepted as f64 / proposed as f64) as f32)
     }
 }
 
-/// Langevin dynamics on the posterior of a generator's latents.
+/// The z-chain descends the squared error of the network's output, and the prior's term.
 #[derive(Clone, Debug)]
-pub struct ZChain {
-    posterior: Posterior,
-    walk: Walk,
-}
-
-#[derive(Clone, Debug)]
-struct Posterior {
-    generator: Executor,
-    target: Vec<f32>,
+pub struct Posterior {
+    network: Evaluator,
+    observed: Vec<f32>,
     mask: Option<Vec<f32>>,
     sigma: f32,
 }
 
 impl Measure for Posterior {
-    fn tile(&self) -> usize {
-        self.generator.tile()
+    fn network(&self) -> &Evaluator {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut Evaluator {
+        &mut self.network
     }
 
     fn measure(
@@ -348,11 +365,11 @@ impl Measure for Posterior {
         workspace: &mut Workspace<f32>,
         errors: &mut Vec<f32>,
     ) {
-        let generator = &self.generator;
+        let generator = &self.network;
         let (data, weight) = (generator.output_len(), 2.0 / (self.sigma * self.sigma));
         let mut difference = generator.run_forward(z, workspace).to_vec();
         let range = first * data..first * data + difference.len();
-        difference.iter_mut().zip(&self.target[range.clone()]).for_each(|(g, x)| *g -= x);
+        difference.iter_mut().zip(&self.observed[range.clone()]).for_each(|(g, x)| *g -= x);
         let mut cotangent = difference.clone();
         if let Some(mask) = &self.mask {
             cotangent.iter_mut().zip(&mask[range]).for_each(|(d, m)| *d *= m);
@@ -374,25 +391,10 @@ impl ZChain {
     /// If the network does not fit together or is no generator.
     pub fn new(generator: &Weighted, chains: usize, threads: usize) -> Result<ZChain, NetworkError> {
         generator.network.check_generator(&generator.network.output()?)?;
-        let generator = Executor::new(&generator.network, &generator.weights)?;
-        let walk = Walk::new(chains, generator.input_len(), threads);
-        let target = vec![0.0; chains * generator.output_len()];
-        Ok(ZChain { posterior: Posterior { generator, target, mask: None, sigma: 1.0 }, walk })
-    }
-
-    /// The same chains with the plain kernels, the oracle of the others.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_plain_kernels(mut self) -> ZChain {
-        self.posterior.generator = self.posterior.generator.with_plain_kernels();
-        self
-    }
-
-    /// Replace the generator's weights.
-    ///
-    /// # Errors
-    /// If there are not as many as parameters.
-    pub fn set_weights(&mut self, weights: &[f32]) -> Result<(), NetworkError> {
-        self.posterior.generator.set_weights(weights)
+        let network = Evaluator::new(&generator.network, &generator.weights)?;
+        let trajectory = Trajectory::new(chains, network.input_len(), threads);
+        let observed = vec![0.0; chains * network.output_len()];
+        Ok(Chain { target: Posterior { network, observed, mask: None, sigma: 1.0 }, trajectory })
     }
 
     /// What the latents are to explain: `x`, `[chains, data]`, observed with standard deviation
@@ -402,39 +404,14 @@ impl ZChain {
     /// # Panics
     /// If `x` is not one row a chain, or `mask` neither one row nor one a chain.
     pub fn set_target(&mut self, x: &[f32], mask: Option<&[f32]>, sigma: f32) {
-        let posterior = &mut self.posterior;
-        assert_eq!(x.len(), posterior.target.len(), "target is not one row a chain");
-        posterior.target.copy_from_slice(x);
+        let posterior = &mut self.target;
+        assert_eq!(x.len(), posterior.observed.len(), "target is not one row a chain");
+        posterior.observed.copy_from_slice(x);
         posterior.mask = mask.map(|mask| {
-            let repeats = if mask.len() == x.len() { 1 } else { self.walk.chains };
+            let repeats = if mask.len() == x.len() { 1 } else { self.trajectory.chains };
             assert_eq!(mask.len() * repeats, x.len(), "mask is neither one row nor one a chain");
             mask.repeat(repeats)
         });
         posterior.sigma = sigma;
-    }
-
-    /// Start anew at `state`, `[chains, latent]`, and forget the trace.
-    ///
-    /// # Panics
-    /// If `state` is not one row a chain.
-    pub fn start(&mut self, state: &[f32], noise: ChainNoise) {
-        self.walk.start(state, noise);
-    }
-
-    /// `z ← z - (s²/2) ∇[‖g(z) - x‖²·mask/σ² + ‖z‖²/2] + n ε`, `steps` times. With 0 steps the
-    /// trace begins.
-    pub fn run(&mut self, steps: u32, langevin: &Langevin) {
-        self.walk.run(steps, langevin, &self.posterior);
-    }
-
-    /// The states, `[chains, latent]`.
-    pub fn state(&self) -> &[f32] {
-        &self.walk.state
-    }
-
-    /// Squared reconstruction errors `Σ mask·(g(z) - x)²` along the way; empty before the first run. Those of the
-    /// current states are measured now.
-    pub fn trace(&mut self) -> Trace {
-        self.walk.trace(&self.posterior)
     }
 }

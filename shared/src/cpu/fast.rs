@@ -5,7 +5,7 @@ use super::activation::Activate;
 use super::convolution::Convolution;
 use super::product::{Panels, rounded};
 use super::{Real, twin, upsampled};
-use crate::network::{Kernel, Op, Plan};
+use crate::network::{Op, Operator};
 
 /// The weights of an operation as its fast kernel wants them.
 #[derive(Clone, Debug)]
@@ -16,44 +16,37 @@ pub(super) enum Packed<T> {
     Linear(Box<[Panels<T>; 2]>),
     /// The convolution, and its gradient's.
     Convolution(Box<[Convolution<T>; 2]>),
-    /// The same of the image before the upsampling in front of it.
-    Upsampled(Box<[Convolution<T>; 2]>),
 }
 
 impl<T: Real> Packed<T> {
-    /// Of operation `index` of `plan`.
-    pub fn new(plan: &Plan, index: usize, weights: &[T]) -> Packed<T> {
-        let Op::Apply { kernel, .. } = &plan.ops[index] else { return Packed::Nothing };
+    /// The weights of `op`, of all that a network has.
+    pub fn new(op: &Op, weights: &[T]) -> Packed<T> {
+        let Op::Apply { operator, .. } = op else { return Packed::Nothing };
         let both = |c, w: &[T]| [Convolution::forward(c, w), Convolution::transpose(c, w)];
         let swapped = |[a, b]: [Convolution<T>; 2]| [b, a];
-        match kernel {
-            &Kernel::Linear { inputs, outputs, weight, .. } => {
+        match operator {
+            &Operator::Linear { inputs, outputs, weight, .. } => {
                 let w = &weights[weight..];
                 let there = Panels::new(outputs, inputs, &|m, k| w[m * inputs + k]);
                 let back = Panels::new(inputs, outputs, &|m, k| w[k * inputs + m]);
                 Packed::Linear(Box::new([there, back]))
             }
-            Kernel::Conv2d(_) if let Some(c) = upsampled::conv_after_upsampling(plan, index) => {
+            Operator::UpsampledConv2d(c) => {
                 let (wide, kernels) = upsampled::transposed(c, weights);
-                Packed::Upsampled(Box::new(swapped(both(&wide, &kernels))))
+                Packed::Convolution(Box::new(swapped(both(&wide, &kernels))))
             }
-            Kernel::Conv2d(c) => Packed::Convolution(Box::new(both(c, &weights[c.weight..]))),
-            Kernel::ConvTranspose2d(c) => {
+            Operator::Conv2d(c) => Packed::Convolution(Box::new(both(c, &weights[c.weight..]))),
+            Operator::ConvTranspose2d(c) => {
                 Packed::Convolution(Box::new(swapped(both(c, &weights[c.weight..]))))
             }
             _ => Packed::Nothing,
         }
     }
-
-    /// Whether this is computed from the image before the upsampling in front of it.
-    pub fn skips_upsampling(&self) -> bool {
-        matches!(self, Packed::Upsampled(_))
-    }
 }
 
-/// As [`twin::forward`]. `scratch` is memory for it.
+/// Computes one operation forward, as [`twin::forward`] does, with packed weights. `scratch` is memory for it.
 pub(super) fn forward<T: Real>(
-    kernel: &Kernel,
+    operator: &Operator,
     packed: &Packed<T>,
     weights: &[T],
     x: &[T],
@@ -61,25 +54,27 @@ pub(super) fn forward<T: Real>(
     batch: usize,
     scratch: &mut Vec<T>,
 ) {
-    match (kernel, packed) {
-        (Kernel::Linear { bias, .. }, Packed::Linear(w)) => {
+    match (operator, packed) {
+        (Operator::Linear { bias, .. }, Packed::Linear(w)) => {
             linear(&w[0], bias.map(|bias| &weights[bias..]), x, y, batch, scratch);
         }
-        (Kernel::Conv2d(c) | Kernel::ConvTranspose2d(c), Packed::Convolution(w) | Packed::Upsampled(w)) => {
-            w[0].apply(c.bias.map(|bias| &weights[bias..]), x, y, scratch)
-        }
-        (&Kernel::Activation(activation), _) => {
+        (
+            Operator::Conv2d(c) | Operator::ConvTranspose2d(c) | Operator::UpsampledConv2d(c),
+            Packed::Convolution(w),
+        ) => w[0].apply(c.bias.map(|bias| &weights[bias..]), x, y, scratch),
+        (&Operator::Activation(activation), _) => {
             T::activate(Activate { activation, x, gradient: None, out: y });
         }
-        (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
-        _ => twin::forward_simple(kernel, weights, x, y, batch),
+        (&Operator::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
+        _ => twin::forward_simple(operator, weights, x, y, batch),
     }
 }
 
-/// As [`twin::input_gradient`]. `scratch` is memory for it.
+/// Computes the gradient in an operation's input, as [`twin::input_gradient`] does, with packed weights.
+/// `scratch` is memory for it.
 #[expect(clippy::too_many_arguments, reason = "the twin's, the packed weights and the scratch memory")]
 pub(super) fn input_gradient<T: Real>(
-    kernel: &Kernel,
+    operator: &Operator,
     packed: &Packed<T>,
     weights: &[T],
     x: &[T],
@@ -88,16 +83,16 @@ pub(super) fn input_gradient<T: Real>(
     batch: usize,
     scratch: &mut Vec<T>,
 ) {
-    match (kernel, packed) {
+    match (operator, packed) {
         (_, Packed::Linear(w)) => linear(&w[1], None, grad_y, grad_x, batch, scratch),
-        (_, Packed::Convolution(w) | Packed::Upsampled(w)) => w[1].apply(None, grad_y, grad_x, scratch),
-        (&Kernel::Activation(activation), _) => {
+        (_, Packed::Convolution(w)) => w[1].apply(None, grad_y, grad_x, scratch),
+        (&Operator::Activation(activation), _) => {
             T::activate(Activate { activation, x, gradient: Some(grad_y), out: grad_x });
         }
-        (&Kernel::AveragePool { width, kernel: [2, 2], .. }, _) => {
+        (&Operator::AveragePool { width, kernel: [2, 2], .. }, _) => {
             halved_input_gradient(width, grad_y, grad_x);
         }
-        _ => twin::input_gradient_simple(kernel, weights, grad_y, grad_x, batch),
+        _ => twin::input_gradient_simple(operator, weights, grad_y, grad_x, batch),
     }
 }
 

@@ -13,28 +13,28 @@ mod real;
 pub mod twin;
 mod upsampled;
 
-pub use chains::{XChain, ZChain};
+pub use chains::{Chain, Energy, Posterior, XChain, ZChain};
 pub use real::Real;
 
 use crate::network::{Network, NetworkError, Op, Plan};
 use fast::Packed;
 
-/// Which kernels an executor runs.
+/// Which kernels an evaluator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernels {
-    /// For tests and comparisons: the page has no room for them.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// The plain ones, for tests and comparisons.
+    #[cfg(feature = "workbench")]
     Twin,
     Fast,
 }
 
 /// A network with its weights, ready to run on the CPU.
 #[derive(Clone, Debug)]
-pub struct Executor<T = f32> {
+pub struct Evaluator<T = f32> {
     plan: Plan,
     weights: Vec<T>,
     kernels: Kernels,
-    /// Beside each operation, for the fast kernels.
+    /// The weights of each operation, for the fast kernels.
     packed: Vec<Packed<T>>,
 }
 
@@ -50,38 +50,38 @@ pub(crate) struct Workspace<T> {
     energies: Vec<T>,
 }
 
-impl<T: Real> Executor<T> {
-    /// An executor with the fast kernels.
+impl<T: Real> Evaluator<T> {
+    /// An evaluator with the fast kernels.
     ///
     /// # Errors
     /// If the description does not fit together or `weights` is not as long as its parameters.
-    pub fn new(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        Executor::with_kernels(network, weights, Kernels::Fast)
+    pub fn new(network: &Network, weights: &[f32]) -> Result<Evaluator<T>, NetworkError> {
+        Evaluator::with_kernels(network, weights, Kernels::Fast)
     }
 
-    /// An executor with the plain kernels, the oracle of the others.
+    /// An evaluator with the plain kernels, the oracle of the others.
     ///
     /// # Errors
-    /// As [`Executor::new`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn twin(network: &Network, weights: &[f32]) -> Result<Executor<T>, NetworkError> {
-        Executor::with_kernels(network, weights, Kernels::Twin)
+    /// As [`Evaluator::new`].
+    #[cfg(feature = "workbench")]
+    pub fn twin(network: &Network, weights: &[f32]) -> Result<Evaluator<T>, NetworkError> {
+        Evaluator::with_kernels(network, weights, Kernels::Twin)
     }
 
     fn with_kernels(
         network: &Network,
         weights: &[f32],
         kernels: Kernels,
-    ) -> Result<Executor<T>, NetworkError> {
+    ) -> Result<Evaluator<T>, NetworkError> {
         let plan = Plan::new(network)?;
-        let mut executor = Executor { plan, weights: Vec::new(), kernels, packed: Vec::new() };
-        executor.set_weights(weights)?;
-        Ok(executor)
+        let mut evaluator = Evaluator { plan, weights: Vec::new(), kernels, packed: Vec::new() };
+        evaluator.set_weights(weights)?;
+        Ok(evaluator)
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn with_plain_kernels(self) -> Executor<T> {
-        Executor { kernels: Kernels::Twin, packed: Vec::new(), ..self }
+    #[cfg(feature = "workbench")]
+    fn use_plain_kernels(&mut self) {
+        (self.kernels, self.packed) = (Kernels::Twin, Vec::new());
     }
 
     /// Replace all weights.
@@ -93,8 +93,7 @@ impl<T: Real> Executor<T> {
         self.weights.clear();
         self.weights.extend(weights.iter().map(|&w| T::from_f32(w)));
         if self.kernels == Kernels::Fast {
-            self.packed =
-                (0..self.plan.ops.len()).map(|i| Packed::new(&self.plan, i, &self.weights)).collect();
+            self.packed = self.plan.ops.iter().map(|op| Packed::new(op, &self.weights)).collect();
         }
         Ok(())
     }
@@ -115,7 +114,7 @@ impl<T: Real> Executor<T> {
         self.forward_on(1, x)
     }
 
-    /// As [`Executor::forward`], over several threads.
+    /// Outputs of a batch, as [`Evaluator::forward`] gives them, computed by several threads.
     pub fn forward_on(&self, threads: usize, x: &[T]) -> Vec<T> {
         self.tiles(threads, x, |_, x, workspace| self.run_forward(x, workspace).to_vec()).concat()
     }
@@ -136,7 +135,7 @@ impl<T: Real> Executor<T> {
         self.energy_and_gradient_on(1, x)
     }
 
-    /// As [`Executor::energy_and_gradient`], over several threads.
+    /// Energies and gradients, as [`Evaluator::energy_and_gradient`] gives them, computed by several threads.
     pub fn energy_and_gradient_on(&self, threads: usize, x: &[T]) -> (Vec<T>, Vec<T>) {
         let parts = self.tiles(threads, x, |_, x, workspace| {
             let energies = self.run_forward(x, workspace).to_vec();
@@ -177,21 +176,6 @@ impl<T: Real> Executor<T> {
         })
     }
 
-    /// Whether the operation is an upsampling that the convolution after it does without.
-    fn is_skipped(&self, index: usize) -> bool {
-        self.packed.get(index + 1).is_some_and(Packed::skips_upsampling)
-    }
-
-    /// What the operation at `index` reads instead of `input` where the upsampling before it is skipped:
-    /// the value that is not upsampled, and whether that one's gradient already has a part.
-    fn reads(&self, index: usize, input: usize, accumulate: bool) -> (usize, bool) {
-        let skips = self.packed.get(index).is_some_and(Packed::skips_upsampling);
-        match index.checked_sub(1).map(|before| &self.plan.ops[before]) {
-            Some(&Op::Apply { input, accumulate, .. }) if skips => (input, accumulate),
-            _ => (input, accumulate),
-        }
-    }
-
     /// Forward pass into `workspace`, which then holds what the backward pass needs.
     pub(crate) fn run_forward<'w>(&self, x: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
         let batch = x.len() / self.input_len();
@@ -201,23 +185,19 @@ impl<T: Real> Executor<T> {
         values[0].clear();
         values[0].extend_from_slice(x);
         for (index, op) in self.plan.ops.iter().enumerate() {
-            if self.is_skipped(index) {
-                continue;
-            }
             let (Op::Apply { output: place, .. } | Op::Add { output: place, .. }) = *op;
             let mut output = std::mem::take(&mut values[place]);
             output.resize(batch * self.plan.values[place], T::from_f32(0.0));
             match op {
-                Op::Apply { kernel, input, .. } => {
-                    let (input, _) = self.reads(index, *input, false);
-                    let (weights, x) = (&self.weights, &values[input]);
+                Op::Apply { operator, input, .. } => {
+                    let (weights, x) = (&self.weights, &values[*input]);
                     match self.kernels {
                         Kernels::Fast => {
                             let packed = &self.packed[index];
-                            fast::forward(kernel, packed, weights, x, &mut output, batch, scratch)
+                            fast::forward(operator, packed, weights, x, &mut output, batch, scratch)
                         }
-                        #[cfg(not(target_arch = "wasm32"))]
-                        Kernels::Twin => twin::forward(kernel, weights, x, &mut output, batch),
+                        #[cfg(feature = "workbench")]
+                        Kernels::Twin => twin::forward(operator, weights, x, &mut output, batch),
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -236,7 +216,7 @@ impl<T: Real> Executor<T> {
         energies
     }
 
-    /// Backward pass after [`Executor::run_forward`] on the same workspace: the gradient in the
+    /// Backward pass after [`Evaluator::run_forward`] on the same workspace: the gradient in the
     /// input.
     pub(crate) fn run_backward<'w>(&self, grad_output: &[T], workspace: &'w mut Workspace<T>) -> &'w mut [T] {
         let batch = grad_output.len() / self.output_len();
@@ -246,12 +226,8 @@ impl<T: Real> Executor<T> {
         gradients[self.plan.output].extend_from_slice(grad_output);
         let zero = T::from_f32(0.0);
         for (index, op) in self.plan.ops.iter().enumerate().rev() {
-            if self.is_skipped(index) {
-                continue;
-            }
             match op {
-                Op::Apply { kernel, input, output, accumulate } => {
-                    let (input, accumulate) = self.reads(index, *input, *accumulate);
+                &Op::Apply { ref operator, input, output, accumulate } => {
                     let len = batch * self.plan.values[input];
                     let mut gradient = std::mem::take(&mut gradients[input]);
                     gradient.resize(len, zero);
@@ -261,14 +237,16 @@ impl<T: Real> Executor<T> {
                     } else {
                         &mut gradient
                     };
-                    let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[*output]);
+                    let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[output]);
                     match self.kernels {
                         Kernels::Fast => {
                             let packed = &self.packed[index];
-                            fast::input_gradient(kernel, packed, weights, x, grad_y, target, batch, scratch);
+                            fast::input_gradient(
+                                operator, packed, weights, x, grad_y, target, batch, scratch,
+                            );
                         }
-                        #[cfg(not(target_arch = "wasm32"))]
-                        Kernels::Twin => twin::input_gradient(kernel, weights, x, grad_y, target, batch),
+                        #[cfg(feature = "workbench")]
+                        Kernels::Twin => twin::input_gradient(operator, weights, x, grad_y, target, batch),
                     }
                     if accumulate {
                         twin::add(part, &mut gradient, true);

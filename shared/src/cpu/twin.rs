@@ -2,90 +2,115 @@
 //! They are the oracle of the GPU executor and of the fast kernels.
 
 use super::Real;
-use crate::network::{Activation, Conv2d, Kernel};
+use crate::network::{Activation, Conv2d, Operator};
 
-/// Apply `kernel` to a batch.
-pub fn forward<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], batch: usize) {
-    match *kernel {
-        Kernel::Linear { inputs, outputs, weight, bias } => {
+/// Apply `operator` to a batch.
+pub fn forward<T: Real>(operator: &Operator, weights: &[T], x: &[T], y: &mut [T], batch: usize) {
+    match *operator {
+        Operator::Linear { inputs, outputs, weight, bias } => {
             linear(weights, [inputs, outputs], weight, bias, x, y, batch);
         }
-        Kernel::Conv2d(ref c) => conv2d(c, weights, x, y),
-        Kernel::ConvTranspose2d(ref c) => {
+        Operator::Conv2d(ref c) => conv2d(c, weights, x, y),
+        Operator::ConvTranspose2d(ref c) => {
             conv2d_input_gradient(c, weights, x, y);
             add_bias(c, weights, y);
         }
-        Kernel::Activation(a) => activation(a, x, y),
-        _ => forward_simple(kernel, weights, x, y, batch),
+        Operator::UpsampledConv2d(ref c) => {
+            let mut upsampled = vec![zero(); 4 * x.len()];
+            upsample_nearest(small_planes(c, batch), x, &mut upsampled);
+            conv2d(c, weights, &upsampled, y);
+        }
+        Operator::Activation(a) => activation(a, x, y),
+        _ => forward_simple(operator, weights, x, y, batch),
     }
 }
 
-/// [`forward`] of the kernels that have no other form.
-pub(super) fn forward_simple<T: Real>(kernel: &Kernel, weights: &[T], x: &[T], y: &mut [T], batch: usize) {
-    match *kernel {
-        Kernel::UpsampleNearest { channels, height, width } => {
+/// [`forward`] of the operators that have no other form.
+pub(super) fn forward_simple<T: Real>(
+    operator: &Operator,
+    weights: &[T],
+    x: &[T],
+    y: &mut [T],
+    batch: usize,
+) {
+    match *operator {
+        Operator::UpsampleNearest { channels, height, width } => {
             upsample_nearest([batch * channels, height, width], x, y);
         }
-        Kernel::UpsampleBilinear { channels, height, width } => {
+        Operator::UpsampleBilinear { channels, height, width } => {
             upsample_bilinear([batch * channels, height, width], x, y);
         }
-        Kernel::AveragePool { channels, height, width, kernel } => {
+        Operator::AveragePool { channels, height, width, kernel } => {
             average_pool([batch * channels, height, width], kernel, x, y);
         }
-        Kernel::ScaleShift { channels, positions, scale, shift } => {
+        Operator::ScaleShift { channels, positions, scale, shift } => {
             scale_shift([channels, positions], &weights[scale..], &weights[shift..], x, y);
         }
-        Kernel::Linear { .. } | Kernel::Conv2d(_) | Kernel::ConvTranspose2d(_) | Kernel::Activation(_) => {
-            unreachable!("it has two forms")
-        }
+        Operator::Linear { .. }
+        | Operator::Conv2d(_)
+        | Operator::ConvTranspose2d(_)
+        | Operator::UpsampledConv2d(_)
+        | Operator::Activation(_) => unreachable!("it has two forms"),
     }
 }
 
-/// Gradient in the input of `kernel`, given the input and the gradient in the output.
+/// Gradient in the input of `operator`, given the input and the gradient in the output.
 pub fn input_gradient<T: Real>(
-    kernel: &Kernel,
+    operator: &Operator,
     weights: &[T],
     x: &[T],
     grad_y: &[T],
     grad_x: &mut [T],
     batch: usize,
 ) {
-    match *kernel {
-        Kernel::Linear { inputs, outputs, weight, .. } => {
+    match *operator {
+        Operator::Linear { inputs, outputs, weight, .. } => {
             linear_input_gradient(&weights[weight..], [inputs, outputs], grad_y, grad_x, batch);
         }
-        Kernel::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x),
-        Kernel::ConvTranspose2d(ref c) => conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x),
-        Kernel::Activation(a) => activation_input_gradient(a, x, grad_y, grad_x),
-        _ => input_gradient_simple(kernel, weights, grad_y, grad_x, batch),
+        Operator::Conv2d(ref c) => conv2d_input_gradient(c, weights, grad_y, grad_x),
+        Operator::ConvTranspose2d(ref c) => conv2d(&Conv2d { bias: None, ..*c }, weights, grad_y, grad_x),
+        Operator::UpsampledConv2d(ref c) => {
+            let mut upsampled = vec![zero(); 4 * grad_x.len()];
+            conv2d_input_gradient(c, weights, grad_y, &mut upsampled);
+            upsample_nearest_input_gradient(small_planes(c, batch), &upsampled, grad_x);
+        }
+        Operator::Activation(a) => activation_input_gradient(a, x, grad_y, grad_x),
+        _ => input_gradient_simple(operator, weights, grad_y, grad_x, batch),
     }
 }
 
-/// [`input_gradient`] of the kernels that have no other form.
+/// [`input_gradient`] of the operators that have no other form.
 pub(super) fn input_gradient_simple<T: Real>(
-    kernel: &Kernel,
+    operator: &Operator,
     weights: &[T],
     grad_y: &[T],
     grad_x: &mut [T],
     batch: usize,
 ) {
-    match *kernel {
-        Kernel::UpsampleNearest { channels, height, width } => {
+    match *operator {
+        Operator::UpsampleNearest { channels, height, width } => {
             upsample_nearest_input_gradient([batch * channels, height, width], grad_y, grad_x);
         }
-        Kernel::UpsampleBilinear { channels, height, width } => {
+        Operator::UpsampleBilinear { channels, height, width } => {
             upsample_bilinear_input_gradient([batch * channels, height, width], grad_y, grad_x);
         }
-        Kernel::AveragePool { channels, height, width, kernel } => {
+        Operator::AveragePool { channels, height, width, kernel } => {
             average_pool_input_gradient([batch * channels, height, width], kernel, grad_y, grad_x);
         }
-        Kernel::ScaleShift { channels, positions, scale, .. } => {
+        Operator::ScaleShift { channels, positions, scale, .. } => {
             scale_shift_input_gradient([channels, positions], &weights[scale..], grad_y, grad_x);
         }
-        Kernel::Linear { .. } | Kernel::Conv2d(_) | Kernel::ConvTranspose2d(_) | Kernel::Activation(_) => {
-            unreachable!("it has two forms")
-        }
+        Operator::Linear { .. }
+        | Operator::Conv2d(_)
+        | Operator::ConvTranspose2d(_)
+        | Operator::UpsampledConv2d(_)
+        | Operator::Activation(_) => unreachable!("it has two forms"),
     }
+}
+
+/// Planes, height and width of a batch before it is upsampled for the convolution `c`.
+fn small_planes(c: &Conv2d, batch: usize) -> [usize; 3] {
+    [batch * c.in_channels, c.height / 2, c.width / 2]
 }
 
 fn zero<T: Real>() -> T {

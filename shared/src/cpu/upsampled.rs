@@ -5,26 +5,12 @@
 //! kernel's: 4/9 of the multiplications.
 
 use super::Real;
-use crate::network::{Conv2d, Kernel, Op, Plan};
+use crate::network::Conv2d;
 
 /// Which elements of three make up each of four, in one dimension.
 const SUMS: [&[usize]; 4] = [&[2], &[1, 2], &[0, 1], &[0]];
 
-/// The convolution of operation `index`, if it can be computed from the small image: the operation
-/// before upsamples what this one alone reads.
-pub(super) fn conv_after_upsampling(plan: &Plan, index: usize) -> Option<&Conv2d> {
-    let before = plan.ops.get(index.checked_sub(1)?)?;
-    let Op::Apply { kernel: Kernel::UpsampleNearest { .. }, output, .. } = before else { return None };
-    let Op::Apply { kernel: Kernel::Conv2d(c), input, .. } = &plan.ops[index] else { return None };
-    let reads = |op: &&Op| match op {
-        Op::Apply { input, .. } => input == output,
-        Op::Add { inputs, .. } => inputs.contains(output),
-    };
-    let alone = input == output && plan.ops.iter().filter(reads).count() == 1;
-    (alone && (c.kernel, c.stride, c.padding) == (3, 1, 1)).then_some(c)
-}
-
-/// The convolution whose transpose this is, and its kernels, `[in, out, 4, 4]`.
+/// The convolution whose transpose computes `c` from the image that is not upsampled, and its kernels, `[in, out, 4, 4]`.
 pub(super) fn transposed<T: Real>(c: &Conv2d, weights: &[T]) -> (Conv2d, Vec<T>) {
     let (inputs, outputs) = (c.in_channels, c.out_channels);
     let wide = Conv2d {

@@ -1,8 +1,9 @@
 //! The device and what every object on it shares: compiled kernels and the state of its health.
 
 use super::GpuError;
-use super::fused::{Choice, Size};
-use super::program::Pipelines;
+use super::choice::{Choice, Size};
+use super::choose::choose;
+use super::shader::Pipelines;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,10 +14,8 @@ pub enum GpuChoice {
     #[default]
     Any,
     /// The best real GPU; software adapters are refused.
-    #[cfg(not(target_arch = "wasm32"))]
     Hardware,
-    /// A number in [`Gpu::adapters`]. (A browser gives one adapter.)
-    #[cfg(not(target_arch = "wasm32"))]
+    /// A number in [`Gpu::adapters`].
     Index(usize),
 }
 
@@ -25,15 +24,13 @@ pub enum GpuChoice {
 pub struct Gpu {
     /// The device, for drawing beside the executor.
     pub device: wgpu::Device,
-    /// Its queue.
+    /// The device's queue.
     pub queue: wgpu::Queue,
     shared: Arc<Shared>,
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     plain: bool,
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     forced: Option<Choice>,
-    #[cfg(target_arch = "wasm32")]
-    subgroups: bool,
 }
 
 struct Shared {
@@ -57,10 +54,6 @@ impl fmt::Debug for Gpu {
 }
 
 fn new_instance() -> wgpu::Instance {
-    // A page has no environment to read.
-    #[cfg(target_arch = "wasm32")]
-    return wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    #[cfg(not(target_arch = "wasm32"))]
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
@@ -84,9 +77,7 @@ impl Gpu {
         let instance = new_instance();
         let adapter = match choice {
             GpuChoice::Any => best(&instance, None).await?,
-            #[cfg(not(target_arch = "wasm32"))]
             GpuChoice::Hardware => hardware(&instance).await?,
-            #[cfg(not(target_arch = "wasm32"))]
             GpuChoice::Index(index) => {
                 let mut all = instance.enumerate_adapters(wgpu::Backends::all()).await;
                 if index >= all.len() {
@@ -121,7 +112,6 @@ impl Gpu {
 
     /// Run on a device beside another library whose handler of uncaptured errors panics: [`Gpu::check`] tells them
     /// instead, those of the library's own calls and the device's loss too.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn beside(device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
         let info = device.adapter_info();
         let health = watch(&device);
@@ -141,17 +131,14 @@ impl Gpu {
             device,
             queue,
             shared,
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(feature = "workbench")]
             plain: false,
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(feature = "workbench")]
             forced: None,
-            #[cfg(target_arch = "wasm32")]
-            subgroups: false,
         }
     }
 
     /// Names of the adapters on this machine, in the order of [`GpuChoice::Index`].
-    #[cfg(not(target_arch = "wasm32"))]
     pub async fn adapters() -> Vec<String> {
         let all = new_instance().enumerate_adapters(wgpu::Backends::all()).await;
         all.iter().map(|adapter| name(&adapter.get_info())).collect()
@@ -189,53 +176,44 @@ impl Gpu {
         health.error.take().map_or(Ok(()), Err)
     }
 
-    /// The same device with the plain kernels, one for each layer and direction: an oracle for those that
-    /// everything else runs on, and what they are compared with.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// This device with the plain kernels, one for each layer and direction: the oracle of the fused ones, and
+    /// what they are compared with.
+    #[cfg(feature = "workbench")]
     pub fn with_plain_kernels(self) -> Gpu {
         Gpu { plain: true, ..self }
     }
 
-    /// The same device with one kernel under all linear layers and convolutions that it can compute, for tests
+    /// This device with one kernel under all linear layers and convolutions that it can compute, for tests
     /// and for tuning.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     pub fn with_kernel(self, choice: Choice) -> Gpu {
         Gpu { forced: Some(choice), ..self }
     }
 
-    /// The same device, which has the browser's feature `subgroups`: wgpu can neither ask for it nor see it.
-    #[cfg(target_arch = "wasm32")]
-    pub fn with_subgroups(self) -> Gpu {
-        Gpu { subgroups: true, ..self }
-    }
-
-    /// Whether kernels may use subgroups.
+    /// Whether kernels may use subgroups. (wgpu cannot ask a browser for them yet.)
     fn has_subgroups(&self) -> bool {
-        #[cfg(target_arch = "wasm32")]
-        return self.subgroups;
-        #[cfg(not(target_arch = "wasm32"))]
         self.device.features().contains(wgpu::Features::SUBGROUP)
     }
 
     /// The kernel for a correlation.
     pub(super) fn choose(&self, size: &Size) -> Choice {
-        #[cfg(not(target_arch = "wasm32"))]
+        #[cfg(feature = "workbench")]
         if let Some(choice) = self.forced {
             return choice;
         }
-        size.choose(!self.is_software(), self.has_subgroups())
+        choose(size, !self.is_software(), self.has_subgroups())
     }
 
     /// Whether an average over so many places is worth a workgroup.
     pub(super) fn pools_by_groups(&self, places: usize) -> bool {
-        #[cfg(not(target_arch = "wasm32"))]
+        #[cfg(feature = "workbench")]
         if self.forced.is_some() {
             return places > 1;
         }
         places >= 64 && !self.is_software()
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     pub(super) fn uses_plain_kernels(&self) -> bool {
         self.plain
     }
@@ -257,7 +235,6 @@ async fn best(
     instance.request_adapter(&options).await.map_err(|e| GpuError::NoAdapter(e.to_string()))
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 async fn hardware(instance: &wgpu::Instance) -> Result<wgpu::Adapter, GpuError> {
     // The first choice is a software adapter only where the driver lists nothing better.
     let adapter = best(instance, None).await?;
@@ -270,11 +247,14 @@ async fn hardware(instance: &wgpu::Instance) -> Result<wgpu::Adapter, GpuError> 
 
 async fn open(instance: wgpu::Instance, adapter: wgpu::Adapter) -> Result<Gpu, GpuError> {
     let info = adapter.get_info();
+    // To time kernels, and for software adapters; a page asks for nothing beyond the defaults.
+    let wanted = match cfg!(feature = "workbench") {
+        true => wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP,
+        false => wgpu::Features::empty(),
+    };
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("dual-mcmc"),
-        // To time kernels, and for software adapters; a page asks for nothing beyond the defaults.
-        #[cfg(not(target_arch = "wasm32"))]
-        required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
+        required_features: adapter.features() & wanted,
         required_limits: wgpu::Limits::defaults(),
         ..Default::default()
     };

@@ -1,9 +1,10 @@
 //! One kernel launch with everything it needs, made once and recorded many times.
 
 use super::Gpu;
-#[cfg(not(target_arch = "wasm32"))]
-use super::fused::{Choice, Size};
-use super::program::{Shader, WORKGROUP};
+use super::choice::{Choice, Size};
+use super::kernels::{AddParams, Kernel};
+use super::shader::{Shader, WORKGROUP};
+use bytemuck::Pod;
 
 /// How many workgroups a kernel needs.
 #[derive(Clone, Copy, Debug)]
@@ -17,53 +18,60 @@ pub(super) enum Extent {
 /// A kernel, its parameters and its buffers.
 #[derive(Clone, Debug)]
 pub(super) struct Dispatch {
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) shader: Shader,
-    /// Of a correlation, what its kernel was chosen by, and what was chosen.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
+    label: String,
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    params: wgpu::Buffer,
+    groups: [u32; 2],
+    /// The size that a correlation's kernel was chosen by, and what was chosen; none of other kernels.
     pub(super) choice: Option<(Size, Choice)>,
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) bindings: wgpu::BindGroup,
-    pub(super) params: wgpu::Buffer,
-    pub(super) groups: [u32; 2],
 }
 
-/// A kernel's parameters.
-pub(super) fn uniform(gpu: &Gpu, label: &str, words: usize) -> wgpu::Buffer {
+/// A size or an offset as kernels take it. [`check_fit`](super::recording::check_fit) makes sure that all of them fit.
+pub(super) fn word(n: usize) -> u32 {
+    n as u32
+}
+
+/// A buffer for the parameters of a kernel.
+pub(super) fn uniform<P: Pod>(gpu: &Gpu, label: &str) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        size: (words as u64 * 4).next_multiple_of(16),
+        size: (size_of::<P>() as u64).next_multiple_of(16),
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     })
 }
 
+/// Write parameters, for everything submitted from now on.
+pub(super) fn write_params<P: Pod>(gpu: &Gpu, buffer: &wgpu::Buffer, params: &P) {
+    gpu.queue.write_buffer(buffer, 0, bytemuck::bytes_of(params));
+}
+
 impl Dispatch {
-    /// `params` are the words of the kernel's `Params`, `buffers` its bindings from 1 on.
-    pub(super) fn new(
+    /// A launch of `shader` with these parameters, its binding 0; `buffers` are its bindings from 1 on.
+    pub(super) fn new<P: Pod>(
         gpu: &Gpu,
-        shader: impl Into<Shader>,
-        params: &[u32],
+        shader: &dyn Shader,
+        params: &P,
         buffers: &[&wgpu::Buffer],
         extent: Extent,
     ) -> Dispatch {
-        let uniform = uniform(gpu, "params", params.len());
+        let uniform = uniform::<P>(gpu, "params");
         let dispatch = Dispatch::with_params(gpu, shader, uniform, buffers, extent);
         dispatch.set_params(gpu, params);
         dispatch
     }
 
-    /// With parameters that the caller writes.
+    /// A launch with parameters in a buffer that the caller writes.
     pub(super) fn with_params(
         gpu: &Gpu,
-        shader: impl Into<Shader>,
+        shader: &dyn Shader,
         params: wgpu::Buffer,
         buffers: &[&wgpu::Buffer],
         extent: Extent,
     ) -> Dispatch {
-        let shader = shader.into();
-        let name = shader.name();
-        let label = Some(name.as_str());
+        let label = shader.label();
         let pipeline = gpu.pipelines().get(&gpu.device, shader);
         let entries: Vec<wgpu::BindGroupEntry> = [&params]
             .iter()
@@ -72,7 +80,7 @@ impl Dispatch {
             .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
         let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label,
+            label: Some(&label),
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
@@ -81,20 +89,37 @@ impl Dispatch {
             Extent::Rows(n) => n,
         };
         Dispatch {
-            #[cfg(not(target_arch = "wasm32"))]
-            shader,
-            #[cfg(not(target_arch = "wasm32"))]
-            choice: None,
+            #[cfg(feature = "workbench")]
+            label,
             pipeline,
             bindings,
             params,
             groups: fold(gpu, groups),
+            choice: None,
         }
     }
 
+    /// `y ← x`.
+    pub(super) fn copy(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Dispatch {
+        Dispatch::add(gpu, x, y, false)
+    }
+
+    /// `y ← x`, or `y ← y + x`.
+    pub(super) fn add(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer, accumulate: bool) -> Dispatch {
+        let elements = (y.size() / 4) as usize;
+        let params = AddParams { elements: word(elements), accumulate: accumulate.into() };
+        Dispatch::new(gpu, &Kernel::Add, &params, &[x, y], Extent::Elements(elements))
+    }
+
+    /// The label of its shader.
+    #[cfg(feature = "workbench")]
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Replace the parameters, for everything submitted from now on.
-    pub(super) fn set_params(&self, gpu: &Gpu, params: &[u32]) {
-        gpu.queue.write_buffer(&self.params, 0, bytemuck::cast_slice(params));
+    pub(super) fn set_params<P: Pod>(&self, gpu: &Gpu, params: &P) {
+        write_params(gpu, &self.params, params);
     }
 
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {

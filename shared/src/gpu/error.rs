@@ -9,11 +9,9 @@ pub enum GpuError {
     #[error("no GPU was found; install its driver, or use the CPU")]
     NoAdapter(String),
     /// A real GPU was asked for, and there are only software adapters.
-    #[cfg(not(target_arch = "wasm32"))]
     #[error("only a software adapter was found ({0}); use the CPU, or ask for any adapter")]
     SoftwareOnly(String),
     /// An adapter was asked for by a number that none has.
-    #[cfg(not(target_arch = "wasm32"))]
     #[error("there is no GPU {index}; found: {found}")]
     NoSuchAdapter {
         /// The number asked for.
@@ -33,7 +31,6 @@ pub enum GpuError {
     #[error("the GPU was lost ({0}); request it again and make the chains anew")]
     Lost(String),
     /// Kernels were to be timed on a device without a clock.
-    #[cfg(not(target_arch = "wasm32"))]
     #[error("this GPU's driver offers no timestamps; leave out the times of kernels")]
     NoTimestamps,
     /// An allocation failed.
@@ -53,7 +50,7 @@ pub enum GpuError {
         /// Rows that fit.
         fit: usize,
     },
-    /// Not even one sample fits, or the weights do not.
+    /// A network of which not even one sample fits, or whose weights do not.
     #[error("{what} of this network need {bytes} bytes; this GPU binds at most {limit}")]
     TooLarge {
         /// "the activations" or "the weights".

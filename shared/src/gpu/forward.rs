@@ -1,7 +1,8 @@
 //! A network's outputs.
 
 use super::dispatch::{encode, submit};
-use super::layers::{Layers, Passes};
+use super::layers::Layers;
+use super::recording::Passes;
 use super::{Gpu, GpuError};
 use crate::model::Weighted;
 
@@ -49,7 +50,7 @@ impl Forward {
         async move { reading?.await }
     }
 
-    /// As [`Forward::run`], but the outputs stay in [`Forward::output_buffer`]. Returns the rows.
+    /// Computes the outputs as [`Forward::run`] does, but leaves them in [`Forward::output_buffer`]. Returns the rows.
     ///
     /// # Errors
     /// If `x` is not made of whole rows or has too many, or the device failed.
@@ -73,6 +74,11 @@ impl Forward {
     /// Outputs `[batch, output]`, f32, readable by any shader on the device.
     pub fn output_buffer(&self) -> &wgpu::Buffer {
         self.layers.output()
+    }
+
+    /// Elements of one input.
+    pub fn input_len(&self) -> usize {
+        self.layers.input_len()
     }
 
     /// Elements of one output.

@@ -1,7 +1,8 @@
 //! Gradients in the input.
 
 use super::dispatch::{submit, write};
-use super::layers::{Layers, Passes};
+use super::layers::Layers;
+use super::recording::Passes;
 use super::{Gpu, GpuError};
 use crate::model::Weighted;
 

@@ -1,60 +1,13 @@
 //! A network on the GPU: its weights, the buffers at its ends, and the dispatches of both passes.
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::dispatch::encode;
-use super::dispatch::{Dispatch, Extent, storage, submit, write};
-#[cfg(not(target_arch = "wasm32"))]
+use super::dispatch::{Dispatch, Extent, encode, storage, submit, word, write};
+use super::kernels::{Kernel, ReferenceEnergyParams, ReferenceGradientParams};
+#[cfg(feature = "workbench")]
 use super::plain;
-use super::program::{Program, Shader};
+use super::recording::{ACTIVATIONS, Blueprint, Passes, Recorded, Stepping, binding, check_fit, rows_in};
 use super::{Gpu, GpuError, fused};
 use crate::model::Weighted;
-use crate::network::{Activation, Kernel, Op, Plan};
-
-/// Whether a network is also run backwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passes {
-    Forward,
-    ForwardAndGradient,
-}
-
-/// What a network's dispatches are made from.
-pub(super) struct Blueprint<'a> {
-    pub(super) gpu: &'a Gpu,
-    pub(super) plan: &'a Plan,
-    /// Shape of one input.
-    pub(super) input: &'a [usize],
-    /// The flat weights.
-    pub(super) weights: &'a wgpu::Buffer,
-    pub(super) batch: usize,
-    pub(super) passes: Passes,
-}
-
-/// The dispatches of both passes, and the buffers at their ends.
-#[derive(Debug)]
-pub(super) struct Recorded {
-    /// `[batch, input]` and `[batch, output]`.
-    pub(super) ends: [wgpu::Buffer; 2],
-    /// Their gradients; none for a network that only runs forward.
-    pub(super) gradients: Vec<wgpu::Buffer>,
-    /// To be run after the weights have changed.
-    pub(super) prepare: Vec<Dispatch>,
-    pub(super) forward: Vec<Dispatch>,
-    /// From the output's gradient, which stays as it is, to the input's.
-    pub(super) backward: Vec<Dispatch>,
-    /// The last kernel of the backward pass as one that takes a Langevin step with the gradient it computes, where
-    /// it can.
-    pub(super) stepping: Option<Stepping>,
-}
-
-/// A kernel that needs a walk's parameters and step counter to run.
-#[derive(Debug)]
-pub(super) struct Stepping {
-    pub(super) shader: Shader,
-    pub(super) params: Vec<u32>,
-    /// Packed weights, and the gradient it starts from.
-    pub(super) buffers: [wgpu::Buffer; 2],
-    pub(super) extent: Extent,
-}
+use crate::network::{Activation, Op, Operator, Plan};
 
 /// A network with its weights and a batch's activations.
 #[derive(Debug)]
@@ -62,6 +15,8 @@ pub(super) struct Layers {
     plan: Plan,
     pub(super) batch: usize,
     weights: wgpu::Buffer,
+    /// Numbers in all values and gradients of a row.
+    numbers_per_row: usize,
     recorded: Recorded,
 }
 
@@ -84,10 +39,8 @@ impl Layers {
     }
 
     /// Bytes of values and gradients for each row that goes through the layers.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn bytes_per_row(&self, gpu: &Gpu, input: &[usize]) -> u64 {
-        let [_, sum] = numbers(gpu, &self.plan, input, Passes::ForwardAndGradient);
-        4 * sum as u64
+    pub(super) fn bytes_per_row(&self) -> u64 {
+        4 * self.numbers_per_row as u64
     }
 
     /// Allocate and record everything. `row_len` are the numbers that the caller itself will keep
@@ -103,16 +56,17 @@ impl Layers {
         plan.check_weights(&weighted.weights)?;
         if plan.ops.is_empty() {
             // Nothing but reshapes. A copy gives input and output a buffer each, as elsewhere.
-            let kernel = Kernel::Activation(Activation::LeakyRelu(1.0));
+            let operator = Operator::Activation(Activation::LeakyRelu(1.0));
             plan.values.push(plan.values[0]);
-            plan.ops.push(Op::Apply { kernel, input: 0, output: 1, accumulate: false });
+            plan.ops.push(Op::Apply { operator, input: 0, output: 1, accumulate: false });
             plan.output = 1;
         }
         check_fit(gpu, plan.parameter_count, row_len, batch)?;
         let weights = storage(gpu, "weights", plan.parameter_count);
         let input = &weighted.network.input;
         let recorded = record(&Blueprint { gpu, plan: &plan, input, weights: &weights, batch, passes })?;
-        let mut layers = Layers { plan, batch, weights, recorded };
+        let [_, numbers_per_row] = numbers(gpu, &plan, input, passes);
+        let mut layers = Layers { plan, batch, weights, numbers_per_row, recorded };
         if let Some(tau) = layers.plan.reference {
             layers.add_reference(gpu, tau, passes);
         }
@@ -123,10 +77,11 @@ impl Layers {
     /// The reference's term of the energy, and of its gradient.
     fn add_reference(&mut self, gpu: &Gpu, tau: f32, passes: Passes) {
         let half_precision = 0.5 / (tau * tau);
-        let params = [self.batch as u32, self.input_len() as u32, half_precision.to_bits()];
+        let params =
+            ReferenceEnergyParams { chains: word(self.batch), len: word(self.input_len()), half_precision };
         let buffers = [self.input(), self.output()];
         let extent = Extent::Rows(self.batch);
-        let energy = Dispatch::new(gpu, Program::ReferenceEnergy, &params, &buffers, extent);
+        let energy = Dispatch::new(gpu, &Kernel::ReferenceEnergy, &params, &buffers, extent);
         self.recorded.forward.push(energy);
         if passes == Passes::ForwardAndGradient {
             let gradient = self.reference_gradient(gpu, tau, self.output_gradient());
@@ -134,7 +89,7 @@ impl Layers {
         }
     }
 
-    /// Of an energy's reference.
+    /// The inverse variance 1/τ² of an energy's reference.
     pub(super) fn inverse_variance(&self) -> Option<f32> {
         self.plan.reference.map(|tau| 1.0 / (tau * tau))
     }
@@ -176,19 +131,19 @@ impl Layers {
         &self.recorded.backward
     }
 
-    /// The backward pass with a Langevin step of the inputs at its end, by the parameters `walk` of `walk.wgsl` and
-    /// the step counter; `None` where the update takes a kernel of its own. The step adds the reference's gradient
-    /// itself: `walk` has its inverse variance.
+    /// The backward pass with a Langevin step of the inputs at its end, by the parameters `langevin` and the step
+    /// counter; `None` where the update takes a kernel of its own. The step adds the reference's gradient
+    /// itself: the parameters have its inverse variance.
     pub(super) fn backward_and_step(
         &self,
         gpu: &Gpu,
-        walk: &wgpu::Buffer,
+        langevin: &wgpu::Buffer,
         counter: &wgpu::Buffer,
     ) -> Option<Vec<Dispatch>> {
         let Stepping { shader, params, buffers: [weights, gradient], extent } =
             self.recorded.stepping.as_ref()?;
-        let buffers = [weights, gradient, self.input(), walk, counter];
-        let step = Dispatch::new(gpu, *shader, params, &buffers, *extent);
+        let buffers = [weights, gradient, self.input(), langevin, counter];
+        let step = Dispatch::new(gpu, shader.as_ref(), params, &buffers, *extent);
         let before = self.recorded.backward.len() - 1 - usize::from(self.plan.reference.is_some());
         Some(self.recorded.backward[..before].iter().cloned().chain([step]).collect())
     }
@@ -200,8 +155,7 @@ impl Layers {
         gpu.check()
     }
 
-    /// The same from a buffer of this device, without passing the CPU.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// Replace the weights by those in a buffer of this device, without passing the CPU.
     pub(super) fn set_weights_from_buffer(
         &self,
         gpu: &Gpu,
@@ -234,74 +188,31 @@ impl Layers {
     /// Adds x/τ² to the input's gradient, weighted by one number a row.
     pub(super) fn reference_gradient(&self, gpu: &Gpu, tau: f32, weights: &wgpu::Buffer) -> Dispatch {
         let inverse_variance = 1.0 / (tau * tau);
-        let params = [self.batch as u32, self.input_len() as u32, inverse_variance.to_bits()];
+        let params = ReferenceGradientParams {
+            chains: word(self.batch),
+            len: word(self.input_len()),
+            inverse_variance,
+        };
         let buffers = [self.input(), weights, self.input_gradient()];
         let extent = Extent::Elements(self.batch * self.input_len());
-        Dispatch::new(gpu, Program::ReferenceGradient, &params, &buffers, extent)
+        Dispatch::new(gpu, &Kernel::ReferenceGradient, &params, &buffers, extent)
     }
 }
 
 fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     if blueprint.gpu.uses_plain_kernels() {
         return plain::record(blueprint);
     }
     fused::record(blueprint)
 }
 
-/// `y ← x`.
-pub(super) fn copy(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Dispatch {
-    let elements = (y.size() / 4) as usize;
-    Dispatch::new(gpu, Program::Add, &words([elements, 0]), &[x, y], Extent::Elements(elements))
-}
-
-/// Sizes as the kernels take them. `check_fit` has made sure that they fit.
-pub(super) fn words<const N: usize>(sizes: [usize; N]) -> [u32; N] {
-    sizes.map(|n| n as u32)
-}
-
 /// For a row of a batch, the numbers in the longest value, and in all values and gradients.
 fn numbers(gpu: &Gpu, plan: &Plan, input: &[usize], passes: Passes) -> [usize; 2] {
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     if gpu.uses_plain_kernels() {
         return plain::numbers(plan, passes);
     }
-    #[cfg(target_arch = "wasm32")]
     let _ = gpu;
     fused::numbers(plan, input, passes)
-}
-
-/// Bytes of activations, at most, before a batch is split: a share of what small graphics devices have.
-const ACTIVATIONS: u64 = 1 << 30;
-
-/// Bytes of the largest binding that 32-bit indices reach.
-fn binding(gpu: &Gpu) -> u64 {
-    let limits = gpu.device.limits();
-    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u32::MAX.into())
-}
-
-/// Rows of so many numbers that fit into so many bytes.
-fn rows_in(bytes: u64, numbers: usize) -> usize {
-    (bytes / (4 * numbers.max(1) as u64)) as usize
-}
-
-/// Every buffer must fit into one binding, and every index into 32 bits. `row_len` are the numbers of a row
-/// in the longest buffer.
-pub(super) fn check_fit(gpu: &Gpu, weights: usize, row_len: usize, batch: usize) -> Result<(), GpuError> {
-    let limit = binding(gpu);
-    let bytes = weights as u64 * 4;
-    if bytes > limit {
-        return Err(GpuError::TooLarge { what: "the weights", bytes, limit });
-    }
-    let fit = rows_in(limit, row_len);
-    if fit == 0 {
-        return Err(GpuError::TooLarge { what: "the activations", bytes: row_len as u64 * 4, limit });
-    }
-    if batch == 0 {
-        return Err(GpuError::Empty);
-    }
-    if batch > fit {
-        return Err(GpuError::TooMany { asked: batch, fit });
-    }
-    Ok(())
 }

@@ -13,29 +13,43 @@
 //! A row of a batch is one sample, row-major as on the CPU.
 
 mod chains;
+mod choice;
+mod choose;
 mod device;
 mod dispatch;
 mod error;
 mod forward;
 mod fused;
 mod gradient;
+mod kernels;
 mod layers;
 mod parts;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "workbench")]
 mod plain;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "workbench")]
 mod profile;
-mod program;
 mod read;
-mod walk;
+mod recording;
+mod shader;
+mod table;
+mod trajectory;
 
-pub use chains::{XChain, ZChain};
+pub use chains::{Chain, Energy, Posterior, XChain, ZChain};
+pub use choice::{Choice, Size, Tiling};
 pub use device::{Gpu, GpuChoice};
 pub use error::GpuError;
 pub use forward::Forward;
-pub use fused::{Choice, Size, Tiling};
 pub use gradient::{EnergyGradient, InputGradient};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "workbench")]
 pub use profile::{KernelTime, Peaks};
-#[cfg(not(target_arch = "wasm32"))]
-pub use program::kernels;
+
+/// Every kernel as its label and complete WGSL, for tools that check shaders. Some need subgroups, which naga takes as
+/// they are; no page runs those.
+#[cfg(feature = "workbench")]
+pub fn kernels() -> impl Iterator<Item = (String, String)> {
+    use shader::Shader;
+    let whole = kernels::Kernel::ALL.iter().filter(|kernel| !kernel.calls_finish());
+    let whole = whole.map(|&kernel| Box::new(kernel) as Box<dyn Shader>);
+    let all: Vec<Box<dyn Shader>> = whole.chain(fused::shaders()).collect();
+    all.into_iter().map(|shader| (shader.label(), shader.source()))
+}

@@ -3,28 +3,28 @@
 
 use super::dispatch::storage;
 use super::layers::Layers;
-use super::walk::Walk;
+use super::trajectory::Trajectory;
 use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, Trace};
 use std::ops::Range;
 
-/// Numbers of all chains, of which a part's go through a buffer of the layers.
+/// One row of numbers for each chain, of which those of a part at a time lie in a buffer of the layers.
 #[derive(Debug)]
-pub(super) struct Parked {
+pub(super) struct Rows {
     pub(super) whole: wgpu::Buffer,
     pub(super) working: wgpu::Buffer,
     /// Numbers of a chain.
     pub(super) row: usize,
 }
 
-impl Parked {
+impl Rows {
     /// A place for `chains` rows; the working buffer itself where they all fit.
-    pub(super) fn new(gpu: &Gpu, working: &wgpu::Buffer, row: usize, chains: usize, parts: usize) -> Parked {
+    pub(super) fn new(gpu: &Gpu, working: &wgpu::Buffer, row: usize, chains: usize, parts: usize) -> Rows {
         let whole = match parts {
             1 => working.clone(),
             _ => storage(gpu, "all chains", chains * row),
         };
-        Parked { whole, working: working.clone(), row }
+        Rows { whole, working: working.clone(), row }
     }
 
     fn bytes(&self, chains: &Range<usize>) -> [u64; 2] {
@@ -33,38 +33,38 @@ impl Parked {
     }
 }
 
-/// The walks of all parts.
+/// The trajectories of all parts.
 #[derive(Debug)]
 pub(super) struct Parts {
     gpu: Gpu,
-    walks: Vec<(Range<usize>, Walk)>,
-    state: Parked,
+    trajectories: Vec<(Range<usize>, Trajectory)>,
+    state: Rows,
     /// What chains need beside their states.
-    others: Vec<Parked>,
+    others: Vec<Rows>,
 }
 
 impl Parts {
-    /// `chains` chains in parts of as many as `layers` hold. `walk` makes a walk of so many chains; `others` are
+    /// `chains` chains in parts of as many as `layers` hold. `trajectory` makes the trajectory of so many chains; `others` are
     /// brought along with the states.
     pub(super) fn new(
         gpu: &Gpu,
         layers: &Layers,
         chains: usize,
-        others: Vec<Parked>,
-        mut walk: impl FnMut(usize) -> Walk,
+        others: Vec<Rows>,
+        mut trajectory: impl FnMut(usize) -> Trajectory,
     ) -> Parts {
         let parts = chains.div_ceil(layers.batch);
         let ranges = (0..parts).map(|i| i * layers.batch..chains.min((i + 1) * layers.batch));
         Parts {
             gpu: gpu.clone(),
-            walks: ranges.map(|range| (range.clone(), walk(range.len()))).collect(),
-            state: Parked::new(gpu, layers.input(), layers.input_len(), chains, parts),
+            trajectories: ranges.map(|range| (range.clone(), trajectory(range.len()))).collect(),
+            state: Rows::new(gpu, layers.input(), layers.input_len(), chains, parts),
             others,
         }
     }
 
     fn chains(&self) -> usize {
-        self.walks.last().map_or(0, |(range, _)| range.end)
+        self.trajectories.last().map_or(0, |(range, _)| range.end)
     }
 
     /// Bring a part's numbers to the layers.
@@ -77,16 +77,16 @@ impl Parts {
         self.copy(chains, [&self.state], true);
     }
 
-    fn copy<'a>(&self, chains: &Range<usize>, parked: impl IntoIterator<Item = &'a Parked>, back: bool) {
-        if self.walks.len() == 1 {
+    fn copy<'a>(&self, chains: &Range<usize>, rows: impl IntoIterator<Item = &'a Rows>, back: bool) {
+        if self.trajectories.len() == 1 {
             return;
         }
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for parked in parked {
-            let [at, bytes] = parked.bytes(chains);
+        for rows in rows {
+            let [at, bytes] = rows.bytes(chains);
             match back {
-                true => encoder.copy_buffer_to_buffer(&parked.working, 0, &parked.whole, at, bytes),
-                false => encoder.copy_buffer_to_buffer(&parked.whole, at, &parked.working, 0, bytes),
+                true => encoder.copy_buffer_to_buffer(&rows.working, 0, &rows.whole, at, bytes),
+                false => encoder.copy_buffer_to_buffer(&rows.whole, at, &rows.working, 0, bytes),
             }
         }
         self.gpu.queue.submit([encoder.finish()]);
@@ -115,23 +115,23 @@ impl Parts {
     }
 
     fn reset(&mut self, noise: ChainNoise) -> Result<(), GpuError> {
-        for (range, walk) in &mut self.walks {
+        for (range, trajectory) in &mut self.trajectories {
             let first_chain = noise.first_chain.wrapping_add(range.start as u32);
-            walk.reset(ChainNoise { first_chain, ..noise });
+            trajectory.reset(ChainNoise { first_chain, ..noise });
         }
         self.gpu.check()
     }
 
     /// Make ready for MALA on the layers.
     pub(super) fn adjust(&mut self, layers: &Layers) {
-        self.walks.iter_mut().for_each(|(_, walk)| walk.adjust(layers));
+        self.trajectories.iter_mut().for_each(|(_, trajectory)| trajectory.adjust(layers));
     }
 
     pub(super) fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
-        for part in 0..self.walks.len() {
-            let range = self.walks[part].0.clone();
+        for part in 0..self.trajectories.len() {
+            let range = self.trajectories[part].0.clone();
             self.bring(&range);
-            self.walks[part].1.run(steps, langevin)?;
+            self.trajectories[part].1.run(steps, langevin)?;
             self.take_back(&range);
         }
         self.gpu.check()
@@ -140,7 +140,11 @@ impl Parts {
     /// Share of MALA's proposals accepted since the start; `None` without any.
     pub(super) fn acceptance(&self) -> impl Future<Output = Result<Option<f32>, GpuError>> + use<> {
         let chains = self.chains();
-        let shares: Vec<_> = self.walks.iter().map(|(part, walk)| (part.len(), walk.acceptance())).collect();
+        let shares: Vec<_> = self
+            .trajectories
+            .iter()
+            .map(|(part, trajectory)| (part.len(), trajectory.acceptance()))
+            .collect();
         async move {
             let mut accepted = 0.0;
             for (count, share) in shares {
@@ -161,13 +165,14 @@ impl Parts {
 
     /// One number a chain, of the current states.
     pub(super) fn values(&self) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
-        self.read(Walk::newest)
+        self.read(Trajectory::newest)
     }
 
     pub(super) fn trace(&self) -> impl Future<Output = Result<Trace, GpuError>> + use<> {
-        let (first_step, rows) = self.walks.first().map_or((0, 0), |(_, walk)| walk.recorded());
-        let reading = (rows > 0).then(|| self.read(Walk::rows));
-        let parts: Vec<usize> = self.walks.iter().map(|(range, _)| range.len()).collect();
+        let (first_step, rows) =
+            self.trajectories.first().map_or((0, 0), |(_, trajectory)| trajectory.recorded());
+        let reading = (rows > 0).then(|| self.read(Trajectory::rows));
+        let parts: Vec<usize> = self.trajectories.iter().map(|(range, _)| range.len()).collect();
         async move {
             let Some(reading) = reading else {
                 return Ok(Trace { chains: parts.iter().sum(), ..Trace::default() });
@@ -188,22 +193,22 @@ impl Parts {
     /// What `ready` makes ready to be read, part by part, with the part's numbers in the layers.
     fn read(
         &self,
-        ready: fn(&Walk) -> (&wgpu::Buffer, usize, usize),
+        ready: fn(&Trajectory) -> (&wgpu::Buffer, usize, usize),
     ) -> impl Future<Output = Result<Vec<f32>, GpuError>> + use<> {
         let mut pieces = Vec::new();
-        for (range, walk) in &self.walks {
+        for (range, trajectory) in &self.trajectories {
             self.bring(range);
-            pieces.push(ready(walk));
+            pieces.push(ready(trajectory));
         }
         self.gpu.read_all(&pieces)
     }
 
     /// Times of a step's kernels, of the first part.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     pub(super) fn kernel_times(&self) -> Result<Vec<super::KernelTime>, GpuError> {
-        let Some((range, walk)) = self.walks.first() else { return Ok(Vec::new()) };
+        let Some((range, trajectory)) = self.trajectories.first() else { return Ok(Vec::new()) };
         self.bring(range);
-        walk.kernel_times()
+        trajectory.kernel_times()
     }
 
     pub(super) fn gpu(&self) -> &Gpu {

@@ -1,23 +1,35 @@
-//! The plain kernels: one for each layer and direction, a thread for a few results, nothing packed and nothing
-//! fused. An oracle for the fused ones, and what they are compared with; never in a page.
+//! The plain kernels: one for each operator and direction, a thread for a few results, nothing packed and nothing
+//! fused. An oracle for the fused ones, and what they are compared with.
 
-use super::dispatch::{Dispatch, Extent, storage};
-use super::layers::{Blueprint, Passes, Recorded, check_fit, words};
-use super::program::Program;
+use super::dispatch::{Dispatch, Extent, storage, word};
+use super::kernels::{
+    Kernel, PlainActivationParams, PlainConv2dParams, PlainLinearParams, PlainPoolParams,
+    PlainScaleShiftParams, PlainUpsampleParams,
+};
+use super::recording::{Blueprint, Passes, Recorded, check_fit};
 use super::{Gpu, GpuError};
-use crate::network::{Activation, Conv2d, Kernel, Op, Plan};
+use crate::network::{Activation, Conv2d, Op, Operator, Plan};
+use bytemuck::Pod;
 
 /// For a row of a batch, the numbers in the longest value, and in all values and gradients.
 pub(super) fn numbers(plan: &Plan, passes: Passes) -> [usize; 2] {
     let buffers = if passes == Passes::Forward { 1 } else { 2 };
-    let lengths = || plan.values.iter().copied();
+    let lengths = || plan.values.iter().copied().chain(plan.ops.iter().map(between_len));
     [lengths().max().unwrap_or(0), buffers * lengths().sum::<usize>()]
+}
+
+/// Numbers between the two kernels of an operation that takes two.
+fn between_len(op: &Op) -> usize {
+    match op {
+        Op::Apply { operator: Operator::UpsampledConv2d(c), .. } => c.in_channels * c.height * c.width,
+        _ => 0,
+    }
 }
 
 /// The dispatches of a plan, with one buffer for each of its values and one for the gradient of each.
 pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     let Blueprint { gpu, plan, weights, batch, passes, .. } = *blueprint;
-    let longest = plan.values.iter().copied().max().unwrap_or(0);
+    let [longest, _] = numbers(plan, passes);
     check_fit(gpu, 0, longest, batch)?;
     let per_value = |label: &str| -> Vec<wgpu::Buffer> {
         plan.values.iter().map(|len| storage(gpu, label, batch * len)).collect()
@@ -27,54 +39,69 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
         Passes::Forward => Vec::new(),
         Passes::ForwardAndGradient => per_value("gradient"),
     };
+    let between = plan.ops.iter().map(|op| storage(gpu, "between", batch * between_len(op))).collect();
     let ends = [0, plan.output];
-    let layers = Layers { plan, batch, weights, values, gradients };
+    let layers = PlainLayers { gpu, plan, batch, weights, values, gradients, between };
     Ok(Recorded {
         ends: ends.map(|value| layers.values[value].clone()),
         gradients: ends.iter().filter_map(|&value| layers.gradients.get(value).cloned()).collect(),
         prepare: Vec::new(),
-        forward: layers.forward_pass(gpu),
-        backward: if passes == Passes::Forward { Vec::new() } else { layers.backward_pass(gpu) },
+        forward: layers.forward_pass(),
+        backward: if passes == Passes::Forward { Vec::new() } else { layers.backward_pass() },
         stepping: None,
     })
 }
 
-struct Layers<'a> {
+struct PlainLayers<'a> {
+    gpu: &'a Gpu,
     plan: &'a Plan,
     batch: usize,
     weights: &'a wgpu::Buffer,
     values: Vec<wgpu::Buffer>,
     gradients: Vec<wgpu::Buffer>,
+    /// For each operation, what lies between its two kernels, or its gradient.
+    between: Vec<wgpu::Buffer>,
 }
 
-impl Layers<'_> {
-    fn forward_pass(&self, gpu: &Gpu) -> Vec<Dispatch> {
+/// The buffers that a kernel reads and writes, and whether it adds to what is there.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    x: &'a wgpu::Buffer,
+    y: &'a wgpu::Buffer,
+    accumulate: bool,
+}
+
+impl PlainLayers<'_> {
+    fn forward_pass(&self) -> Vec<Dispatch> {
         let mut pass = Vec::new();
-        for op in &self.plan.ops {
+        for (op, between) in self.plan.ops.iter().zip(&self.between) {
             match op {
-                Op::Apply { kernel, input, output, .. } => {
-                    pass.push(self.forward(gpu, kernel, *input, *output));
+                Op::Apply { operator, input, output, .. } => {
+                    let ends = Ends { x: &self.values[*input], y: &self.values[*output], accumulate: false };
+                    pass.extend(self.forward(operator, ends, between));
                 }
                 Op::Add { inputs: [a, b], output, .. } => {
                     let y = &self.values[*output];
-                    pass.push(add(gpu, &self.values[*a], y, false));
-                    pass.push(add(gpu, &self.values[*b], y, true));
+                    pass.push(Dispatch::copy(self.gpu, &self.values[*a], y));
+                    pass.push(Dispatch::add(self.gpu, &self.values[*b], y, true));
                 }
             }
         }
         pass
     }
 
-    fn backward_pass(&self, gpu: &Gpu) -> Vec<Dispatch> {
+    fn backward_pass(&self) -> Vec<Dispatch> {
         let mut pass = Vec::new();
-        for op in self.plan.ops.iter().rev() {
+        for (op, between) in self.plan.ops.iter().zip(&self.between).rev() {
             match op {
-                Op::Apply { kernel, input, output, accumulate } => {
-                    pass.push(self.backward(gpu, kernel, *input, *output, *accumulate));
+                &Op::Apply { ref operator, input, output, accumulate } => {
+                    let ends = Ends { x: &self.gradients[output], y: &self.gradients[input], accumulate };
+                    pass.extend(self.backward(operator, ends, &self.values[input], between));
                 }
                 Op::Add { inputs, output, accumulate } => {
                     for (&input, &accumulate) in inputs.iter().zip(accumulate) {
-                        pass.push(add(gpu, &self.gradients[*output], &self.gradients[input], accumulate));
+                        let (x, y) = (&self.gradients[*output], &self.gradients[input]);
+                        pass.push(Dispatch::add(self.gpu, x, y, accumulate));
                     }
                 }
             }
@@ -82,140 +109,205 @@ impl Layers<'_> {
         pass
     }
 
-    fn forward(&self, gpu: &Gpu, kernel: &Kernel, input: usize, output: usize) -> Dispatch {
-        let (x, y) = (&self.values[input], &self.values[output]);
-        let elements = self.batch * self.plan.values[output];
-        let extent = Extent::Elements(elements);
-        let weighted = [self.weights, x, y];
+    /// The launch of a kernel without weights, one invocation for each of the elements that it writes.
+    fn simple<P: Pod>(&self, kernel: Kernel, params: &P, ends: Ends<'_>) -> Dispatch {
+        let extent = Extent::Elements((ends.y.size() / 4) as usize);
+        Dispatch::new(self.gpu, &kernel, params, &[ends.x, ends.y], extent)
+    }
+
+    /// The launch of a kernel with weights.
+    fn weighted<P: Pod>(&self, kernel: Kernel, params: &P, ends: Ends<'_>, extent: Extent) -> Dispatch {
+        Dispatch::new(self.gpu, &kernel, params, &[self.weights, ends.x, ends.y], extent)
+    }
+
+    fn forward(&self, operator: &Operator, ends: Ends<'_>, between: &wgpu::Buffer) -> Vec<Dispatch> {
         let batch = self.batch;
-        match *kernel {
-            Kernel::Linear { inputs, outputs, weight, bias } => {
-                let params =
-                    words([batch, inputs, outputs, weight, bias.is_some().into(), bias.unwrap_or(0)]);
-                let extent = tiles(1, batch, outputs);
-                Dispatch::new(gpu, Program::PlainLinear, &params, &weighted, extent)
+        vec![match *operator {
+            Operator::Linear { inputs, outputs, weight, bias } => {
+                let params = PlainLinearParams {
+                    batch: word(batch),
+                    inputs: word(inputs),
+                    outputs: word(outputs),
+                    weight: word(weight),
+                    has_bias: bias.is_some().into(),
+                    bias: word(bias.unwrap_or(0)),
+                    accumulate: 0,
+                };
+                self.weighted(Kernel::PlainLinear, &params, ends, tiles(1, batch, outputs))
             }
-            Kernel::Conv2d(c) => self.conv2d(gpu, &c, c.bias, x, y, false),
-            Kernel::ConvTranspose2d(c) => self.conv2d_input_gradient(gpu, &c, c.bias, x, y, false),
-            Kernel::UpsampleNearest { channels, height, width } => {
-                let params = words([batch * channels, height, width]);
-                Dispatch::new(gpu, Program::PlainUpsampleNearest, &params, &[x, y], extent)
+            Operator::Conv2d(ref c) => self.conv2d(c, c.bias, ends),
+            Operator::ConvTranspose2d(ref c) => self.conv2d_input_gradient(c, c.bias, ends),
+            Operator::UpsampledConv2d(ref c) => {
+                let params = self.upsample(c.in_channels, c.height / 2, c.width / 2, false);
+                return vec![
+                    self.simple(Kernel::PlainUpsampleNearest, &params, Ends { y: between, ..ends }),
+                    self.conv2d(c, c.bias, Ends { x: between, ..ends }),
+                ];
             }
-            Kernel::UpsampleBilinear { channels, height, width } => {
-                let params = words([batch * channels, height, width]);
-                Dispatch::new(gpu, Program::PlainUpsampleBilinear, &params, &[x, y], extent)
+            Operator::UpsampleNearest { channels, height, width } => {
+                let params = self.upsample(channels, height, width, false);
+                self.simple(Kernel::PlainUpsampleNearest, &params, ends)
             }
-            Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
-                let params = words([batch * channels, height, width, kh, kw]);
-                Dispatch::new(gpu, Program::PlainAveragePool, &params, &[x, y], extent)
+            Operator::UpsampleBilinear { channels, height, width } => {
+                let params = self.upsample(channels, height, width, false);
+                self.simple(Kernel::PlainUpsampleBilinear, &params, ends)
             }
-            Kernel::Activation(activation) => {
-                let [function, slope] = function(activation);
-                Dispatch::new(
-                    gpu,
-                    Program::PlainActivation,
-                    &[elements as u32, function, slope],
-                    &[x, y],
-                    extent,
-                )
+            Operator::AveragePool { channels, height, width, kernel } => {
+                let params = self.pool(channels, [height, width], kernel, false);
+                self.simple(Kernel::PlainAveragePool, &params, ends)
             }
-            Kernel::ScaleShift { channels, positions, scale, shift } => {
-                let params = words([elements, channels, positions, scale, shift]);
-                Dispatch::new(gpu, Program::PlainScaleShift, &params, &weighted, extent)
+            Operator::Activation(activation) => {
+                self.simple(Kernel::PlainActivation, &function(activation, ends), ends)
             }
-        }
+            Operator::ScaleShift { channels, positions, scale, shift } => {
+                let elements = batch * channels * positions;
+                let params = PlainScaleShiftParams {
+                    elements: word(elements),
+                    channels: word(channels),
+                    positions: word(positions),
+                    scale: word(scale),
+                    shift: word(shift),
+                    accumulate: 0,
+                };
+                self.weighted(Kernel::PlainScaleShift, &params, ends, Extent::Elements(elements))
+            }
+        }]
+    }
+
+    /// From the gradient of the output to that of the input, `value`.
+    fn backward(
+        &self,
+        operator: &Operator,
+        ends: Ends<'_>,
+        value: &wgpu::Buffer,
+        between: &wgpu::Buffer,
+    ) -> Vec<Dispatch> {
+        let (batch, accumulate) = (self.batch, ends.accumulate);
+        vec![match *operator {
+            Operator::Linear { inputs, outputs, weight, .. } => {
+                let params = PlainLinearParams {
+                    batch: word(batch),
+                    inputs: word(inputs),
+                    outputs: word(outputs),
+                    weight: word(weight),
+                    has_bias: 0,
+                    bias: 0,
+                    accumulate: accumulate.into(),
+                };
+                self.weighted(Kernel::PlainLinearInputGradient, &params, ends, tiles(1, batch, inputs))
+            }
+            Operator::Conv2d(ref c) => self.conv2d_input_gradient(c, None, ends),
+            Operator::ConvTranspose2d(ref c) => self.conv2d(c, None, ends),
+            Operator::UpsampledConv2d(ref c) => {
+                let params = self.upsample(c.in_channels, c.height / 2, c.width / 2, accumulate);
+                let first = Ends { y: between, accumulate: false, ..ends };
+                return vec![
+                    self.conv2d_input_gradient(c, None, first),
+                    self.simple(
+                        Kernel::PlainUpsampleNearestInputGradient,
+                        &params,
+                        Ends { x: between, ..ends },
+                    ),
+                ];
+            }
+            Operator::UpsampleNearest { channels, height, width } => {
+                let params = self.upsample(channels, height, width, accumulate);
+                self.simple(Kernel::PlainUpsampleNearestInputGradient, &params, ends)
+            }
+            Operator::UpsampleBilinear { channels, height, width } => {
+                let params = self.upsample(channels, height, width, accumulate);
+                self.simple(Kernel::PlainUpsampleBilinearInputGradient, &params, ends)
+            }
+            Operator::AveragePool { channels, height, width, kernel } => {
+                let params = self.pool(channels, [height, width], kernel, accumulate);
+                self.simple(Kernel::PlainAveragePoolInputGradient, &params, ends)
+            }
+            Operator::Activation(activation) => {
+                let params = function(activation, ends);
+                let extent = Extent::Elements(params.elements as usize);
+                let kernel = Kernel::PlainActivationInputGradient;
+                Dispatch::new(self.gpu, &kernel, &params, &[value, ends.x, ends.y], extent)
+            }
+            Operator::ScaleShift { channels, positions, scale, shift } => {
+                let elements = batch * channels * positions;
+                let params = PlainScaleShiftParams {
+                    elements: word(elements),
+                    channels: word(channels),
+                    positions: word(positions),
+                    scale: word(scale),
+                    shift: word(shift),
+                    accumulate: accumulate.into(),
+                };
+                let extent = Extent::Elements(elements);
+                self.weighted(Kernel::PlainScaleShiftInputGradient, &params, ends, extent)
+            }
+        }]
     }
 
     /// The convolution from `x` to `y`, or what it is in the backward pass of its transpose.
-    fn conv2d(
-        &self,
-        gpu: &Gpu,
-        c: &Conv2d,
-        bias: Option<usize>,
-        x: &wgpu::Buffer,
-        y: &wgpu::Buffer,
-        accumulate: bool,
-    ) -> Dispatch {
-        let params = conv2d_words(self.batch, c, bias, accumulate);
+    fn conv2d(&self, c: &Conv2d, bias: Option<usize>, ends: Ends<'_>) -> Dispatch {
         let extent = tiles(self.batch, c.out_channels, c.out_height * c.out_width);
-        Dispatch::new(gpu, Program::PlainConv2d, &params, &[self.weights, x, y], extent)
+        let params = self.conv2d_params(c, bias, ends.accumulate);
+        self.weighted(Kernel::PlainConv2d, &params, ends, extent)
     }
 
     /// From the convolution's output to its input: its backward pass, or its transpose.
-    fn conv2d_input_gradient(
-        &self,
-        gpu: &Gpu,
-        c: &Conv2d,
-        bias: Option<usize>,
-        grad_y: &wgpu::Buffer,
-        grad_x: &wgpu::Buffer,
-        accumulate: bool,
-    ) -> Dispatch {
-        let params = conv2d_words(self.batch, c, bias, accumulate);
+    fn conv2d_input_gradient(&self, c: &Conv2d, bias: Option<usize>, ends: Ends<'_>) -> Dispatch {
         let extent = tiles(self.batch, c.in_channels, c.height * c.width);
-        Dispatch::new(
-            gpu,
-            Program::PlainConv2dInputGradient,
-            &params,
-            &[self.weights, grad_y, grad_x],
-            extent,
-        )
+        let params = self.conv2d_params(c, bias, ends.accumulate);
+        self.weighted(Kernel::PlainConv2dInputGradient, &params, ends, extent)
     }
 
-    fn backward(
-        &self,
-        gpu: &Gpu,
-        kernel: &Kernel,
-        input: usize,
-        output: usize,
-        accumulate: bool,
-    ) -> Dispatch {
-        let (grad_x, grad_y) = (&self.gradients[input], &self.gradients[output]);
-        let elements = self.batch * self.plan.values[input];
-        let extent = Extent::Elements(elements);
-        let weighted = [self.weights, grad_y, grad_x];
-        let plain = [grad_y, grad_x];
-        let batch = self.batch;
-        let add = usize::from(accumulate);
-        match *kernel {
-            Kernel::Linear { inputs, outputs, weight, .. } => {
-                let params = words([batch, inputs, outputs, weight, add]);
-                let extent = tiles(1, batch, inputs);
-                Dispatch::new(gpu, Program::PlainLinearInputGradient, &params, &weighted, extent)
-            }
-            Kernel::Conv2d(c) => self.conv2d_input_gradient(gpu, &c, None, grad_y, grad_x, accumulate),
-            Kernel::ConvTranspose2d(c) => self.conv2d(gpu, &c, None, grad_y, grad_x, accumulate),
-            Kernel::UpsampleNearest { channels, height, width } => {
-                let params = words([batch * channels, height, width, add]);
-                Dispatch::new(gpu, Program::PlainUpsampleNearestInputGradient, &params, &plain, extent)
-            }
-            Kernel::UpsampleBilinear { channels, height, width } => {
-                let params = words([batch * channels, height, width, add]);
-                Dispatch::new(gpu, Program::PlainUpsampleBilinearInputGradient, &params, &plain, extent)
-            }
-            Kernel::AveragePool { channels, height, width, kernel: [kh, kw] } => {
-                let params = words([batch * channels, height, width, kh, kw, add]);
-                Dispatch::new(gpu, Program::PlainAveragePoolInputGradient, &params, &plain, extent)
-            }
-            Kernel::Activation(activation) => {
-                let [function, slope] = function(activation);
-                let params = [elements as u32, function, slope, add as u32];
-                let buffers = [&self.values[input], grad_y, grad_x];
-                Dispatch::new(gpu, Program::PlainActivationInputGradient, &params, &buffers, extent)
-            }
-            Kernel::ScaleShift { channels, positions, scale, .. } => {
-                let params = words([elements, channels, positions, scale, add]);
-                Dispatch::new(gpu, Program::PlainScaleShiftInputGradient, &params, &weighted, extent)
-            }
+    fn conv2d_params(&self, c: &Conv2d, bias: Option<usize>, accumulate: bool) -> PlainConv2dParams {
+        PlainConv2dParams {
+            batch: word(self.batch),
+            in_channels: word(c.in_channels),
+            height: word(c.height),
+            width: word(c.width),
+            out_channels: word(c.out_channels),
+            out_height: word(c.out_height),
+            out_width: word(c.out_width),
+            kernel: word(c.kernel),
+            stride: word(c.stride),
+            padding: word(c.padding),
+            weight: word(c.weight),
+            has_bias: bias.is_some().into(),
+            bias: word(bias.unwrap_or(0)),
+            accumulate: accumulate.into(),
         }
     }
-}
 
-/// `y ← x`, or `y ← y + x`.
-fn add(gpu: &Gpu, x: &wgpu::Buffer, y: &wgpu::Buffer, accumulate: bool) -> Dispatch {
-    let elements = (y.size() / 4) as usize;
-    let params = words([elements, accumulate.into()]);
-    Dispatch::new(gpu, Program::Add, &params, &[x, y], Extent::Elements(elements))
+    fn upsample(
+        &self,
+        channels: usize,
+        height: usize,
+        width: usize,
+        accumulate: bool,
+    ) -> PlainUpsampleParams {
+        PlainUpsampleParams {
+            planes: word(self.batch * channels),
+            height: word(height),
+            width: word(width),
+            accumulate: accumulate.into(),
+        }
+    }
+
+    fn pool(
+        &self,
+        channels: usize,
+        [height, width]: [usize; 2],
+        [window_height, window_width]: [usize; 2],
+        accumulate: bool,
+    ) -> PlainPoolParams {
+        PlainPoolParams {
+            planes: word(self.batch * channels),
+            height: word(height),
+            width: word(width),
+            window_height: word(window_height),
+            window_width: word(window_width),
+            accumulate: accumulate.into(),
+        }
+    }
 }
 
 /// Invocations of a kernel that computes `planes` × `rows` × `columns` results in tiles: `tile.wgsl`.
@@ -223,31 +315,13 @@ fn tiles(planes: usize, rows: usize, columns: usize) -> Extent {
     Extent::Elements(planes * rows.div_ceil(4) * columns.div_ceil(4))
 }
 
-/// The parameters of both convolution kernels.
-fn conv2d_words(batch: usize, c: &Conv2d, bias: Option<usize>, accumulate: bool) -> [u32; 14] {
-    words([
-        batch,
-        c.in_channels,
-        c.height,
-        c.width,
-        c.out_channels,
-        c.out_height,
-        c.out_width,
-        c.kernel,
-        c.stride,
-        c.padding,
-        c.weight,
-        bias.is_some().into(),
-        bias.unwrap_or(0),
-        accumulate.into(),
-    ])
-}
-
-/// Number of the function in `activation_functions.wgsl`, and the slope's bits.
-fn function(activation: Activation) -> [u32; 2] {
-    match activation {
-        Activation::LeakyRelu(slope) => [1, slope.to_bits()],
-        Activation::Silu => [2, 0],
-        Activation::Tanh => [3, 0],
-    }
+/// The parameters of a pointwise function: its number is that of `activation_functions.wgsl`.
+fn function(activation: Activation, ends: Ends<'_>) -> PlainActivationParams {
+    let (function, slope) = match activation {
+        Activation::LeakyRelu(slope) => (1, slope),
+        Activation::Silu => (2, 0.0),
+        Activation::Tanh => (3, 0.0),
+    };
+    let elements = word((ends.y.size() / 4) as usize);
+    PlainActivationParams { elements, function, slope, accumulate: ends.accumulate.into() }
 }

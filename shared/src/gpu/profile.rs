@@ -1,17 +1,17 @@
 //! How long kernels take, and what the device could do at best. Native only: a page has no use for it.
 
-use super::dispatch::{Dispatch, Extent, storage, submit, write};
-use super::fused::{Choice, Size};
-use super::program::Program;
+use super::choice::{Choice, Size};
+use super::dispatch::{Dispatch, Extent, storage, submit, word, write};
+use super::kernels::{Kernel, PeakArithmeticParams, PeakCopyParams};
 use super::{Gpu, GpuError};
 use std::time::{Duration, Instant};
 
 /// One of a step's kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelTime {
-    /// Its name and variant.
+    /// The kernel's name and variant.
     pub name: String,
-    /// Of a linear layer or a convolution, what its kernel was chosen by, and what was chosen.
+    /// The size that the kernel of a linear layer or a convolution was chosen by, and what was chosen.
     pub choice: Option<(Size, Choice)>,
     /// The median, by the device's own clock.
     pub microseconds: f64,
@@ -51,10 +51,17 @@ impl Gpu {
             buffer
         };
         let (x, y) = (buffer(0.5), buffer(0.25));
-        let words = [ELEMENTS as u32, ROUNDS as u32];
+        let elements = word(ELEMENTS);
+        let arithmetic = PeakArithmeticParams { elements, rounds: word(ROUNDS) };
         let arithmetic =
-            Dispatch::new(self, Program::PeakArithmetic, &words, &[&y], Extent::Elements(ELEMENTS));
-        let copy = Dispatch::new(self, Program::PeakCopy, &words, &[&x, &y], Extent::Elements(ELEMENTS));
+            Dispatch::new(self, &Kernel::PeakArithmetic, &arithmetic, &[&y], Extent::Elements(ELEMENTS));
+        let copy = Dispatch::new(
+            self,
+            &Kernel::PeakCopy,
+            &PeakCopyParams { elements },
+            &[&x, &y],
+            Extent::Elements(ELEMENTS),
+        );
         let flops = (ELEMENTS * ROUNDS * 32 * 4 * 2) as f64;
         let bytes = (ELEMENTS * 16 * 2) as f64;
         Ok(Peaks {
@@ -138,7 +145,7 @@ impl Gpu {
             times[times.len() / 2]
         };
         let kernel = |(dispatch, times): (&Dispatch, Vec<f64>)| KernelTime {
-            name: dispatch.shader.name(),
+            name: dispatch.label().into(),
             choice: dispatch.choice,
             microseconds: median(times),
         };

@@ -113,7 +113,7 @@ impl Gpu {
     }
 
     /// Wait until everything submitted so far is done.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     pub(super) fn wait_for_all(&self) -> Result<(), GpuError> {
         self.wait(self.queue.submit([]))
     }

@@ -2,14 +2,11 @@
 //! container, its checks and its checksum are those of a model file.
 
 use super::check::check_activations;
-use super::read::Opened;
+use super::read::{FEATURES_FORMAT, Opened};
 use super::write::{container, described, json};
 use super::{FORMAT_VERSION, ModelError, Networks, Precision, Provenance, Weighted};
 use crate::network::NetworkError;
 use std::collections::BTreeMap;
-
-/// What the metadata entry `format` of a feature file says; model files have none.
-pub(super) const FEATURES_FORMAT: &str = "dual-mcmc features";
 
 const FEATURES: &str = "features";
 const CLASSIFIER: &str = "classifier";

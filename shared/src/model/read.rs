@@ -1,7 +1,6 @@
 //! Reading a model file: everything is checked before the weights are.
 
 use super::check::{check_chains, check_networks, check_quantiles, check_tensors};
-use super::features::FEATURES_FORMAT;
 use super::{FORMAT_VERSION, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Weighted, hex};
 use crate::network::Network;
 use half::f16;
@@ -9,6 +8,9 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+
+/// What the metadata entry `format` of a feature file says; model files have none.
+pub(super) const FEATURES_FORMAT: &str = "dual-mcmc features";
 
 impl Model {
     /// Read a model file.

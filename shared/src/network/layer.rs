@@ -76,7 +76,7 @@ pub enum Layer {
     Silu,
     /// Hyperbolic tangent.
     Tanh,
-    /// The same numbers in row-major order under another shape.
+    /// A reshape: the numbers keep their row-major order.
     Reshape {
         /// The new shape, without the batch dimension.
         shape: Vec<usize>,
@@ -154,7 +154,14 @@ impl Layer {
         }
     }
 
-    /// This layer and those inside it.
+    /// Whether an upsampling by nearest neighbours right before this layer can be computed with it, as one operation:
+    /// a 3×3 convolution with stride and padding 1, whose outputs of one parity see the same 2×2 pixels of the small
+    /// image.
+    pub fn absorbs_upsampling(&self) -> bool {
+        matches!(self, Layer::Conv2d { kernel: 3, stride: 1, padding: 1, .. })
+    }
+
+    /// How many layers this one is, with those inside it.
     pub(super) fn count(&self) -> usize {
         match self {
             Layer::Residual { main, shortcut } => {

@@ -2,7 +2,7 @@
 
 use super::{Layer, Network, NetworkError};
 
-/// Which pointwise function an [`Op`] applies.
+/// A pointwise function.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// x above 0, `slope·x` below; a ReLU has slope 0.
@@ -13,10 +13,10 @@ pub enum Activation {
     Tanh,
 }
 
-/// The arithmetic of one [`Op`], with all sizes resolved. Offsets point into the flat weights.
+/// The arithmetic of one operation, with all sizes resolved. Offsets point into the flat weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub enum Kernel {
+pub enum Operator {
     Linear {
         inputs: usize,
         outputs: usize,
@@ -27,6 +27,10 @@ pub enum Kernel {
     /// The input gradient of this convolution as a forward pass: from its output to its input. The
     /// bias has one element for each of its *input* channels.
     ConvTranspose2d(Conv2d),
+    /// Upsampling by two, nearest neighbour, and this 3×3 convolution of the upsampled image, in one operation. The
+    /// convolution's height and width are those of the upsampled image, twice the input's. No executor needs to
+    /// store that image.
+    UpsampledConv2d(Conv2d),
     /// `[c, h, w]` → `[c, 2h, 2w]`.
     UpsampleNearest {
         channels: usize,
@@ -80,7 +84,7 @@ pub enum Op {
     /// A layer.
     Apply {
         /// What it computes.
-        kernel: Kernel,
+        operator: Operator,
         /// Index of the value it reads.
         input: usize,
         /// Index of the value it writes.
@@ -138,10 +142,23 @@ impl Plan {
     /// Add the operations of `layers`, whose input is `input`. Returns their output.
     fn path(&mut self, layers: &[Layer], input: &Value) -> Result<Value, NetworkError> {
         let mut value = input.clone();
-        for layer in layers {
+        let mut layers = layers.iter().peekable();
+        while let Some(layer) = layers.next() {
             // The description has been checked: every layer fits.
             let shape = layer.output_shape(&value.shape).map_err(NetworkError::Input)?;
             let index = match layer {
+                Layer::UpsampleNearest
+                    if let Some(conv) = layers.next_if(|next| next.absorbs_upsampling()) =>
+                {
+                    // Nobody else reads what lies between two layers of a path.
+                    let Some(Operator::Conv2d(conv)) = self.operator(conv, &shape, &shape) else { continue };
+                    let shape = vec![conv.out_channels, conv.out_height, conv.out_width];
+                    let output = self.value(&shape);
+                    let operator = Operator::UpsampledConv2d(conv);
+                    self.ops.push(Op::Apply { operator, input: value.index, output, accumulate: false });
+                    value = Value { index: output, shape };
+                    continue;
+                }
                 Layer::Reshape { .. } | Layer::Flatten => value.index,
                 Layer::Residual { main, shortcut } => {
                     let inputs = [self.path(main, &value)?.index, self.path(shortcut, &value)?.index];
@@ -150,9 +167,9 @@ impl Plan {
                     output
                 }
                 layer => {
-                    let Some(kernel) = self.kernel(layer, &value.shape, &shape) else { continue };
+                    let Some(operator) = self.operator(layer, &value.shape, &shape) else { continue };
                     let output = self.value(&shape);
-                    self.ops.push(Op::Apply { kernel, input: value.index, output, accumulate: false });
+                    self.ops.push(Op::Apply { operator, input: value.index, output, accumulate: false });
                     output
                 }
             };
@@ -167,9 +184,9 @@ impl Plan {
         self.values.len() - 1
     }
 
-    /// The kernel of a layer, its parameters behind those before it. None for what has no
+    /// The operator of a layer, its parameters behind those before it. None for what has no
     /// arithmetic of its own.
-    fn kernel(&mut self, layer: &Layer, input: &[usize], output: &[usize]) -> Option<Kernel> {
+    fn operator(&mut self, layer: &Layer, input: &[usize], output: &[usize]) -> Option<Operator> {
         let mut take = |n: usize| {
             let start = self.parameter_count;
             self.parameter_count += n;
@@ -179,14 +196,14 @@ impl Plan {
         let [channels, height, width] =
             [input[0], input.get(1).copied().unwrap_or(1), input.get(2).copied().unwrap_or(1)];
         Some(match *layer {
-            Layer::Linear { in_features, out_features, bias } => Kernel::Linear {
+            Layer::Linear { in_features, out_features, bias } => Operator::Linear {
                 inputs: in_features,
                 outputs: out_features,
                 weight: take(in_features * out_features),
                 bias: bias.then(|| take(out_features)),
             },
             Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, bias } => {
-                Kernel::Conv2d(Conv2d {
+                Operator::Conv2d(Conv2d {
                     in_channels,
                     height,
                     width,
@@ -201,7 +218,7 @@ impl Plan {
                 })
             }
             Layer::ConvTranspose2d { in_channels, out_channels, kernel, stride, padding, bias, .. } => {
-                Kernel::ConvTranspose2d(Conv2d {
+                Operator::ConvTranspose2d(Conv2d {
                     in_channels: out_channels,
                     height: output[1],
                     width: output[2],
@@ -215,19 +232,19 @@ impl Plan {
                     bias: bias.then(|| take(out_channels)),
                 })
             }
-            Layer::UpsampleNearest => Kernel::UpsampleNearest { channels, height, width },
-            Layer::UpsampleBilinear => Kernel::UpsampleBilinear { channels, height, width },
+            Layer::UpsampleNearest => Operator::UpsampleNearest { channels, height, width },
+            Layer::UpsampleBilinear => Operator::UpsampleBilinear { channels, height, width },
             Layer::AveragePool { kernel } => {
-                Kernel::AveragePool { channels, height, width, kernel: [kernel, kernel] }
+                Operator::AveragePool { channels, height, width, kernel: [kernel, kernel] }
             }
             Layer::GlobalAveragePool => {
-                Kernel::AveragePool { channels, height, width, kernel: [height, width] }
+                Operator::AveragePool { channels, height, width, kernel: [height, width] }
             }
-            Layer::LeakyRelu { slope } => Kernel::Activation(Activation::LeakyRelu(slope)),
-            Layer::Relu => Kernel::Activation(Activation::LeakyRelu(0.0)),
-            Layer::Silu => Kernel::Activation(Activation::Silu),
-            Layer::Tanh => Kernel::Activation(Activation::Tanh),
-            Layer::ScaleShift { channels } => Kernel::ScaleShift {
+            Layer::LeakyRelu { slope } => Operator::Activation(Activation::LeakyRelu(slope)),
+            Layer::Relu => Operator::Activation(Activation::LeakyRelu(0.0)),
+            Layer::Silu => Operator::Activation(Activation::Silu),
+            Layer::Tanh => Operator::Activation(Activation::Tanh),
+            Layer::ScaleShift { channels } => Operator::ScaleShift {
                 channels,
                 positions: input[1..].iter().product(),
                 scale: take(channels),
@@ -237,8 +254,8 @@ impl Plan {
         })
     }
 
-    /// Of the operations that read a value, the first to come in the backward pass writes its
-    /// gradient; the others add to it.
+    /// Decide which operation writes a value's gradient: the first of those that read the value to come in the
+    /// backward pass; the others add to it.
     fn resolve_accumulation(&mut self) {
         let mut written = vec![false; self.values.len()];
         for op in self.ops.iter_mut().rev() {

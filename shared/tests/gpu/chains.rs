@@ -67,7 +67,7 @@ fn the_x_chain_moves_as_on_the_cpu() {
     }
 }
 
-/// The same proposals, and the same decisions on them.
+/// MALA on the GPU makes the CPU's proposals and decides on them as it does.
 #[test]
 fn mala_moves_as_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
@@ -161,8 +161,10 @@ fn restarting_forgets_everything() {
     let energy = vector_energy(2, true);
     let x = start(&energy, 2);
     let mut chain = XChain::new(gpu, &energy, CHAINS).unwrap();
-    chain.start(&x, noise(Stream::XChain)).unwrap();
     assert!(block_on(chain.trace()).unwrap().values.is_empty());
+    chain.start(&x, noise(Stream::XChain)).unwrap();
+    let begun = block_on(chain.trace()).unwrap();
+    assert_eq!((begun.first_step, begun.rows().len()), (0, 1), "the energies of the starts");
     chain.run(7, &Langevin::new(0.2, 0.1)).unwrap();
     let first = (block_on(chain.state()).unwrap(), block_on(chain.trace()).unwrap());
     chain.start(&x, noise(Stream::XChain)).unwrap();
@@ -173,7 +175,7 @@ fn restarting_forgets_everything() {
 
 /// Chains 2 and 3 of four, alone: a batch can be split over devices.
 #[test]
-fn a_part_of_the_chains_walks_as_within_the_whole() {
+fn a_part_of_the_chains_moves_as_within_the_whole() {
     let Some(gpu) = gpu() else { return };
     let energy = vector_energy(4, true);
     let (x, len) = (start(&energy, 4), energy.network.input_len());

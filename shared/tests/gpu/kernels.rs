@@ -2,18 +2,18 @@
 
 use crate::random_network::{Choices, weigh};
 use crate::{distance, gpu, norm};
-use dual_mcmc::cpu::Executor;
+use dual_mcmc::cpu::Evaluator;
 use dual_mcmc::gpu::{Choice, Forward, InputGradient};
 use dual_mcmc::network::{Layer, Network};
 use pollster::block_on;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Also those that no test happens to need.
+/// Every kernel is valid, also those that no other test happens to need.
 #[test]
 fn every_kernel_is_valid() {
     let Some(gpu) = gpu() else { return };
-    for (name, code) in dual_mcmc::gpu::kernels(false) {
+    for (name, code) in dual_mcmc::gpu::kernels() {
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let source = wgpu::ShaderSource::Wgsl(code.as_str().into());
         let _ = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&name), source });
@@ -30,7 +30,7 @@ fn check(input: Vec<usize>, layer: Layer, batch: usize, seed: u64) -> Result<(),
     prop_assume!(network.shapes().is_ok());
     let weighted = weigh(network, &mut choices);
     let x = choices.normals(batch * weighted.network.input_len(), 1.5);
-    let twin = Executor::<f32>::twin(&weighted.network, &weighted.weights).unwrap();
+    let twin = Evaluator::<f32>::twin(&weighted.network, &weighted.weights).unwrap();
     let grad_y = choices.normals(batch * twin.output_len(), 1.0);
 
     let y = block_on(Forward::new(gpu, &weighted, batch).unwrap().run(&x)).unwrap();
@@ -171,7 +171,7 @@ fn activations_are_accurate_everywhere() {
     for layer in [Layer::Silu, Layer::Tanh, Layer::LeakyRelu { slope: 0.2 }] {
         let network = Network { input: vec![x.len()], layers: vec![layer.clone()], reference: None };
         let weighted = weigh(network, &mut Choices::new(0));
-        let exact = Executor::<f64>::twin(&weighted.network, &[]).unwrap();
+        let exact = Evaluator::<f64>::twin(&weighted.network, &[]).unwrap();
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let y = block_on(Forward::new(gpu, &weighted, 1).unwrap().run(&x)).unwrap();
         let ones = vec![1.0; x.len()];
@@ -233,7 +233,7 @@ fn every_choice_of_kernel_agrees() {
     let weighted = weigh(network, &mut choices);
     let batch = 3;
     let x = choices.normals(batch * 7, 1.0);
-    let twin = Executor::<f32>::twin(&weighted.network, &weighted.weights).unwrap();
+    let twin = Evaluator::<f32>::twin(&weighted.network, &weighted.weights).unwrap();
     let grad_y = choices.normals(batch * twin.output_len(), 1.0);
     let (y, grad_x) = (twin.forward(&x), twin.input_gradient(&x, &grad_y));
     for choice in Choice::all() {

@@ -2,7 +2,7 @@
 
 use crate::random_network::{Choices, image_energy, image_generator, vector_energy};
 use crate::{agreeing_rows, gpu};
-use dual_mcmc::cpu::Executor;
+use dual_mcmc::cpu::Evaluator;
 use dual_mcmc::gpu::{EnergyGradient, Forward, InputGradient};
 use dual_mcmc::model::Weighted;
 use pollster::block_on;
@@ -18,7 +18,7 @@ fn inputs(weighted: &Weighted, seed: u64) -> Vec<f32> {
 fn agreeing(energy: &Weighted, seed: u64) -> usize {
     let Some(gpu) = gpu() else { return BATCH };
     let x = inputs(energy, seed);
-    let twin = Executor::<f32>::twin(&energy.network, &energy.weights).unwrap();
+    let twin = Evaluator::<f32>::twin(&energy.network, &energy.weights).unwrap();
     let (expected, expected_gradients) = twin.energy_and_gradient(&x);
     let mut executor = EnergyGradient::new(gpu, energy, BATCH).unwrap();
     let (energies, gradients) = block_on(executor.energy_and_gradient(&x)).unwrap();
@@ -59,7 +59,7 @@ fn generators_agree() {
     for seed in 0..12 {
         let generator = image_generator(seed, true);
         let x = inputs(&generator, seed);
-        let twin = Executor::<f32>::twin(&generator.network, &generator.weights).unwrap();
+        let twin = Evaluator::<f32>::twin(&generator.network, &generator.weights).unwrap();
         let y = block_on(Forward::new(gpu, &generator, BATCH).unwrap().run(&x)).unwrap();
         assert_eq!(agreeing_rows(&y, &twin.forward(&x), twin.output_len(), TOLERANCE), BATCH);
         let grad_y = Choices::new(seed).normals(y.len(), 1.0);

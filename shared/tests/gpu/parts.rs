@@ -1,4 +1,4 @@
-//! More chains than fit through the layers at once walk as they would in smaller numbers.
+//! More chains than fit through the layers at once run as they would in smaller numbers.
 
 use crate::gpu;
 use crate::random_network::{Choices, weigh};
@@ -9,7 +9,7 @@ use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::Stream;
 use pollster::block_on;
 
-/// Of a layer this wide, 838 rows fill the largest binding that WebGPU promises.
+/// A layer so wide that 838 rows fill the largest binding that WebGPU promises.
 const WIDE: usize = 40_000;
 const CHAINS: usize = 901;
 /// As many as the layers hold when there are two parts.
@@ -38,7 +38,7 @@ fn the_x_chain_in_parts_is_the_x_chain() {
     assert_eq!(EnergyGradient::rows_at_once(gpu, &energy, CHAINS), Ok(PART));
     for mala in [false, true] {
         let langevin = Langevin { mala, ..Langevin::new(0.3, 0.3) };
-        let walked = |x: &[f32], first_chain: usize| {
+        let run = |x: &[f32], first_chain: usize| {
             let mut chain = XChain::new(gpu, &energy, x.len() / 2).unwrap();
             chain.start(x, noise(first_chain, Stream::XChain)).unwrap();
             chain.run(2, &langevin).unwrap();
@@ -47,8 +47,8 @@ fn the_x_chain_in_parts_is_the_x_chain() {
             assert_eq!(block_on(chain.energies()).unwrap(), trace.last());
             (block_on(chain.state()).unwrap(), trace, block_on(chain.acceptance()).unwrap())
         };
-        let (state, trace, acceptance) = walked(&x, 0);
-        let (first, rest) = (walked(&x[..2 * PART], 0), walked(&x[2 * PART..], PART));
+        let (state, trace, acceptance) = run(&x, 0);
+        let (first, rest) = (run(&x[..2 * PART], 0), run(&x[2 * PART..], PART));
         assert_eq!(state, [first.0, rest.0].concat());
         assert_eq!((trace.chains, trace.rows().len()), (CHAINS, 4));
         assert_eq!(trace, Trace::side_by_side(vec![first.1, rest.1]));
@@ -67,7 +67,7 @@ fn the_z_chain_in_parts_is_the_z_chain() {
     let mut choices = Choices::new(4);
     let x = choices.normals(3 * CHAINS, 1.0);
     let mask: Vec<f32> = choices.normals(3 * CHAINS, 1.0).iter().map(|v| f32::from(*v > 0.0)).collect();
-    let walked = |gpu: &Gpu, chains: std::ops::Range<usize>| {
+    let run = |gpu: &Gpu, chains: std::ops::Range<usize>| {
         let data = 3 * chains.start..3 * chains.end;
         let mut chain = ZChain::new(gpu, &generator, chains.len()).unwrap();
         chain.set_target(&x[data.clone()], Some(&mask[data]), 0.5).unwrap();
@@ -76,8 +76,8 @@ fn the_z_chain_in_parts_is_the_z_chain() {
         let errors = block_on(chain.errors()).unwrap();
         (block_on(chain.state()).unwrap(), errors, block_on(chain.trace()).unwrap())
     };
-    let whole = walked(gpu, 0..CHAINS);
-    let (first, rest) = (walked(gpu, 0..PART), walked(gpu, PART..CHAINS));
+    let whole = run(gpu, 0..CHAINS);
+    let (first, rest) = (run(gpu, 0..PART), run(gpu, PART..CHAINS));
     assert_eq!(whole.0, [first.0, rest.0].concat());
     assert_eq!(whole.1, [first.1, rest.1].concat());
     assert_eq!(whole.2, Trace::side_by_side(vec![first.2, rest.2]));

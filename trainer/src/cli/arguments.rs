@@ -2,11 +2,11 @@
 
 use crate::console::say;
 use crate::data::{atomic, csv, has_extension, npy, scale};
-use crate::run::chains::Changes;
 use crate::run::device::{DeviceChoice, TrainingChoice};
 use crate::run::pictures::Panel;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use dual_mcmc::jobs::Changes;
 use dual_mcmc::model::Model;
 use same_file::is_same_file;
 use std::fmt::Display;
@@ -86,7 +86,7 @@ pub struct ChainOptions {
 impl ChainOptions {
     /// What they change of the chain.
     pub fn changes(&self) -> Changes {
-        Changes { steps: self.steps, step_size: self.step_size, noise: self.noise }
+        Changes { steps: self.steps, step_size: self.step_size, noise: self.noise, sigma: None }
     }
 }
 

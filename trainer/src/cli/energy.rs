@@ -5,6 +5,8 @@ use crate::data::npy;
 use crate::run::{chains, device, model_file};
 use anyhow::{Result, bail};
 use clap::Args;
+use dual_mcmc::jobs::energies_and_gradients;
+use pollster::block_on;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -14,10 +16,10 @@ pub struct Energy {
     /// Samples, an .npy array [N, C, H, W] in [-1, 1] or [N, D], or a .csv file of points
     #[arg(long, value_name = "FILE.npy|FILE.csv")]
     input: PathBuf,
-    /// Their energies, an .npy array [N]
+    /// Where to write the energies, an .npy array [N]
     #[arg(long, value_name = "FILE.npy")]
     out: PathBuf,
-    /// Gradients of the energies in the samples, an .npy array of the input's shape
+    /// Where to write their gradients in the samples, an .npy array of the input's shape
     #[arg(long, value_name = "FILE.npy")]
     gradient: Option<PathBuf>,
     #[command(flatten)]
@@ -27,7 +29,7 @@ pub struct Energy {
 impl Energy {
     pub fn run(self) -> Result<()> {
         let model = model_file::read(&self.model)?;
-        let energy = model_file::energy(&model)?;
+        model_file::energy(&model)?;
         check_npy(&self.out)?;
         self.gradient.as_deref().map_or(Ok(()), check_npy)?;
         let outputs = [self.out.as_path()].into_iter().chain(self.gradient.as_deref());
@@ -35,8 +37,8 @@ impl Energy {
         let samples = input(&self.input, &model)?;
         let executor = device::executor(self.device.device)?;
         let (energies, gradients) = match self.gradient {
-            None => (chains::energies(&model, &executor, &samples.values)?, Vec::new()),
-            Some(_) => pollster::block_on(executor.energy_and_gradient(energy, &samples.values))?,
+            None => (chains::energies(&executor, &model, &samples.values)?, Vec::new()),
+            Some(_) => block_on(energies_and_gradients(&executor, &model, &samples.values))?,
         };
         let of_sample = gradients.len() / samples.count();
         let runs_away = |i: &usize| {

@@ -4,11 +4,10 @@ use super::arguments::distinct;
 use crate::console::{answer, say};
 use crate::data::atomic;
 use crate::run::directory::RunDirectory;
-use crate::run::{checkpoint, model_file, train};
-use crate::teaching::Teacher;
+use crate::run::{checkpoint, model_file};
+use crate::teaching::model_of_record;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Precision;
 use std::path::PathBuf;
 
@@ -52,11 +51,9 @@ impl Export {
         };
         ensure!(path.exists(), "{} has no such checkpoint yet", self.run.display());
         let (summary, record) = checkpoint::read(&path)?;
-        let device = burn::tensor::Device::flex();
-        let mut teacher = Teacher::new(&recipe, &device, Executor::cpu(), origin.seed)?;
-        teacher.restore(&record).with_context(|| path.display().to_string())?;
-        let mut model = teacher.model()?;
-        train::describe(&mut model, &recipe, &origin);
+        let model = model_of_record(&recipe, &record, &burn::tensor::Device::flex());
+        let mut model = model.with_context(|| path.display().to_string())?;
+        model_file::describe(&mut model, &recipe, &origin);
         model.energy_quantiles = summary.energy_quantiles;
         let provenance = &mut model.provenance;
         provenance.iterations = summary.iteration;

@@ -4,12 +4,12 @@ use super::arguments::{ChainOptions, Device, Output, distinct, input, positive};
 use super::sample::write_trace;
 use crate::console::{answer, say};
 use crate::data::{atomic, has_extension, import, npy, pixel};
-use crate::run::chains::Reconstructing;
+use crate::run::chains;
 use crate::run::pictures::{self, Panel};
 use crate::run::{device, model_file};
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
-use dual_mcmc::chain::Langevin;
+use clap::{Args, ValueEnum};
+use dual_mcmc::jobs::{Changes, LatentStart, Reconstructing};
 use dual_mcmc::model::Model;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct Reconstruct {
     /// Samples, an .npy array [N, C, H, W] in [-1, 1] or [N, D], a .csv file of points, or a folder of images
     #[arg(long, value_name = "FILE.npy|FILE.csv|DIR")]
     input: PathBuf,
-    /// Reconstructions, an .npy array, or a .png picture: input, encoder's guess, chain's end
+    /// Reconstructions, an .npy array, or a .png picture: input, where the chain starts, its end
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What is known of the samples, an .npy array of ones and zeros, [N, C, H, W], [C, H, W] or [H, W] (N and C may
@@ -30,6 +30,9 @@ pub struct Reconstruct {
     /// Squared error of every chain before each step and after the last, as CSV
     #[arg(long, value_name = "FILE.csv")]
     trace: Option<PathBuf>,
+    /// Where the chains start
+    #[arg(long, value_enum, default_value_t = Init::Encoder, help_heading = "Chain")]
+    init: Init,
     /// Standard deviation σ of the generator's observation noise [default: the model's]
     #[arg(long, value_parser = positive, help_heading = "Chain")]
     sigma: Option<f32>,
@@ -37,6 +40,14 @@ pub struct Reconstruct {
     chain: ChainOptions,
     #[command(flatten)]
     device: Device,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Init {
+    /// The encoder's guess
+    Encoder,
+    /// A sample of the prior
+    Prior,
 }
 
 impl Reconstruct {
@@ -62,12 +73,16 @@ impl Reconstruct {
             job.langevin.noise,
             executor.name()
         );
-        let back = job.run(&model, &executor, &x, mask.as_deref())?;
-        back.check()?;
+        let back = chains::reconstruct(&executor, &model, &job, &x, mask.as_deref())?;
+        chains::check_reconstructed(&back)?;
         let mean = |row: Option<&Vec<f32>>| row.map_or(f32::NAN, |r| r.iter().sum::<f32>() / r.len() as f32);
         answer!(
-            "squared error of a sample: {:.4} at the encoder's guess, {:.4} after {} steps",
+            "squared error of a sample: {:.4} at {}, {:.4} after {} steps",
             mean(back.trace.first()),
+            match self.init {
+                Init::Encoder => "the encoder's guess",
+                Init::Prior => "a sample of the prior",
+            },
             mean(back.trace.last()),
             job.steps
         );
@@ -91,23 +106,16 @@ impl Reconstruct {
     /// The model's chain with the changes that the options make.
     fn job(&self, model: &Model) -> Result<Reconstructing> {
         model_file::generator(model)?;
-        model_file::encoder(model)?;
-        let ChainOptions { steps, step_size, noise, seed } = self.chain;
-        let base = match (Reconstructing::recommended(model, seed), steps, step_size, noise, self.sigma) {
-            (Ok(recommended), ..) => recommended,
-            (Err(_), Some(steps), Some(s), Some(n), Some(sigma)) => {
-                Reconstructing { steps, langevin: Langevin::new(s, n), sigma, seed }
-            }
-            (Err(error), ..) => return Err(error),
+        let start = match self.init {
+            Init::Encoder => LatentStart::Encoder,
+            Init::Prior => LatentStart::Prior,
         };
-        let mut job = Reconstructing {
-            steps: steps.unwrap_or(base.steps),
-            sigma: self.sigma.unwrap_or(base.sigma),
-            ..base
-        };
-        job.langevin.step_size = step_size.unwrap_or(base.langevin.step_size);
-        job.langevin.noise = noise.unwrap_or(base.langevin.noise);
-        Ok(job)
+        if start == LatentStart::Encoder {
+            model_file::encoder(model)?;
+        }
+        let changes = Changes { sigma: self.sigma, ..self.chain.changes() };
+        let job = Reconstructing::changed(model, self.chain.seed, changes)?;
+        Ok(Reconstructing { start, ..job })
     }
 }
 

@@ -3,11 +3,13 @@
 use super::arguments::{ChainOptions, Device, Output, count, distinct};
 use crate::console::say;
 use crate::data::{atomic, npy};
-use crate::run::chains::{Sampling, Start};
+use crate::run::chains;
 use crate::run::pictures::{self, Panel};
 use crate::run::{device, model_file};
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use dual_mcmc::jobs::{Sampling, Start};
 use dual_mcmc::model::Model;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,8 @@ pub struct Sample {
     #[arg(long, value_name = "FILE.csv")]
     trace: Option<PathBuf>,
     /// Where the chains start [default: the generator if the model has one, else noise]
-    #[arg(long, value_enum, help_heading = "Chain")]
-    init: Option<Init>,
+    #[arg(long, value_parser = start(), help_heading = "Chain")]
+    init: Option<Start>,
     /// Accept or reject each step, so that the chain is exact (Metropolis-adjusted Langevin)
     #[arg(long, help_heading = "Chain")]
     mala: bool,
@@ -37,12 +39,15 @@ pub struct Sample {
     device: Device,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Init {
-    /// The generator's samples; with --steps 0 they are the result
-    Generator,
-    /// Standard normal for vectors, uniform in [-1, 1] for images
-    Noise,
+/// The name of a start.
+fn start() -> impl TypedValueParser<Value = Start> {
+    PossibleValuesParser::new(Start::ALL.map(|start| {
+        clap::builder::PossibleValue::new(start.name()).help(match start {
+            Start::Generator => "The generator's samples; with --steps 0 they are the result",
+            Start::Noise => "Standard normal for vectors, uniform in [-1, 1] for images",
+        })
+    }))
+    .map(|name| Start::from_name(&name).unwrap_or(Start::Noise))
 }
 
 /// Four digits of a number that may be 1 or a millionth.
@@ -71,8 +76,8 @@ impl Sample {
             temperature(sampling.langevin.temperature()),
             executor.name()
         );
-        let sampled = sampling.run(&model, &executor, self.trace.is_some())?;
-        sampled.check(&model, &executor)?;
+        let sampled = chains::sample(&executor, &model, &sampling, self.trace.is_some())?;
+        chains::check_sampled(&executor, &model, &sampled)?;
         if let Some(acceptance) = sampled.acceptance {
             say!("{:.1}% of the proposals were accepted", 100.0 * acceptance);
         }
@@ -91,11 +96,7 @@ impl Sample {
     /// The model's chain with the changes that the options make.
     fn sampling(&self, model: &Model) -> Result<Sampling> {
         let mut sampling = Sampling::changed(model, self.count, self.chain.seed, self.chain.changes())?;
-        match self.init {
-            Some(Init::Generator) => sampling.start = Start::Generator,
-            Some(Init::Noise) => sampling.start = Start::Noise,
-            None => {}
-        }
+        sampling.start = self.init.unwrap_or(sampling.start);
         sampling.langevin.mala |= self.mala;
         sampling.langevin.check().map_err(anyhow::Error::msg)?;
         Ok(sampling)

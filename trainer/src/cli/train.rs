@@ -4,7 +4,7 @@ use super::Outcome;
 use super::arguments::{Devices, setting, warn};
 use crate::console::say;
 use crate::data::{self, Dataset, Known, memory};
-use crate::recipe::Recipe;
+use crate::recipe::{Draft, Recipe};
 use crate::run::directory::{Given, Origin, RunDirectory, version};
 use crate::run::train::{End, Run};
 use crate::run::{device, interrupt};
@@ -67,14 +67,10 @@ impl Train {
         let recipe_file = self.recipe.display();
         let text = std::fs::read_to_string(&self.recipe)
             .with_context(|| format!("cannot read the recipe {recipe_file}"))?;
-        let parse = |values: Option<usize>| {
-            Recipe::parse_for(&text, &self.set, values).with_context(|| recipe_file.to_string())
-        };
-        let from_data = Recipe::takes_sizes_from_data(&text);
-        // Until the data are known, one value a sample stands for any number.
-        let mut recipe = parse(from_data.then_some(1))?;
-        let directory =
-            RunDirectory::new(self.out.clone().unwrap_or_else(|| RunDirectory::default_for(&recipe)));
+        let named_file = || recipe_file.to_string();
+        let draft = Draft::parse_with(&text, &self.set).with_context(named_file)?;
+        let out = self.out.clone().unwrap_or_else(|| RunDirectory::default_for(draft.provisional()));
+        let directory = RunDirectory::new(out);
         let root = directory.root().display();
         ensure!(
             !self.resume || directory.holds_run(),
@@ -89,19 +85,21 @@ impl Train {
         let started = if self.resume { Some(directory.open()?) } else { None };
         let named = self.data.clone().or_else(|| {
             let changed = self.set.iter().any(|(key, _)| key == "data.set");
-            changed.then(|| recipe.data.set.clone())
+            changed.then(|| draft.provisional().data.set.clone())
         });
         let source = match (named, &started) {
             (Some(source), _) => data::absolute(&source),
             (None, Some((earlier, _))) => data::absolute(&earlier.data.set),
-            (None, None) => data::absolute(&recipe.data.set),
+            (None, None) => data::absolute(&draft.provisional().data.set),
         };
         if let Some(note) = data::also_here(&source) {
             say!("{note}");
         }
-        if from_data {
-            recipe = parse(Some(data::vector_len(&source)?))?;
-        }
+        let values = match draft.takes_sizes_from_data() {
+            true => Some(data::vector_len(&source)?),
+            false => None,
+        };
+        let mut recipe = draft.resolve(values).with_context(named_file)?;
         recipe.data.set = source;
         if let Some((earlier, origin)) = &started {
             self.check_resumed(&directory, &recipe, earlier, origin)?;

@@ -1,6 +1,6 @@
 //! CIFAR-10's binary batches: records of a label and 3,072 pixels, channel by channel.
 
-use super::image_sets::Labels;
+use super::labels::Labels;
 use super::{Dataset, Samples};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;

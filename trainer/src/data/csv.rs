@@ -57,7 +57,7 @@ pub fn each_row(path: &Path, take: impl FnMut(&[f32]) -> Result<bool>) -> Result
     rows(path, &mut |warning| say!("warning: {}: {warning}", path.display()), take)
 }
 
-/// As [`each_row`]; `warn` hears what may be meant otherwise.
+/// Hand every point to `take`, as [`each_row`] does; `warn` hears what may be meant otherwise.
 fn rows(
     path: &Path,
     warn: &mut dyn FnMut(&str),

@@ -15,9 +15,9 @@ use std::process::{Command, Stdio};
 pub enum Fetched {
     /// All files were there, with the right sums.
     AlreadyThere,
-    /// From its own address.
+    /// The files came from the set's own address.
     Upstream,
-    /// From a package registry.
+    /// The files came from a package registry.
     Package,
 }
 

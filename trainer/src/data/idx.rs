@@ -1,6 +1,6 @@
 //! MNIST's idx files of images and labels.
 
-use super::image_sets::Labels;
+use super::labels::Labels;
 use super::{Dataset, Samples};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;

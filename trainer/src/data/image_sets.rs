@@ -1,5 +1,6 @@
 //! The public image sets: their files, sums and sources.
 
+use super::labels::Labels;
 use super::{Dataset, cifar, emoji, idx, split};
 use anyhow::{Context, Result, bail};
 use md5::{Digest, Md5};
@@ -16,14 +17,6 @@ pub enum ImageSet {
     Cifar10,
     /// Emoji of the Noto font in colour, 3,786.
     NotoEmoji,
-}
-
-/// The classes of a set's images, 0 to 9, in their order.
-pub struct Labels {
-    /// Of the training images.
-    pub train: Vec<u8>,
-    /// Of the held-out images.
-    pub held_out: Vec<u8>,
 }
 
 /// A file of a set, and its MD5 sum.
@@ -53,7 +46,7 @@ impl ImageSet {
         ImageSet::ALL.into_iter().find(|set| set.name() == name)
     }
 
-    /// Its name on the command line and in recipes.
+    /// The set's name on the command line and in recipes.
     pub fn name(&self) -> &'static str {
         match self {
             ImageSet::Mnist => "mnist",

@@ -25,9 +25,9 @@ const AT_ONCE: usize = 64;
 /// The order of a folder's images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// That of their names.
+    /// The alphabetical order of their names.
     Names,
-    /// A fixed shuffle, that of the MD5 sums of their names: names often go by class, and the held-out last tenth
+    /// A fixed shuffle, the order of the MD5 sums of their names: names often go by class, and the held-out last tenth
     /// would be of the last class alone.
     Mixed,
 }

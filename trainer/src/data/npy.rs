@@ -2,9 +2,9 @@
 
 use super::{atomic, memory};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use npyz::{DType, Endianness, NpyFile, Order, TypeChar};
+use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -71,13 +71,9 @@ impl Rows {
         let cannot = || format!("cannot read {}", path.display());
         let mut file = File::open(path).with_context(cannot)?;
         let size = file.metadata().with_context(cannot)?.len();
-        let (start, shape) = shape(&mut file, size).with_context(cannot)?;
-        file.rewind().with_context(cannot)?;
-        // The library's own message draws the place in the header, over several lines.
-        let npy = NpyFile::new(BufReader::new(&file))
-            .map_err(|_| anyhow!("its header is damaged"))
-            .with_context(cannot)?;
-        let DType::Plain(dtype) = npy.dtype() else {
+        let (start, header) = read_header(&mut file, size).with_context(cannot)?;
+        let shape: Vec<usize> = header.shape().iter().map(|&n| n as usize).collect();
+        let DType::Plain(dtype) = header.dtype() else {
             bail!("{} holds records; save it as a plain float32 array", path.display());
         };
         let bytes = dtype.size_field();
@@ -87,7 +83,7 @@ impl Rows {
             path.display()
         );
         ensure!(
-            npy.order() == Order::C || shape.len() == 1,
+            header.order() == Order::C || shape.len() == 1,
             "{} is in Fortran order; save it with numpy.ascontiguousarray",
             path.display()
         );
@@ -207,9 +203,8 @@ impl Rows {
     }
 }
 
-/// Where the values begin, and the shape in the header, after checking that the file is long enough for
-/// it: `npyz` trusts the header, and would multiply and allocate whatever it says.
-fn shape(file: &mut File, size: u64) -> Result<(u64, Vec<usize>)> {
+/// Where the values begin, and the header, of bounded length; it may announce more values than there are.
+fn read_header(file: &mut File, size: u64) -> Result<(u64, NpyHeader)> {
     let mut start = [0; 12];
     let read = file.read(&mut start)?;
     ensure!(
@@ -225,31 +220,18 @@ fn shape(file: &mut File, size: u64) -> Result<(u64, Vec<usize>)> {
         read == 12 && start.starts_with(b"\x93NUMPY"),
         "it is no .npy file; points as text go into a .csv file, a line for each with commas between its numbers"
     );
-    let (prefix, header) = match start[6] {
+    let (prefix, length) = match start[6] {
         1 => (10, u64::from(u16::from_le_bytes([start[8], start[9]]))),
         _ => (12, u64::from(u32::from_le_bytes([start[8], start[9], start[10], start[11]]))),
     };
-    ensure!(header <= MAX_HEADER && prefix + header <= size, "its header is damaged");
-    file.seek(SeekFrom::Start(prefix))?;
-    let mut text = vec![0; header as usize];
-    file.read_exact(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
-    let shape = text
-        .split_once("'shape'")
-        .and_then(|(_, rest)| rest.split_once('('))
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .map(|(numbers, _)| numbers)
-        .context("its header has no shape")?;
-    let shape = shape
-        .split(',')
-        .map(|n| n.trim().trim_end_matches('L'))
-        .filter(|n| !n.is_empty())
-        .map(|n| n.parse::<usize>().context("its shape is damaged"))
-        .collect::<Result<Vec<_>>>()?;
-    ensure!(!shape.is_empty(), "it holds a single number, not an array");
-    // At least a byte a value; the type is not known yet.
-    check_size(&shape, 1, size - prefix - header)?;
-    Ok((prefix + header, shape))
+    ensure!(length <= MAX_HEADER && prefix + length <= size, "its header is damaged");
+    let mut bytes = vec![0; (prefix + length) as usize];
+    file.rewind()?;
+    file.read_exact(&mut bytes)?;
+    // The library's own message draws the place in the header, over several lines.
+    let header = NpyHeader::from_reader(&bytes[..]).map_err(|_| anyhow!("its header is damaged"))?;
+    ensure!(!header.shape().is_empty(), "it holds a single number, not an array");
+    Ok((prefix + length, header))
 }
 
 fn check_size(shape: &[usize], bytes: u64, there: u64) -> Result<()> {
@@ -377,7 +359,7 @@ mod tests {
             (with_header(&header("|O", "(2,)"), &[0; 16]), "astype"),
             (with_header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }\n", &[0; 8]), "Fortran"),
             (with_header(&header("<f4", "(2,)"), &nan), "row 1"),
-            (with_header("{'descr': ", &[0; 8]), "no shape"),
+            (with_header("{'descr': ", &[0; 8]), "header is damaged"),
             (with_header("(((((((( 'shape': (2,)", &[0; 8]), "header is damaged"),
         ] {
             let error = error(&bytes);

@@ -34,7 +34,7 @@ fn options(stride: usize, padding: usize) -> ConvOptions<2> {
     ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)
 }
 
-/// The same, whose weights learn by a matrix product.
+/// A convolution whose weights learn by a matrix product.
 fn conv2d_by_products(
     x: Tensor<4>,
     weight: Tensor<4>,

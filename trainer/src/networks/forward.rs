@@ -16,9 +16,9 @@ use dual_mcmc::network::Layer;
 /// Which statistics batch norms use.
 #[derive(Clone, Copy)]
 pub enum Normalise<'a> {
-    /// Those of the batch itself, differentiated through.
+    /// The batch's own statistics, differentiated through.
     Batch,
-    /// These, one for each batch norm.
+    /// Given statistics, one for each batch norm.
     By(&'a [Statistics]),
 }
 
@@ -90,10 +90,10 @@ macro_rules! each_rank {
     };
 }
 
-impl Taped<'_> {
+impl Taped {
     /// Apply the network to `x`, `[batch, input elements]`.
     pub fn forward(&self, x: Tensor<2>, normalise: Normalise) -> Output {
-        let description = &self.network.description;
+        let description = &self.description;
         let mut pass = Pass { weights: self.weights.iter(), normalise, norms: 0, seen: Vec::new() };
         let mut out = pass.path(&description.layers, Value::shaped(x.clone(), &description.input)).rows();
         if let Some(tau) = description.reference {
@@ -106,7 +106,7 @@ impl Taped<'_> {
 
 /// A forward pass on its way through the layers.
 struct Pass<'a> {
-    /// Those of the layers to come.
+    /// Weights of the layers to come.
     weights: std::slice::Iter<'a, Tensor<1>>,
     normalise: Normalise<'a>,
     /// Batch norms passed.
@@ -131,7 +131,7 @@ impl Pass<'_> {
                 }
                 TrainLayer::Plain(Layer::UpsampleNearest) => match layers.next_if(|next| {
                     // On a GPU the arithmetic that this saves costs less than its many small operations.
-                    is_conv3x3(next) && !value.on_gpu()
+                    matches!(next, TrainLayer::Plain(conv) if conv.absorbs_upsampling()) && !value.on_gpu()
                 }) {
                     Some(TrainLayer::Plain(conv)) => upsampled(conv, value, &mut || self.take()),
                     _ => plain(&Layer::UpsampleNearest, value, &mut || self.take()),
@@ -173,10 +173,6 @@ fn normalised<const D: usize>(
     let result = batch_norm_train(x, weight, bias, epsilon);
     seen.push(Statistics { mean: result.mean.inner(), variance: result.variance.inner() });
     result.output
-}
-
-fn is_conv3x3(layer: &TrainLayer) -> bool {
-    matches!(layer, TrainLayer::Plain(Layer::Conv2d { kernel: 3, stride: 1, padding: 1, .. }))
 }
 
 /// A 3×3 convolution of the upsampled value.

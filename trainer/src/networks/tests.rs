@@ -148,7 +148,7 @@ fn burn_and_the_cpu_executor_agree_on_energies_and_input_gradients() {
         let (batch, len) = (8, network.input_len());
         let x = normals(seed, batch * len);
         let folded = network.fold(&[]).unwrap();
-        let executor: cpu::Executor = cpu::Executor::new(&folded.network, &folded.weights).unwrap();
+        let executor: cpu::Evaluator = cpu::Evaluator::new(&folded.network, &folded.weights).unwrap();
         let (energies, gradients) = executor.energy_and_gradient(&x);
 
         let tracked = rows(&x, len, &device()).autodiff().require_grad();
@@ -191,7 +191,7 @@ fn a_folded_network_gives_the_evaluation_mode_outputs() {
         let burn = read(burn.value).unwrap();
         let folded = network.fold(network.running()).unwrap();
         assert_eq!(folded.network, description.folded());
-        let executor: cpu::Executor = cpu::Executor::new(&folded.network, &folded.weights).unwrap();
+        let executor: cpu::Evaluator = cpu::Evaluator::new(&folded.network, &folded.weights).unwrap();
         let error = relative(&burn, &executor.forward(&x));
         assert!(error < 1e-5, "{seed}: {error} {description:?}");
     }

@@ -143,11 +143,11 @@ pub enum ZStart {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainStatistics {
-    /// Those of the batch at the chain's start, folded into a scale and shift for the whole chain.
+    /// The batch's statistics at the chain's start, folded into a scale and shift for the whole chain.
     #[default]
     Start,
-    /// Those of the batch at each step, as in the authors' code; differentiated through, in burn.
+    /// The batch's statistics at each step, as in the authors' code; differentiated through, in burn.
     Batch,
-    /// Running ones over the iterations' x̂ = g(z).
+    /// Running statistics over the iterations' x̂ = g(z).
     Running,
 }

@@ -142,19 +142,22 @@ fn sizes_may_come_from_the_data() {
         .replace("input = [2]", "input = [\"data\"]")
         .replace("in_features = 2,", "in_features = \"data\",")
         .replace("out_features = 2 }", "out_features = \"data\" }");
-    assert!(Recipe::takes_sizes_from_data(&open) && !Recipe::takes_sizes_from_data(SMALL));
+    let draft = |text: &str| Draft::parse(text).unwrap();
+    assert!(draft(&open).takes_sizes_from_data() && !draft(SMALL).takes_sizes_from_data());
     assert_eq!(open.matches("\"data\"").count(), 5);
-    assert_eq!(Recipe::parse_for(&open, &[], Some(2)).unwrap(), Recipe::parse(SMALL).unwrap());
-    let wide = Recipe::parse_for(&open, &[("x_chain.steps".into(), "7".into())], Some(64)).unwrap();
+    assert_eq!(draft(&open).provisional().data_shape(), [1]);
+    assert_eq!(draft(&open).resolve(Some(2)).unwrap(), Recipe::parse(SMALL).unwrap());
+    let changed = Draft::parse_with(&open, &[("x_chain.steps".into(), "7".into())]).unwrap();
+    let wide = changed.resolve(Some(64)).unwrap();
     assert_eq!((wide.data_shape(), wide.x_chain.unwrap().steps), (vec![64], 7));
     assert!(!wide.to_toml().contains("\"data\""), "the resolved recipe has numbers");
     // A set may have this name; only sizes are sizes.
     let named = open.replace("set = \"ring\"", "set = \"data\"");
-    assert_eq!(Recipe::parse_for(&named, &[], Some(2)).unwrap().data.set, "data");
+    assert_eq!(draft(&named).resolve(Some(2)).unwrap().data.set, "data");
     let error = Recipe::parse(&open).unwrap_err().to_string();
     assert!(error.contains("--data"), "{error}");
     // Lines are those of the file, however wide the numbers are.
-    let error = Recipe::parse_for(&open.replace("constant", "constat"), &[], Some(1_000_000)).unwrap_err();
+    let error = Draft::parse(&open.replace("constant", "constat")).unwrap_err();
     let line = open.lines().position(|l| l.starts_with("constant")).unwrap() + 1;
     assert!(matches!(error, RecipeError::Text { line: found, .. } if found == line), "{error}");
 }

@@ -3,7 +3,8 @@
 
 use super::device::TrainingDevice;
 use crate::console::say;
-use crate::data::image_sets::{ImageSet, Labels};
+use crate::data::image_sets::ImageSet;
+use crate::data::labels::Labels;
 use crate::data::{self, Dataset};
 use crate::networks::{BurnNetwork, Normalise, Role, read, rows};
 use crate::optimiser::NetworkOptimiser;
@@ -30,7 +31,7 @@ const CHANNELS: [usize; 4] = [16, 32, 64, 128];
 
 const BATCH: usize = 128;
 
-/// It falls linearly to zero.
+/// The learning rate at the start. It falls linearly to zero.
 const RATE: f64 = 2e-3;
 
 /// Time between two lines of progress.

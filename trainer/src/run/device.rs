@@ -49,7 +49,7 @@ impl FromStr for DeviceChoice {
 /// One of the devices that share the work of training.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrainingChoice {
-    /// Of this machine.
+    /// A device of this machine.
     Local(DeviceChoice),
     /// Served by `dual-mcmc worker` at this address, `ws://HOST:PORT`.
     Remote(String),
@@ -88,7 +88,7 @@ pub struct TrainingDevice {
 }
 
 impl TrainingDevice {
-    /// Its name, for people.
+    /// The device's name, for people.
     pub fn name(&self) -> String {
         match &self.remote {
             Some(url) => format!("remote:{url}"),
@@ -153,6 +153,7 @@ pub fn all(choices: &[TrainingChoice]) -> Result<Vec<TrainingDevice>> {
 /// A device served by `dual-mcmc worker`.
 #[cfg(feature = "remote")]
 fn remote(url: &str) -> Result<TrainingDevice> {
+    use crate::console::one_line;
     use burn::remote::{ConnectError, RemoteHost};
     let mut host = RemoteHost::websocket(url);
     if let Some(token) = token()? {
@@ -163,10 +164,7 @@ fn remote(url: &str) -> Result<TrainingDevice> {
             ConnectError::Unauthorized => format!("set {TOKEN} to the worker's token"),
             _ => "start it there with `dual-mcmc worker`".into(),
         };
-        anyhow::anyhow!(
-            "cannot use remote:{url}: {}; {what_to_do}",
-            super::fault::one_line(&error.to_string())
-        )
+        anyhow::anyhow!("cannot use remote:{url}: {}; {what_to_do}", one_line(&error.to_string()))
     })?;
     Ok(TrainingDevice { parameters, executor: Executor::cpu(), remote: Some(url.into()) })
 }

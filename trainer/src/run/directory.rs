@@ -53,7 +53,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// This, and of `earlier` what is not given anew.
+    /// What is given here, and what `earlier` gave where this gives nothing.
     pub fn or(self, earlier: Given) -> Given {
         Given {
             license: self.license.or(earlier.license),

@@ -6,12 +6,12 @@ mod outliers;
 mod points;
 mod similarity;
 
-use super::chains::{Changes, Sampling};
 use super::features::Extractor;
 use super::model_file;
 use crate::data::{Dataset, Known};
 use anyhow::Result;
 use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::{Changes, Sampling};
 use dual_mcmc::model::Model;
 pub use points::quality;
 use serde::{Serialize, Serializer};

@@ -2,11 +2,13 @@
 //! own; either way a run is to end with a message.
 
 use super::device;
+use crate::console::one_line;
 use crate::networks::DeviceError;
 use crate::teaching::TeachingError;
 use dual_mcmc::executor::ExecutorError;
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -20,13 +22,31 @@ pub struct Fault {
     pub reason: String,
 }
 
-/// While there is one, panics anywhere in the process are not printed.
+/// While there is one, panics of burn's devices are not printed: those within [`caught`], which tells them as an error,
+/// and those of the devices' own threads, which such a panic follows. All others are printed as ever.
 pub struct Quiet(());
 
 static QUIET: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// Whether this thread is within [`caught`].
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
 /// The first panic that was not printed.
 static SAID: Mutex<Option<String>> = Mutex::new(None);
+
+/// The crates that run burn's devices, as they stand in the paths of their sources.
+const DEVICE_CRATES: [&str; 5] = ["/burn-", "/cubecl-", "/cubek-", "/wgpu-", "/tokio-"];
+
+/// Whether a panic is one of a device.
+fn of_a_device(panic: &PanicHookInfo) -> bool {
+    let in_device_crate = |place: &Location| {
+        let file = place.file().replace('\\', "/");
+        DEVICE_CRATES.iter().any(|name| file.contains(name))
+    };
+    CAUGHT.get() || panic.location().is_some_and(in_device_crate)
+}
 
 impl Quiet {
     /// From now on, until it is dropped.
@@ -34,11 +54,11 @@ impl Quiet {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
             let usual = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |info| {
-                if QUIET.load(Ordering::SeqCst) == 0 {
-                    return usual(info);
+            std::panic::set_hook(Box::new(move |panic| {
+                if QUIET.load(Ordering::SeqCst) == 0 || !of_a_device(panic) {
+                    return usual(panic);
                 }
-                let said = info.payload_as_str().unwrap_or("it panicked").to_string();
+                let said = panic.payload_as_str().unwrap_or("it panicked").to_string();
                 SAID.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(said);
             }));
         });
@@ -64,7 +84,10 @@ impl Drop for Quiet {
 /// # Errors
 /// If it panics.
 pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+    let outer = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    CAUGHT.set(outer);
+    result.map_err(|panic| {
         // What was said first is the cause: it may have been on another thread.
         let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(reason) = device::lost() {
@@ -77,16 +100,6 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into())
-}
-
-/// The first line of a message, not too long.
-pub fn one_line(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.into(),
-    }
 }
 
 /// What a device's error says, in one line.
@@ -129,8 +142,21 @@ mod tests {
         let caught: Result<(), String> = caught(|| panic!("the wire\nis cut"));
         assert_eq!(caught.unwrap_err(), "the wire");
         drop(quiet);
-        assert_eq!(one_line(&"x".repeat(300)).chars().count(), 201);
         assert_eq!(super::caught(|| 3), Ok(3));
+    }
+
+    /// A panic that has nothing to do with devices keeps its own message.
+    #[test]
+    fn other_panics_are_not_silenced() {
+        let quiet = Quiet::new();
+        let other = std::thread::spawn(|| {
+            let panic = std::panic::catch_unwind(|| panic!("a fault of this program"));
+            panic.unwrap_err().downcast_ref::<&str>().map(ToString::to_string)
+        });
+        assert_eq!(other.join().unwrap().as_deref(), Some("a fault of this program"));
+        let kept = SAID.lock().unwrap().clone();
+        assert_ne!(kept.as_deref(), Some("a fault of this program"));
+        drop(quiet);
     }
 
     #[cfg(feature = "gpu")]

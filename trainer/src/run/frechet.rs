@@ -61,7 +61,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Of samples of `len` values each.
+    /// No samples yet, of `len` values each.
     pub fn new(len: usize) -> Moments {
         Moments { count: 0, sum: DVector::zeros(len), products: DMatrix::zeros(len, len) }
     }

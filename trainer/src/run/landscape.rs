@@ -1,7 +1,7 @@
 //! The exact likelihood of a 2-D model, by quadrature.
 
-use super::measure::NotFinite;
-use super::{chains, model_file};
+use super::chains::{self, NotFinite};
+use super::model_file;
 use anyhow::{Result, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::Model;
@@ -20,9 +20,9 @@ pub fn log_likelihood(model: &Model, executor: &Executor, temperature: f64, x: &
     let step = 2.0 * SIDE / (POINTS - 1) as f64;
     let at = |i: usize| (i as f64 * step - SIDE) as f32;
     let grid: Vec<f32> = (0..POINTS * POINTS).flat_map(|i| [at(i % POINTS), at(i / POINTS)]).collect();
-    let energies = chains::energies(model, executor, &grid)?;
+    let energies = chains::energies(executor, model, &grid)?;
     let log_z = log_sum_exp(&energies, temperature) + 2.0 * step.ln();
-    let data = chains::energies(model, executor, x)?;
+    let data = chains::energies(executor, model, x)?;
     let mean = data.iter().map(|&e| f64::from(e)).sum::<f64>() / data.len() as f64;
     let likelihood = -mean / temperature - log_z;
     ensure!(likelihood.is_finite(), NotFinite("the model's energies are not finite"));

@@ -1,20 +1,16 @@
 //! How good a model is, as one number: what decides which checkpoint is the best.
 
-use super::chains::Sampling;
+use super::chains::{self, NotFinite};
 use super::frechet::Components;
 use super::landscape;
 use crate::data::{Dataset, Known};
 use anyhow::{Result, ensure};
 use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::Sampling;
 use dual_mcmc::model::Model;
 
 /// Samples for a distance during training: enough to tell checkpoints apart.
 const SAMPLES: usize = 512;
-
-/// A model whose figure is no number: its energies or samples have run away.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NotFinite(pub &'static str);
 
 /// Measures the models of one run.
 pub enum Measure {
@@ -61,7 +57,7 @@ impl Measure {
                 landscape::log_likelihood(model, executor, temperature, held_out)
             }
             Measure::Distance(components) => {
-                let samples = sampling.run(model, executor, false)?.end;
+                let samples = chains::sample(executor, model, &sampling, false)?.end;
                 ensure!(
                     samples.iter().all(|v| v.is_finite()),
                     NotFinite("the model's samples are not finite")

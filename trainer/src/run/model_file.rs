@@ -1,7 +1,8 @@
 //! Model files on disk.
 
-use super::directory::RunDirectory;
-use crate::data::atomic;
+use super::directory::{Origin, RunDirectory, version};
+use crate::data::{atomic, published_name};
+use crate::recipe::Recipe;
 use anyhow::{Context, Result, bail, ensure};
 use dual_mcmc::model::{EnergyQuantiles, MAX_FILE, Model, Precision, Weighted};
 use std::path::Path;
@@ -63,6 +64,16 @@ pub fn generator(model: &Model) -> Result<&Weighted> {
 /// If the file holds no encoder.
 pub fn encoder(model: &Model) -> Result<&Weighted> {
     model.encoder.as_ref().context("the model has no encoder network")
+}
+
+/// Give a model what its provenance owes to the recipe and to how the run was started.
+pub fn describe(model: &mut Model, recipe: &Recipe, origin: &Origin) {
+    let provenance = &mut model.provenance;
+    provenance.data = published_name(&recipe.data.set, &origin.data);
+    provenance.recipe = recipe.published(&provenance.data).to_toml();
+    provenance.seed = origin.seed;
+    provenance.license = origin.given.license.clone().unwrap_or_else(|| "unspecified".into());
+    provenance.version = version();
 }
 
 /// Quantiles of `energies`, by linear interpolation; `None` without any.

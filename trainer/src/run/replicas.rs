@@ -20,7 +20,7 @@ pub struct Replicas {
     device: String,
 }
 
-/// What the others are told to do.
+/// What the other replicas are asked to do.
 enum Command {
     Step(Arc<Batch>),
     Restore(Arc<Record>),
@@ -92,7 +92,7 @@ impl Replicas {
         Ok(self.iterate(batch, Gradients::Drop)?.report)
     }
 
-    /// As [`Replicas::step`], with what the first replica has passed through.
+    /// Run one iteration as [`Replicas::step`] does, and return also what the first replica has computed on its way.
     ///
     /// # Errors
     /// As [`Replicas::step`].
@@ -102,7 +102,7 @@ impl Replicas {
         Ok(pollster::block_on(self.first.iterate(&batch, keep))?)
     }
 
-    /// The others take over `record`, the first one's state. Where devices round differently, this is also
+    /// Let the other replicas take over `record`, the first one's state. Where devices round differently, this is also
     /// where they are brought together again.
     pub fn follow_first(&self, record: &Arc<Record>) {
         self.tell(|| Command::Restore(Arc::clone(record)));
@@ -124,7 +124,7 @@ impl Replicas {
 }
 
 impl Drop for Replicas {
-    /// The others must not wait for a first one that is gone.
+    /// Tells the others, which must not wait for a first replica that is gone.
     fn drop(&mut self) {
         if let Some(rendezvous) = &self.rendezvous {
             rendezvous.part(None);
@@ -153,7 +153,7 @@ fn check_shares(recipe: &Recipe, devices: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the thread of one of the others does: make its replica, say how that went, and obey.
+/// The thread of one of the other replicas: makes it, says how that went, and runs the first one's commands.
 fn follow(
     make: impl FnOnce() -> Result<Teacher, TeachingError>,
     device: &str,
@@ -161,7 +161,7 @@ fn follow(
     commands: &Receiver<Command>,
     rendezvous: &Rendezvous,
 ) {
-    let obey = || -> Result<(), TeachingError> {
+    let run_commands = || -> Result<(), TeachingError> {
         let teacher = match make() {
             Ok(teacher) => teacher,
             Err(error) => {
@@ -182,7 +182,7 @@ fn follow(
         drop(ManuallyDrop::into_inner(teacher));
         Ok(())
     };
-    let said = match caught(obey) {
+    let said = match caught(run_commands) {
         // The first replica has gone.
         Ok(Ok(()) | Err(TeachingError::Parted(_))) => return,
         Ok(Err(error)) => reason(&error.into()),

@@ -8,9 +8,9 @@ use crate::teaching::Phase;
 use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::prelude::*;
 use serde_json::Value;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Points of a curve at most: more than a screen shows.
@@ -45,8 +45,8 @@ const CURVES: [(&str, &[(&str, &str)]); 6] = [
     ("Share of the x-chain's proposals accepted", &[("x_chain_acceptance", "acceptance")]),
 ];
 
-/// A run as its folder tells it.
-struct Told {
+/// A run as its folder shows it.
+struct ReportedRun {
     name: String,
     recipe: Recipe,
     origin: Value,
@@ -56,12 +56,12 @@ struct Told {
     reconstructions: Option<PathBuf>,
 }
 
-impl Told {
-    fn read(root: &Path) -> Result<Told> {
+impl ReportedRun {
+    fn read(root: &Path) -> Result<ReportedRun> {
         let directory = RunDirectory::new(root);
         let (recipe, origin) = directory.open()?;
         let name = root.file_name().map_or_else(|| recipe.name.clone(), |n| n.to_string_lossy().into_owned());
-        Ok(Told {
+        Ok(ReportedRun {
             name,
             recipe,
             origin: serde_json::to_value(origin)?,
@@ -130,102 +130,103 @@ fn latest(folder: &Path) -> Option<PathBuf> {
 /// If a folder holds no run, or a file cannot be read or written.
 pub fn write(runs: &[PathBuf], out: &Path) -> Result<()> {
     ensure!(!runs.is_empty(), "name at least one run's folder");
-    let runs = runs.iter().map(|root| Told::read(root)).collect::<Result<Vec<_>>>()?;
+    let runs = runs.iter().map(|root| ReportedRun::read(root)).collect::<Result<Vec<_>>>()?;
     atomic::write_bytes(out, html(&runs)?.as_bytes())
 }
 
-fn html(runs: &[Told]) -> Result<String> {
-    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    let title = escaped(&names.join(", "));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\n\
-         <h1>{title}</h1>\n"
-    );
-    page.push_str(&summary(runs));
-    page.push_str("<div class=\"charts\">\n");
+fn html(runs: &[ReportedRun]) -> Result<String> {
+    let title = runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ");
     let several = runs.len() > 1;
-    for (title, curves) in CURVES {
-        let mut series = Vec::new();
-        for run in runs {
-            for (key, name) in curves {
-                series.push((labelled(runs, run, name), run.curve(key)));
+    let pictures = runs.iter().map(|run| pictures(run, several)).collect::<Result<Vec<_>>>()?;
+    let charts = charts(runs)?;
+    let recipe =
+        |run: &ReportedRun| run.recipe.published(run.origin["data"].as_str().unwrap_or_default()).to_toml();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                title { (title) }
+                meta name="viewport" content="width=device-width";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                (summary(runs))
+                div.charts { (charts) }
+                @for picture in pictures { (picture) }
+                @for run in runs {
+                    details {
+                        summary { "The recipe of " (run.name) }
+                        pre { (recipe(run)) }
+                    }
+                }
             }
         }
-        chart(&mut page, several, title, "iteration", series)?;
+    };
+    Ok(page.into_string())
+}
+
+/// All curves of the runs.
+fn charts(runs: &[ReportedRun]) -> Result<Markup> {
+    let several = runs.len() > 1;
+    let mut charts = Vec::new();
+    for (title, curves) in CURVES {
+        let pairs = runs.iter().flat_map(|run| curves.iter().map(move |(key, name)| (run, key, name)));
+        let series = pairs.map(|(run, key, name)| (labelled(runs, run, name), run.curve(key))).collect();
+        charts.push(chart(several, title, "iteration", series)?);
     }
-    let mut merits: Vec<String> = runs.iter().filter_map(Told::merit).collect();
+    let mut merits: Vec<String> = runs.iter().filter_map(ReportedRun::merit).collect();
     merits.sort();
     merits.dedup();
     for merit in merits {
         let point = |line: &Value| Some((line["iteration"].as_f64()?, line[&merit].as_f64()?));
-        let series = runs
-            .iter()
-            .map(|run| (run.name.clone(), run.measurements.iter().filter_map(point).collect()))
-            .collect();
-        chart(&mut page, several, &merit.replace('_', " "), "iteration", series)?;
+        let of = |run: &ReportedRun| run.measurements.iter().filter_map(point).collect();
+        let series = runs.iter().map(|run| (run.name.clone(), of(run))).collect();
+        charts.push(chart(several, &merit.replace('_', " "), "iteration", series)?);
     }
     for (key, title) in [
         ("energy_along_the_x_chain", "Mean energy along the model's x-chain"),
         ("error_along_the_z_chain", "Mean squared error along the model's z-chain"),
     ] {
-        chart(
-            &mut page,
-            several,
-            title,
-            "step",
-            runs.iter().map(|run| (run.name.clone(), run.along(key))).collect(),
-        )?;
+        let series = runs.iter().map(|run| (run.name.clone(), run.along(key))).collect();
+        charts.push(chart(several, title, "step", series)?);
     }
-    page.push_str("</div>\n");
-    for run in runs {
-        let heading = if several { format!("{}: ", escaped(&run.name)) } else { String::new() };
-        for (path, title, caption) in [
-            (&run.samples, "samples", run.samples_caption()),
-            (
-                &run.reconstructions,
-                "reconstructions",
-                "Held-out data, the encoder's guess, after the z-chain.",
-            ),
-        ] {
-            if let Some(path) = path {
-                picture(&mut page, path, &format!("{heading}{title}"), caption)?;
-            }
-        }
-    }
-    for run in runs {
-        let name = escaped(&run.name);
-        writeln!(
-            page,
-            "<details><summary>The recipe of {name}</summary><pre>{}</pre></details>",
-            escaped(&run.recipe.published(run.origin["data"].as_str().unwrap_or_default()).to_toml())
-        )?;
-    }
-    page.push_str("</body></html>\n");
-    Ok(page)
+    Ok(html! { @for chart in charts.into_iter().flatten() { (chart) } })
 }
 
-fn labelled(runs: &[Told], run: &Told, name: &str) -> String {
+/// The latest pictures of a run.
+fn pictures(run: &ReportedRun, several: bool) -> Result<Markup> {
+    let heading = if several { format!("{}: ", run.name) } else { String::new() };
+    let reconstructions = "Held-out data, the encoder's guess, after the z-chain.";
+    let mut pictures = Vec::new();
+    for (path, title, caption) in [
+        (&run.samples, "samples", run.samples_caption()),
+        (&run.reconstructions, "reconstructions", reconstructions),
+    ] {
+        if let Some(path) = path {
+            pictures.push(picture(path, &format!("{heading}{title}"), caption)?);
+        }
+    }
+    Ok(html! { @for picture in pictures { (picture) } })
+}
+
+fn labelled(runs: &[ReportedRun], run: &ReportedRun, name: &str) -> String {
     if runs.len() > 1 { format!("{} {name}", run.name) } else { name.into() }
 }
 
 /// A table with a column for each run.
-fn summary(runs: &[Told]) -> String {
-    let mut table = String::from("<table>\n");
-    let mut row = |name: &str, of: &dyn Fn(&Told) -> Option<String>| {
-        let cells: Vec<Option<String>> = runs.iter().map(of).collect();
-        if cells.iter().any(Option::is_some) {
-            let cells: String =
-                cells.iter().map(|c| format!("<td>{}</td>", escaped(c.as_deref().unwrap_or("")))).collect();
-            table.push_str(&format!("<tr><th>{name}</th>{cells}</tr>\n"));
-        }
+fn summary(runs: &[ReportedRun]) -> Markup {
+    let mut rows: Vec<(&str, Vec<Option<String>>)> = Vec::new();
+    let mut row = |name: &'static str, of: &dyn Fn(&ReportedRun) -> Option<String>| {
+        rows.push((name, runs.iter().map(of).collect()));
     };
     let text = |value: &Value| match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };
-    let last = |run: &Told, key: &str| text(&run.measurements.last()?[key]);
+    let last = |run: &ReportedRun, key: &str| text(&run.measurements.last()?[key]);
     let number = |v: f64| format!("{v:.4}");
     row("run", &|run| Some(run.name.clone()));
     row("data", &|run| text(&run.origin["data"]));
@@ -247,18 +248,26 @@ fn summary(runs: &[Told]) -> String {
         Some(Phase::ALL.into_iter().filter_map(part).collect::<Vec<_>>().join(", "))
     });
     row("program", &|run| text(&run.origin["version"]));
-    table.push_str("</table>\n");
-    table
+    rows.retain(|(_, cells)| cells.iter().any(Option::is_some));
+    html! {
+        table {
+            @for (name, cells) in rows {
+                tr {
+                    th { (name) }
+                    @for cell in cells { td { (cell.unwrap_or_default()) } }
+                }
+            }
+        }
+    }
 }
 
 /// A line chart, unless there is nothing to draw.
 fn chart(
-    page: &mut String,
     several: bool,
     title: &str,
     x_label: &str,
     series: Vec<(String, Vec<(f64, f64)>)>,
-) -> Result<()> {
+) -> Result<Option<Markup>> {
     let series: Vec<_> = series
         .into_iter()
         .map(|(name, points)| {
@@ -275,19 +284,19 @@ fn chart(
         (low - margin)..(high + margin)
     };
     if series.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut svg = String::new();
     // The title says what a single curve of a single run is.
     let named = several || series.len() > 1;
     draw(&mut svg, x_label, &series, named, range(|p| p.0), range(|p| p.1))
         .map_err(|e| anyhow!("cannot draw: {e}"))?;
-    let label = escaped(title);
-    writeln!(
-        page,
-        "<figure><figcaption>{label}</figcaption><div role=\"img\" aria-label=\"{label}\">{svg}</div></figure>"
-    )?;
-    Ok(())
+    Ok(Some(html! {
+        figure {
+            figcaption { (title) }
+            div role="img" aria-label=(title) { (PreEscaped(svg)) }
+        }
+    }))
 }
 
 fn draw(
@@ -336,22 +345,16 @@ fn draw(
     Ok(())
 }
 
-fn picture(page: &mut String, path: &Path, title: &str, caption: &str) -> Result<()> {
+fn picture(path: &Path, title: &str, caption: &str) -> Result<Markup> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let iteration = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let iteration = iteration.trim_start_matches('0');
-    writeln!(
-        page,
-        "<h2>{title} at iteration {}</h2>\n<p>{}</p>\n<img alt=\"{title}\" src=\"data:image/png;base64,{}\">",
-        escaped(iteration),
-        escaped(caption),
-        BASE64_STANDARD.encode(bytes)
-    )?;
-    Ok(())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let source = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes));
+    Ok(html! {
+        h2 { (title) " at iteration " (iteration) }
+        p { (caption) }
+        img alt=(title) src=(source);
+    })
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;\
@@ -368,16 +371,20 @@ mod tests {
 
     #[test]
     fn text_from_files_cannot_become_markup() {
-        assert_eq!(escaped("<b a=\"1\">&"), "&lt;b a=&quot;1&quot;&gt;&amp;");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0007.png");
+        std::fs::write(&path, b"png").unwrap();
+        let page = picture(&path, "<b a=\"1\">&", "a < b").unwrap().into_string();
+        assert!(page.contains("&lt;b a=&quot;1&quot;&gt;&amp; at iteration 7"), "{page}");
+        assert!(!page.contains("<b"), "{page}");
     }
 
     #[test]
     fn charts_leave_out_what_is_not_finite_and_draw_constants() {
-        let mut page = String::new();
-        chart(&mut page, false, "t", "x", vec![("a".into(), vec![(0.0, f64::NAN)])]).unwrap();
-        assert_eq!(page, "");
+        let nothing = chart(false, "t", "x", vec![("a".into(), vec![(0.0, f64::NAN)])]).unwrap();
+        assert!(nothing.is_none());
         let flat = vec![(0.0, 2.0), (1.0, 2.0), (2.0, f64::INFINITY)];
-        chart(&mut page, true, "a < b", "x", vec![("c".into(), flat)]).unwrap();
+        let page = chart(true, "a < b", "x", vec![("c".into(), flat)]).unwrap().unwrap().into_string();
         assert!(page.contains("<svg") && page.contains("a &lt; b"), "{page}");
     }
 }

@@ -5,7 +5,7 @@ mod look_back;
 
 use super::checkpoint::{self, Record, Summary};
 use super::device::TrainingDevice;
-use super::directory::{Claim, Origin, version};
+use super::directory::{Claim, Origin};
 use super::fault::{Fault, Quiet, caught};
 use super::interrupt;
 use super::measure::Measure;
@@ -14,7 +14,7 @@ use super::model_file;
 use super::phases::Phases;
 use super::progress::{Progress, clock};
 use super::replicas::Replicas;
-use crate::data::{Dataset, published_name};
+use crate::data::Dataset;
 use crate::recipe::Recipe;
 use crate::teaching::{Report, Teacher};
 use anyhow::{Context, Error, Result, anyhow, ensure};
@@ -61,7 +61,7 @@ pub struct Run {
 pub enum End {
     /// All iterations are done, or the time is up; the model is written.
     Finished,
-    /// It was interrupted; a checkpoint is written.
+    /// The run was interrupted; a checkpoint is written.
     Interrupted,
 }
 
@@ -80,25 +80,25 @@ impl Run {
             Some(_) => caught(run).unwrap_or_else(|reason| Err(fault(reason))),
             None => run(),
         };
-        let (mut run, mut session, mut end) = (Some(self), None, End::Interrupted);
+        let (mut run, mut training, mut end) = (Some(self), None, End::Interrupted);
         attempt(&mut || {
-            session = run.take().map(Session::open).transpose()?;
+            training = run.take().map(Training::open).transpose()?;
             Ok(())
         })?;
         // Never dropped after a failure: there may be nothing left to free, and no one to answer.
-        let mut session = ManuallyDrop::new(session.context("a run is opened once")?);
+        let mut training = ManuallyDrop::new(training.context("a run is opened once")?);
         let outcome = attempt(&mut || {
-            end = session.run()?;
+            end = training.run()?;
             Ok(())
         });
-        session.progress.finish();
+        training.progress.finish();
         if let Err(error) = outcome {
-            let error = session.explained(error);
+            let error = training.explained(error);
             // Threads of a device that is gone may still have something to say.
             std::mem::forget(quiet);
             return Err(error);
         }
-        drop(ManuallyDrop::into_inner(session));
+        drop(ManuallyDrop::into_inner(training));
         Ok(end)
     }
 
@@ -114,7 +114,7 @@ impl Run {
 }
 
 /// A run in progress.
-struct Session {
+struct Training {
     run: Run,
     replicas: Replicas,
     summary: Summary,
@@ -136,8 +136,8 @@ struct Session {
     latest: Option<Report>,
 }
 
-impl Session {
-    fn open(run: Run) -> Result<Session> {
+impl Training {
+    fn open(run: Run) -> Result<Training> {
         let directory = &run.directory;
         let mut replicas = Replicas::new(&run.recipe, &run.devices, run.origin.seed)?;
         let teacher = replicas.first_mut();
@@ -165,7 +165,7 @@ impl Session {
         replicas.follow_first(&good);
         let now = Instant::now();
         let seconds_before = summary.seconds;
-        Ok(Session {
+        Ok(Training {
             run,
             replicas,
             kept: summary.iteration,
@@ -262,7 +262,7 @@ impl Session {
     fn write_model(&mut self, mut model: Model, measured: Option<f64>) -> Result<()> {
         // The state whose energies they are is the one that was recorded, and kept, last.
         model.energy_quantiles = self.summary.energy_quantiles.clone();
-        describe(&mut model, &self.run.recipe, &self.run.origin);
+        model_file::describe(&mut model, &self.run.recipe, &self.run.origin);
         let provenance = &mut model.provenance;
         provenance.iterations = self.kept;
         let figures = &mut provenance.metrics;
@@ -329,14 +329,4 @@ fn held_out_quantiles(
         energies.extend(pollster::block_on(executor.forward(&energy, &x))?);
     }
     Ok(model_file::quantiles(energies))
-}
-
-/// Give a model what its provenance owes to the recipe and to how the run was started.
-pub fn describe(model: &mut Model, recipe: &Recipe, origin: &Origin) {
-    let provenance = &mut model.provenance;
-    provenance.data = published_name(&recipe.data.set, &origin.data);
-    provenance.recipe = recipe.published(&provenance.data).to_toml();
-    provenance.seed = origin.seed;
-    provenance.license = origin.given.license.clone().unwrap_or_else(|| "unspecified".into());
-    provenance.version = version();
 }

@@ -1,11 +1,12 @@
 //! The two Markov chains of an iteration, on shared's executors, or in burn where they cannot be.
 
 use super::folded::{Folded, lends, set_energy, set_generator};
-use super::in_burn::{NumberedNoise, x_chain_in_burn, z_chain_in_burn};
+use super::in_burn::{x_chain_in_burn, z_chain_in_burn};
+use super::trajectory::{ChainEnds, StepNoise, start_statistics};
 use super::{Networks, TeachingError};
-use crate::networks::{BurnNetwork, Normalise, Statistics, rows};
+use crate::networks::BurnNetwork;
 use crate::recipe::{ChainStatistics, Engine, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
-use dual_mcmc::chain::{ChainNoise, Langevin, Trace, XChainSettings, ZChainSettings};
+use dual_mcmc::chain::{Langevin, Trace, XChainSettings, ZChainSettings};
 use dual_mcmc::executor::{Executor, ExecutorError, XChain, ZChain};
 use dual_mcmc::noise::{Noise, Stream};
 use std::ops::Range;
@@ -33,16 +34,6 @@ struct Part<C> {
     first: u32,
     chains: usize,
     chain: C,
-}
-
-/// Where chains came to, and what was measured on the way.
-pub struct Walked {
-    /// One row a chain.
-    pub state: Vec<f32>,
-    /// Energies of the x-chain, squared errors of the z-chain.
-    pub trace: Trace,
-    /// Share of MALA's proposals accepted.
-    pub acceptance: Option<f32>,
 }
 
 /// Which chains the rows of a share are. Of the whole batch's negatives the last are persistent chains;
@@ -190,11 +181,11 @@ impl Chains {
         folded: Option<&Folded>,
         start: &[f32],
         iteration: u64,
-    ) -> Result<Walked, TeachingError> {
+    ) -> Result<ChainEnds, TeachingError> {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::XChain, iteration, settings.steps);
         match (&mut self.x, folded) {
-            (Some(parts), Some(folded)) => walk_x(parts, folded, start, noise, &settings).await,
+            (Some(parts), Some(folded)) => run_x_chains(parts, folded, start, noise, &settings).await,
             _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.x()), &settings),
         }
     }
@@ -209,11 +200,11 @@ impl Chains {
         folded: Option<&Folded>,
         start: &[f32],
         iteration: u64,
-    ) -> Result<Walked, TeachingError> {
+    ) -> Result<ChainEnds, TeachingError> {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
         let noise = self.noise(Stream::FreshXChain, iteration, settings.steps);
         match (&mut self.fresh, folded) {
-            (Some(parts), Some(folded)) => walk_x(parts, folded, start, noise, &settings).await,
+            (Some(parts), Some(folded)) => run_x_chains(parts, folded, start, noise, &settings).await,
             _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.fresh()), &settings),
         }
     }
@@ -234,7 +225,7 @@ impl Chains {
         start: &[f32],
         x: &[f32],
         iteration: u64,
-    ) -> Result<Walked, TeachingError> {
+    ) -> Result<ChainEnds, TeachingError> {
         let noise = self.noise(Stream::ZChain, iteration, settings.steps);
         let first = self.rows.batch.start as u32;
         let Some(chain) = &mut self.z else {
@@ -249,7 +240,7 @@ impl Chains {
         chain.set_target(x, None, settings.sigma)?;
         chain.start(start, noise.from(first))?;
         chain.run(settings.steps, &settings.langevin)?;
-        Ok(Walked { state: chain.state().await?, trace: chain.trace().await?, acceptance: None })
+        Ok(ChainEnds { state: chain.state().await?, trace: chain.trace().await?, acceptance: None })
     }
 
     /// The z-chain's settings, where there is one.
@@ -264,40 +255,22 @@ impl Chains {
     }
 }
 
-/// Noise of an iteration's steps, for chains of any numbers.
-pub(super) struct StepNoise {
-    pub(super) noise: Noise,
-    pub(super) first_step: u32,
-}
-
-impl StepNoise {
-    /// For the chains from number `first_chain` on.
-    fn from(&self, first_chain: u32) -> ChainNoise {
-        ChainNoise { noise: self.noise, first_chain, first_step: self.first_step }
-    }
-
-    /// For the chains of these numbers.
-    fn of(self, numbers: Vec<Range<u32>>) -> NumberedNoise {
-        NumberedNoise { steps: self, numbers }
-    }
-}
-
 /// A recipe without an energy runs no x-chain.
 const NO_STEPS: XChainSettings = XChainSettings {
     steps: 0,
     langevin: Langevin { step_size: 1.0, noise: 0.0, gradient_clamp: None, range_clamp: None, mala: false },
 };
 
-async fn walk_x(
+async fn run_x_chains(
     parts: &mut [Part<XChain>],
     energy: &Folded,
     start: &[f32],
     noise: StepNoise,
     settings: &XChainSettings,
-) -> Result<Walked, TeachingError> {
+) -> Result<ChainEnds, TeachingError> {
     let all: usize = parts.iter().map(|part| part.chains).sum();
     let len = start.len() / all.max(1);
-    let mut walked = Vec::new();
+    let mut ends = Vec::new();
     let mut start = start.chunks(len.max(1));
     for Part { first, chains, chain } in parts {
         let start: Vec<f32> = start.by_ref().take(*chains).flatten().copied().collect();
@@ -305,33 +278,24 @@ async fn walk_x(
         chain.start(&start, noise.from(*first))?;
         chain.run(settings.steps, &settings.langevin)?;
         let (state, trace) = (chain.state().await?, chain.trace().await?);
-        walked.push(Walked { state, trace, acceptance: chain.acceptance().await? });
+        ends.push(ChainEnds { state, trace, acceptance: chain.acceptance().await? });
     }
-    Ok(side_by_side(walked))
+    Ok(side_by_side(ends))
 }
 
 /// Chains that took the same steps, as one.
-fn side_by_side(mut parts: Vec<Walked>) -> Walked {
+fn side_by_side(mut parts: Vec<ChainEnds>) -> ChainEnds {
     if parts.len() == 1 {
         return parts.remove(0);
     }
     let chains: usize = parts.iter().map(|part| part.trace.chains).sum();
     let shares: Option<f32> = parts.iter().map(|p| Some(p.acceptance? * p.trace.chains as f32)).sum();
     let (states, traces): (Vec<_>, Vec<_>) = parts.into_iter().map(|p| (p.state, p.trace)).unzip();
-    Walked {
+    ChainEnds {
         trace: Trace::side_by_side(traces),
         acceptance: shares.filter(|_| chains > 0).map(|sum| sum / chains as f32),
         state: states.concat(),
     }
-}
-
-/// Statistics of the generator's batch norms over the latents where the z-chain starts.
-pub fn start_statistics(generator: &BurnNetwork, start: &[f32]) -> Vec<Statistics> {
-    if !generator.has_batch_norm() {
-        return Vec::new();
-    }
-    let z = rows(start, generator.input_len(), generator.device());
-    generator.constant().forward(z, Normalise::Batch).statistics
 }
 
 /// z₀ of the encoder: a sample of q(z|x), or its mean. `posterior` holds the encoder's outputs,
@@ -390,16 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn chains_side_by_side_are_one_walk() {
-        let part = |state: &[f32], values: &[f32], acceptance| Walked {
+    fn chains_side_by_side_are_one_trajectory() {
+        let part = |state: &[f32], values: &[f32], acceptance| ChainEnds {
             state: state.to_vec(),
             trace: Trace { first_step: 0, chains: state.len(), values: values.to_vec() },
             acceptance: Some(acceptance),
         };
-        let walked =
+        let ends =
             side_by_side(vec![part(&[1.0], &[5.0, 6.0], 0.4), part(&[2.0, 3.0], &[1.0, 2.0, 3.0, 4.0], 1.0)]);
-        assert_eq!(walked.state, [1.0, 2.0, 3.0]);
-        assert_eq!(walked.trace.values, [5.0, 1.0, 2.0, 6.0, 3.0, 4.0]);
-        assert!((walked.acceptance.unwrap() - 0.8).abs() < 1e-6);
+        assert_eq!(ends.state, [1.0, 2.0, 3.0]);
+        assert_eq!(ends.trace.values, [5.0, 1.0, 2.0, 6.0, 3.0, 4.0]);
+        assert!((ends.acceptance.unwrap() - 0.8).abs() < 1e-6);
     }
 }

@@ -2,28 +2,11 @@
 //! does.
 
 use super::TeachingError;
-use super::chains::{StepNoise, Walked, start_statistics};
+use super::trajectory::{ChainEnds, NumberedNoise, start_statistics};
 use crate::networks::{BurnNetwork, Normalise, read, rows};
 use crate::recipe::ChainStatistics;
 use burn::tensor::{Device, Tensor};
 use dual_mcmc::chain::{Langevin, Trace, XChainSettings, ZChainSettings};
-use std::ops::Range;
-
-/// Noise for chains of certain numbers.
-pub(super) struct NumberedNoise {
-    pub(super) steps: StepNoise,
-    pub(super) numbers: Vec<Range<u32>>,
-}
-
-impl NumberedNoise {
-    /// Standard normals of all chains for one step, `[chains, len]`.
-    fn normals(&self, step: u32, len: usize) -> Vec<f32> {
-        let StepNoise { noise, first_step } = &self.steps;
-        let step = first_step.wrapping_add(step);
-        let rows = |range: &Range<u32>| noise.normal_rows(range.start, range.len(), len, step);
-        self.numbers.iter().flat_map(rows).collect()
-    }
-}
 
 /// Langevin steps in burn, on the sum of `potentials` (one a chain) and with what they report. The state
 /// stays on `device`, and is read once: a remote device is far away.
@@ -34,10 +17,10 @@ fn walk_in_burn(
     noise: &NumberedNoise,
     (steps, langevin): (u32, &Langevin),
     mut potentials: impl FnMut(Tensor<2>) -> Potentials,
-) -> Result<Walked, TeachingError> {
+) -> Result<ChainEnds, TeachingError> {
     let chains = start.len() / len;
     if chains == 0 {
-        return Ok(Walked { state: Vec::new(), trace: Trace::default(), acceptance: None });
+        return Ok(ChainEnds { state: Vec::new(), trace: Trace::default(), acceptance: None });
     }
     let mut state = rows(start, len, device);
     let mut measured = Vec::new();
@@ -53,7 +36,7 @@ fn walk_in_burn(
     measured.push(potentials(state.clone().autodiff()).values.inner());
     let values = read(Tensor::cat(measured, 0))?;
     let trace = Trace { first_step: 0, chains, values };
-    Ok(Walked { state: read(state)?, trace, acceptance: None })
+    Ok(ChainEnds { state: read(state)?, trace, acceptance: None })
 }
 
 /// [`Langevin::update`] on tensors, in its order: what is not a number stays so.
@@ -89,7 +72,7 @@ pub(super) fn x_chain_in_burn(
     start: &[f32],
     noise: NumberedNoise,
     settings: &XChainSettings,
-) -> Result<Walked, TeachingError> {
+) -> Result<ChainEnds, TeachingError> {
     let (len, device) = (energy.input_len(), energy.device().clone());
     let steps = (settings.steps, &settings.langevin);
     if !norms_move {
@@ -120,7 +103,7 @@ pub(super) fn z_chain_in_burn(
     x: &[f32],
     noise: NumberedNoise,
     settings: &ZChainSettings,
-) -> Result<Walked, TeachingError> {
+) -> Result<ChainEnds, TeachingError> {
     let (latent, device) = (generator.input_len(), generator.device().clone());
     let chains = start.len() / latent;
     let tape = generator.constant();

@@ -1,15 +1,15 @@
-//! One iteration: chains, losses, updates.
+//! One iteration as the paper tells it: x-chain, z-chain, and the updates of generator, encoder and energy.
 
-use super::chains::{ChainRows, Walked, encoded_start, prior_start};
+use super::chains::{ChainRows, encoded_start, prior_start};
+use super::folded::Folded;
 use super::losses::{EnergyLoss, TwoSided, encoder_loss, energy_loss, generator_loss};
-use super::share::Share;
 use super::{Networks, Teacher, TeachingError};
-use crate::networks::{DeviceError, Normalise, read, rows};
-use crate::optimiser::NetworkOptimiser;
+use crate::networks::{DeviceError, Normalise, Output, Taped, read, rows};
 use crate::recipe::{Negatives, Optimiser, Recipe, SpectralIteration, XStart, ZStart};
 use burn::tensor::Tensor;
 use dual_mcmc::chain::{Trace, noise_start};
 use dual_mcmc::noise::{Noise, Stream};
+use std::ops::Range;
 
 /// The parts of an iteration, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Phase {
         Phase::Figures,
     ];
 
-    /// Its name in reports.
+    /// The phase's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Data => "data",
@@ -107,27 +107,27 @@ impl Report {
 /// Learning rates; 0 for a network that is not there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// Of the energy.
+    /// The energy's learning rate.
     pub energy: f64,
-    /// Of the generator.
+    /// The generator's learning rate.
     pub generator: f64,
-    /// Of the encoder.
+    /// The encoder's learning rate.
     pub encoder: f64,
 }
 
 /// Whether an iteration keeps the gradients it has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gradients {
-    /// Keep them in [`Iteration::gradients`].
+    /// Keep them in [`Snapshot::gradients`].
     Keep,
     /// Let go of them.
     Drop,
 }
 
-/// Everything an iteration has passed through; empty where the recipe lacks it. A replica's rows are
+/// What an iteration has computed on its way; empty where the recipe lacks it. A replica's rows are
 /// those of its share.
 #[derive(Default)]
-pub struct Passed {
+pub struct Snapshot {
     /// Prior latents z, `[batch, latent]`.
     pub z: Vec<f32>,
     /// Where the x-chains start, x̂ = g(z) with a generator, `[chains, data]`.
@@ -151,284 +151,412 @@ pub struct Passed {
 
 /// A whole iteration.
 pub struct Iteration {
-    /// Its figures.
+    /// The iteration's figures.
     pub report: Report,
-    /// What it has passed through.
-    pub passed: Passed,
+    /// What the iteration has computed on its way.
+    pub snapshot: Snapshot,
 }
 
-/// One network's update along the gradients of its loss, which are kept if they are asked for.
-struct Update<'a> {
-    share: &'a Share,
+/// An iteration that has begun: what its phases hand on from one to the next.
+pub struct Unfinished {
+    /// What has been computed so far.
+    pub snapshot: Snapshot,
+    /// The phase that has been run last.
+    phase: Phase,
     keep: Gradients,
-    kept: Vec<Vec<Tensor<1>>>,
-}
-
-impl Update<'_> {
-    fn step(
-        &mut self,
-        optimiser: &mut Option<NetworkOptimiser>,
-        rate: f64,
-        parameters: &mut [Tensor<1>],
-        gradients: Vec<Tensor<1>>,
-    ) -> Result<(), TeachingError> {
-        let gradients = self.share.mean(gradients)?;
-        if self.keep == Gradients::Keep {
-            self.kept.push(gradients.clone());
-        }
-        if let Some(optimiser) = optimiser {
-            optimiser.step(rate, parameters, gradients);
-        }
-        Ok(())
-    }
+    rates: Rates,
+    /// Rows of the batch that are this replica's, and which samples of the data all rows are.
+    in_batch: Range<usize>,
+    samples: Vec<usize>,
+    /// The batch's data, augmented, in memory and as `x` on the device.
+    data: Vec<f32>,
+    x: Tensor<2>,
+    chain_rows: ChainRows,
+    folded_energy: Option<Folded>,
+    /// g, and g(z).
+    generator: Option<(Taped, Output)>,
+    /// q, and q(·|x).
+    encoder: Option<(Taped, Output)>,
+    /// Ends of the persistent chains.
+    persistent: Vec<f32>,
+    x_chain_acceptance: Option<f32>,
+    generator_loss: Option<TwoSided>,
+    encoder_loss: Option<TwoSided>,
+    energy_loss: Option<EnergyLoss>,
 }
 
 impl Teacher {
-    /// One whole iteration on a batch of data, with everything it has passed through.
+    /// One whole iteration on a batch of data, with what it has computed on its way.
     /// ([`Teacher::step`] waits for it and keeps the report.)
+    ///
+    /// A caller who wants to stop between its phases calls them one by one, in this order.
     ///
     /// # Errors
     /// If the batch has another size, or a device fails.
     pub async fn iterate(&mut self, batch: &Batch, keep: Gradients) -> Result<Iteration, TeachingError> {
-        let (t, whole) = (self.iteration, self.recipe.teaching.batch);
-        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        let mut iteration = self.begin(batch, keep)?;
+        self.run_x_chain(&mut iteration).await?;
+        self.run_z_chain(&mut iteration).await?;
+        self.update_generator(&mut iteration)?;
+        self.update_encoder(&mut iteration)?;
+        self.update_energy(&mut iteration).await?;
+        self.finish(iteration)
+    }
+
+    /// Begin an iteration: take this replica's rows of the batch, augmented.
+    ///
+    /// # Errors
+    /// If the batch has another size.
+    pub fn begin(&mut self, batch: &Batch, keep: Gradients) -> Result<Unfinished, TeachingError> {
+        let (whole, len) = (self.recipe.teaching.batch, self.recipe.data_len());
         if batch.values.len() != whole * len || batch.samples.len() != whole {
             return Err(TeachingError::Batch { expected: whole * len, found: batch.values.len() });
         }
-        if let Some(observer) = &mut self.observer {
-            observer(Phase::Data);
-        }
-        let rates = self.rates();
+        self.observed(Phase::Data);
         let in_batch = self.share.rows().clone();
-        let (first, count) = (in_batch.start as u32, in_batch.len());
-        let data = self.augmented(&batch.values[in_batch.start * len..in_batch.end * len], first, len);
+        let rows_of_share = &batch.values[in_batch.start * len..in_batch.end * len];
+        let data = self.augmented(rows_of_share, in_batch.start as u32, len);
+        Ok(Unfinished {
+            snapshot: Snapshot::default(),
+            phase: Phase::Data,
+            keep,
+            rates: self.rates(),
+            x: rows(&data, len, &self.device),
+            data,
+            samples: batch.samples.clone(),
+            chain_rows: ChainRows::of(&self.recipe, &in_batch),
+            in_batch,
+            folded_energy: None,
+            generator: None,
+            encoder: None,
+            persistent: Vec::new(),
+            x_chain_acceptance: None,
+            generator_loss: None,
+            encoder_loss: None,
+            energy_loss: None,
+        })
+    }
 
-        let Self {
-            recipe,
-            device,
-            seed,
-            networks,
-            optimisers,
-            averages,
-            chains,
-            persistent,
-            kept,
-            share,
-            observer,
-            ..
-        } = self;
-        let mut begin = |phase| {
-            if let Some(observer) = observer {
-                observer(phase);
-            }
-        };
-        begin(Phase::XChain);
-        let Networks { energy, generator, encoder } = networks;
-        let teaching = &recipe.teaching;
-        let vectors = |values: &[f32], len| rows(values, len, device);
-        let x = vectors(&data, len);
-        let mut update = Update { share, keep, kept: Vec::new() };
-        let mut passed = Passed::default();
-        let mut displaced = None;
-        let mut acceptance = None;
-
+    /// Draw x̂ = g(z), and run the x-chain from it to x̃, with the persistent chains beside it.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If it is not the iteration's next phase.
+    pub async fn run_x_chain(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+        self.enter(iteration, Phase::XChain);
+        let (first, count) = (iteration.in_batch.start as u32, iteration.in_batch.len());
+        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        let norms_move = self.spectral_norms_move();
+        let t = self.iteration;
+        let Networks { energy, generator, encoder } = &mut self.networks;
         // Once an iteration: during the chains and in the losses E is one fixed function; unless the
         // recipe says otherwise.
-        let norms_move =
-            recipe.x_chain.is_some_and(|chain| chain.spectral_iteration == SpectralIteration::EachStep);
         for network in [&mut *generator, &mut *encoder].into_iter().flatten() {
             network.iterate_spectral_norms();
         }
-        if let Some(energy) = energy
-            && !norms_move
-        {
-            energy.iterate_spectral_norms();
-        }
-        let folded_energy = match energy {
-            Some(energy) => chains.fold_energy(energy)?,
-            None => None,
-        };
-
-        // x̂ = g(z). The forward is also the loss's.
-        let generator_tape = generator.as_ref().map(|generator| generator.taped());
-        let mut generated = None;
-        if let Some(tape) = &generator_tape {
-            passed.z = Noise::new(*seed, Stream::Prior).normal_rows(first, count, latent, t as u32);
-            let output = tape.forward(vectors(&passed.z, latent), Normalise::Batch);
-            passed.x_hat = read(output.value.clone().inner())?;
-            generated = Some(output);
-        }
-
-        // The x-chain, and the persistent ones beside it.
-        let chain_rows = ChainRows::of(recipe, &in_batch);
-        let own = chain_rows.own.len();
-        let mut slots = Vec::new();
-        let mut carried_over = Vec::new();
-        if let (Some(energy), Some(chain)) = (energy.as_mut(), &recipe.x_chain) {
-            match chain.start {
-                XStart::Generator => {}
-                XStart::Noise => {
-                    passed.x_hat = noise_start(*seed, &recipe.data_shape(), first, own, t as u32)
-                }
-                XStart::Data => passed.x_hat = data[..own * len].to_vec(),
-            }
-            let mut starts = passed.x_hat.clone();
-            if let Some(persistent) = persistent {
-                let (drawn, states) = persistent.draw(*seed, t);
-                slots = drawn;
-                let mine = &chain_rows.persistent;
-                starts.extend_from_slice(&states[mine.start * len..mine.end * len]);
-            }
-            let walked = chains.x_chain(energy, folded_energy.as_ref(), &starts, t).await?;
-            passed.x_tilde = walked.state;
-            carried_over = passed.x_tilde.split_off(own * len);
-            passed.x_trace = walked.trace;
-            acceptance = walked.acceptance;
-            if let Some(persistent) = persistent {
-                let all = share.all_rows(&carried_over, &chain_rows.persistent, slots.len(), len)?;
-                persistent.put_back(&slots, &all);
-            }
-            displaced = (own > 0).then(|| displacement(&passed.x_hat, &passed.x_tilde, len));
-        } else {
-            passed.x_tilde = passed.x_hat.clone();
-        }
-
-        begin(Phase::ZChain);
-        // z₀, by default ~ q(z|x), and the z-chain from it.
-        let encoder_tape = encoder.as_ref().map(|encoder| encoder.taped());
-        let posterior = encoder_tape.as_ref().map(|tape| tape.forward(x.clone(), Normalise::Batch));
-        if let (Some(generator), Some(chain), Some(settings)) =
-            (generator.as_ref(), &recipe.z_chain, chains.z_settings())
-        {
-            passed.z_0 = match (chain.start, &posterior) {
-                (kind @ (ZStart::Encoder | ZStart::Mean), Some(posterior)) => {
-                    encoded_start(kind, &read(posterior.value.clone().inner())?, latent, *seed, (first, t))
-                }
-                (ZStart::Kept, _) => {
-                    let fresh = prior_start(count, latent, *seed, (first, t));
-                    kept.starts(&batch.samples[in_batch.clone()], fresh)
-                }
-                _ => prior_start(count, latent, *seed, (first, t)),
-            };
-            let Walked { state, trace, .. } =
-                chains.z_chain(generator, &settings, &passed.z_0, &data, t).await?;
-            if chain.start == ZStart::Kept {
-                let all = share.all_rows(&state, &in_batch, whole, latent)?;
-                kept.put_back(&batch.samples, &all);
-            }
-            (passed.z_tilde, passed.z_trace) = (state, trace);
-        }
-        let inferred = recipe.z_chain.is_some();
-
-        begin(Phase::Generator);
-        let mut generator_losses = None;
-        if let (Some(tape), Some(generated)) = (generator_tape, &generated) {
-            let data_term = inferred.then(|| {
-                let z_tilde = vectors(&passed.z_tilde, latent);
-                (tape.forward(z_tilde, Normalise::Batch).value, x.clone())
-            });
-            let ebm_term = energy.is_some().then(|| (generated.value.clone(), vectors(&passed.x_tilde, len)));
-            let loss = generator_loss(data_term, ebm_term, teaching);
-            generator_losses = loss.map(|loss| (tape.gradients(&mut loss.total.backward()), loss));
-        }
-        let generator_losses = match (generator.as_mut(), generated, generator_losses) {
-            (Some(generator), Some(generated), Some((gradients, loss))) => {
-                update.step(
-                    &mut optimisers.generator,
-                    rates.generator,
-                    generator.parameters_mut(),
-                    gradients,
-                )?;
-                generator.update_running(&share.statistics(generated.statistics)?);
-                if let Some(average) = &mut averages.generator {
-                    average.update(t, generator.parameters());
-                }
-                Some(loss)
-            }
-            _ => None,
-        };
-
-        begin(Phase::Encoder);
-        let mut encoder_losses = None;
-        if let (Some(tape), Some(posterior)) = (encoder_tape, &posterior) {
-            let data_term = inferred.then(|| (vectors(&passed.z_tilde, latent), posterior.value.clone()));
-            let of_model = tape.forward(vectors(&passed.x_tilde, len), Normalise::Batch).value;
-            let model_term = Some((vectors(&passed.z, latent), of_model));
-            let loss = encoder_loss(data_term, model_term, teaching);
-            encoder_losses = loss.map(|loss| (tape.gradients(&mut loss.total.backward()), loss));
-        }
-        let encoder_losses = match (encoder.as_mut(), posterior, encoder_losses) {
-            (Some(encoder), Some(posterior), Some((gradients, loss))) => {
-                update.step(&mut optimisers.encoder, rates.encoder, encoder.parameters_mut(), gradients)?;
-                encoder.update_running(&share.statistics(posterior.statistics)?);
-                Some(loss)
-            }
-            _ => None,
-        };
-
-        begin(Phase::Energy);
-        // The last rows of the negatives are the persistent chains'.
-        let mut energy_losses = None;
         if let Some(energy) = energy {
-            let rest = chain_rows.rest() * len;
-            let mut negatives = match (teaching.negatives, generator.as_ref()) {
-                (Negatives::Fresh | Negatives::Generator, Some(generator)) => {
-                    let z = vectors(&passed.z, latent);
-                    let updated = generator.constant().forward(z, Normalise::Batch);
-                    let mut start = read(updated.value)?;
-                    start.truncate(rest);
-                    match teaching.negatives {
-                        Negatives::Fresh if rest > 0 => {
-                            chains.fresh_x_chain(energy, folded_energy.as_ref(), &start, t).await?.state
-                        }
-                        _ => start,
-                    }
-                }
-                _ => passed.x_tilde[..rest].to_vec(),
-            };
-            negatives.extend(carried_over);
-            if norms_move {
+            if !norms_move {
                 energy.iterate_spectral_norms();
             }
-            let tape = energy.taped();
-            let loss = energy_loss(
-                tape.forward(x, Normalise::Batch).value,
-                tape.forward(vectors(&negatives, len), Normalise::Batch).value,
-                teaching.energy_l2,
-                recipe.temperature(),
-            );
-            let gradients = tape.gradients(&mut loss.total.backward());
-            drop(tape);
-            update.step(&mut optimisers.energy, rates.energy, energy.parameters_mut(), gradients)?;
-            if let Some(average) = &mut averages.energy {
-                average.update(t, energy.parameters());
-            }
-            passed.negatives = negatives;
-            energy_losses = Some(loss);
+            iteration.folded_energy = self.chains.fold_energy(energy)?;
         }
 
-        begin(Phase::Figures);
-        let kept_gradients = update.kept;
+        let snapshot = &mut iteration.snapshot;
+        if let Some(generator) = generator {
+            // The forward is also the loss's.
+            let tape = generator.taped();
+            snapshot.z = Noise::new(self.seed, Stream::Prior).normal_rows(first, count, latent, t as u32);
+            let output = tape.forward(rows(&snapshot.z, latent, &self.device), Normalise::Batch);
+            snapshot.x_hat = read(output.value.clone().inner())?;
+            iteration.generator = Some((tape, output));
+        }
+
+        let (Some(energy), Some(chain)) = (energy, &self.recipe.x_chain) else {
+            snapshot.x_tilde = snapshot.x_hat.clone();
+            return Ok(());
+        };
+        let own = iteration.chain_rows.own.len();
+        match chain.start {
+            XStart::Generator => {}
+            XStart::Noise => {
+                snapshot.x_hat = noise_start(self.seed, &self.recipe.data_shape(), first, own, t as u32);
+            }
+            XStart::Data => snapshot.x_hat = iteration.data[..own * len].to_vec(),
+        }
+        let mut starts = snapshot.x_hat.clone();
+        let persistent_rows = &iteration.chain_rows.persistent;
+        let mut slots = Vec::new();
+        if let Some(persistent) = &mut self.persistent {
+            let (drawn, states) = persistent.draw(self.seed, t);
+            slots = drawn;
+            starts.extend_from_slice(&states[persistent_rows.start * len..persistent_rows.end * len]);
+        }
+        let ends = self.chains.x_chain(energy, iteration.folded_energy.as_ref(), &starts, t).await?;
+        snapshot.x_tilde = ends.state;
+        snapshot.x_trace = ends.trace;
+        iteration.x_chain_acceptance = ends.acceptance;
+        iteration.persistent = snapshot.x_tilde.split_off(own * len);
+        if let Some(persistent) = &mut self.persistent {
+            let all = self.share.all_rows(&iteration.persistent, persistent_rows, slots.len(), len)?;
+            persistent.put_back(&slots, &all);
+        }
+        Ok(())
+    }
+
+    /// Start at z₀, by default ~ q(z|x), and run the z-chain from it to z̃.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If it is not the iteration's next phase.
+    pub async fn run_z_chain(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+        self.enter(iteration, Phase::ZChain);
+        if let Some(encoder) = &self.networks.encoder {
+            let tape = encoder.taped();
+            let posterior = tape.forward(iteration.x.clone(), Normalise::Batch);
+            iteration.encoder = Some((tape, posterior));
+        }
+        let (Some(generator), Some(chain), Some(settings)) =
+            (&self.networks.generator, &self.recipe.z_chain, self.chains.z_settings())
+        else {
+            return Ok(());
+        };
+        let (t, latent, seed) = (self.iteration, self.recipe.latent(), self.seed);
+        let (first, count) = (iteration.in_batch.start as u32, iteration.in_batch.len());
+        let snapshot = &mut iteration.snapshot;
+        snapshot.z_0 = match (chain.start, &iteration.encoder) {
+            (kind @ (ZStart::Encoder | ZStart::Mean), Some((_, posterior))) => {
+                encoded_start(kind, &read(posterior.value.clone().inner())?, latent, seed, (first, t))
+            }
+            (ZStart::Kept, _) => {
+                let fresh = prior_start(count, latent, seed, (first, t));
+                self.kept.starts(&iteration.samples[iteration.in_batch.clone()], fresh)
+            }
+            _ => prior_start(count, latent, seed, (first, t)),
+        };
+        let ends = self.chains.z_chain(generator, &settings, &snapshot.z_0, &iteration.data, t).await?;
+        if chain.start == ZStart::Kept {
+            let whole = self.recipe.teaching.batch;
+            let all = self.share.all_rows(&ends.state, &iteration.in_batch, whole, latent)?;
+            self.kept.put_back(&iteration.samples, &all);
+        }
+        (snapshot.z_tilde, snapshot.z_trace) = (ends.state, ends.trace);
+        Ok(())
+    }
+
+    /// Update the generator: towards the data from z̃, and towards x̃ from z.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If it is not the iteration's next phase.
+    pub fn update_generator(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+        self.enter(iteration, Phase::Generator);
+        let (Some(generator), Some((tape, generated))) =
+            (&mut self.networks.generator, iteration.generator.take())
+        else {
+            return Ok(());
+        };
+        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        let snapshot = &mut iteration.snapshot;
+        let data_term = self.recipe.z_chain.is_some().then(|| {
+            let z_tilde = rows(&snapshot.z_tilde, latent, &self.device);
+            (tape.forward(z_tilde, Normalise::Batch).value, iteration.x.clone())
+        });
+        let ebm_term = self.networks.energy.is_some().then(|| {
+            let x_tilde = rows(&snapshot.x_tilde, len, &self.device);
+            (generated.value.clone(), x_tilde)
+        });
+        let Some(loss) = generator_loss(data_term, ebm_term, &self.recipe.teaching) else { return Ok(()) };
+        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
+        drop(tape);
+        if iteration.keep == Gradients::Keep {
+            snapshot.gradients.push(gradients.clone());
+        }
+        if let Some(optimiser) = &mut self.optimisers.generator {
+            optimiser.step(iteration.rates.generator, generator.parameters_mut(), gradients);
+        }
+        generator.update_running(&self.share.statistics(generated.statistics)?);
+        if let Some(average) = &mut self.averages.generator {
+            average.update(self.iteration, generator.parameters());
+        }
+        iteration.generator_loss = Some(loss);
+        Ok(())
+    }
+
+    /// Update the encoder: towards z̃ from the data, and towards z from x̃.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If it is not the iteration's next phase.
+    pub fn update_encoder(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+        self.enter(iteration, Phase::Encoder);
+        let (Some(encoder), Some((tape, posterior))) = (&mut self.networks.encoder, iteration.encoder.take())
+        else {
+            return Ok(());
+        };
+        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        let snapshot = &mut iteration.snapshot;
+        let data_term = self.recipe.z_chain.is_some().then(|| {
+            let z_tilde = rows(&snapshot.z_tilde, latent, &self.device);
+            (z_tilde, posterior.value.clone())
+        });
+        let x_tilde = rows(&snapshot.x_tilde, len, &self.device);
+        let of_model = tape.forward(x_tilde, Normalise::Batch).value;
+        let model_term = Some((rows(&snapshot.z, latent, &self.device), of_model));
+        let Some(loss) = encoder_loss(data_term, model_term, &self.recipe.teaching) else { return Ok(()) };
+        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
+        drop(tape);
+        if iteration.keep == Gradients::Keep {
+            snapshot.gradients.push(gradients.clone());
+        }
+        if let Some(optimiser) = &mut self.optimisers.encoder {
+            optimiser.step(iteration.rates.encoder, encoder.parameters_mut(), gradients);
+        }
+        encoder.update_running(&self.share.statistics(posterior.statistics)?);
+        iteration.encoder_loss = Some(loss);
+        Ok(())
+    }
+
+    /// Update the energy: down at the data, up at the negatives.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If it is not the iteration's next phase.
+    pub async fn update_energy(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+        self.enter(iteration, Phase::Energy);
+        if self.networks.energy.is_none() {
+            return Ok(());
+        }
+        let negatives = self.negatives(iteration).await?;
+        let norms_move = self.spectral_norms_move();
+        let Some(energy) = &mut self.networks.energy else { return Ok(()) };
+        if norms_move {
+            energy.iterate_spectral_norms();
+        }
+        let tape = energy.taped();
+        let negative_rows = rows(&negatives, self.recipe.data_len(), &self.device);
+        let loss = energy_loss(
+            tape.forward(iteration.x.clone(), Normalise::Batch).value,
+            tape.forward(negative_rows, Normalise::Batch).value,
+            self.recipe.teaching.energy_l2,
+            self.recipe.temperature(),
+        );
+        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
+        drop(tape);
+        let snapshot = &mut iteration.snapshot;
+        if iteration.keep == Gradients::Keep {
+            snapshot.gradients.push(gradients.clone());
+        }
+        if let Some(optimiser) = &mut self.optimisers.energy {
+            optimiser.step(iteration.rates.energy, energy.parameters_mut(), gradients);
+        }
+        if let Some(average) = &mut self.averages.energy {
+            average.update(self.iteration, energy.parameters());
+        }
+        snapshot.negatives = negatives;
+        iteration.energy_loss = Some(loss);
+        Ok(())
+    }
+
+    /// x̃', what the energy's loss sets against the data. The last rows are the persistent chains'.
+    async fn negatives(&mut self, iteration: &mut Unfinished) -> Result<Vec<f32>, TeachingError> {
+        let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
+        let rest = iteration.chain_rows.rest() * len;
+        let kind = self.recipe.teaching.negatives;
+        let mut negatives = match (kind, &self.networks.generator) {
+            (Negatives::Fresh | Negatives::Generator, Some(generator)) => {
+                let z = rows(&iteration.snapshot.z, latent, &self.device);
+                let mut generated = read(generator.constant().forward(z, Normalise::Batch).value)?;
+                generated.truncate(rest);
+                match &mut self.networks.energy {
+                    Some(energy) if kind == Negatives::Fresh && rest > 0 => {
+                        let folded = iteration.folded_energy.as_ref();
+                        self.chains.fresh_x_chain(energy, folded, &generated, self.iteration).await?.state
+                    }
+                    _ => generated,
+                }
+            }
+            _ => iteration.snapshot.x_tilde[..rest].to_vec(),
+        };
+        negatives.append(&mut iteration.persistent);
+        Ok(negatives)
+    }
+
+    /// End an iteration: read its figures.
+    ///
+    /// # Errors
+    /// If a device fails.
+    ///
+    /// # Panics
+    /// If not all of its phases were run.
+    pub fn finish(&mut self, mut iteration: Unfinished) -> Result<Iteration, TeachingError> {
+        self.enter(&mut iteration, Phase::Figures);
         self.iteration += 1;
-        let mut figures = Figures::read(energy_losses, generator_losses, encoder_losses)?;
+        let Unfinished { snapshot, chain_rows, in_batch, rates, .. } = iteration;
+        let own = chain_rows.own.len();
+        let has_x_chain = self.networks.energy.is_some() && self.recipe.x_chain.is_some();
+        let len = self.recipe.data_len();
         let mut report = Report {
             iteration: self.iteration,
-            energy_data: figures.next(),
-            energy_model: figures.next(),
-            energy_loss: figures.next(),
-            generator_data_error: figures.next(),
-            generator_ebm_error: figures.next(),
-            encoder_data_loss: figures.next(),
-            encoder_model_loss: figures.next(),
-            displacement: displaced,
-            x_chain_energy: ends(&passed.x_trace, own),
-            x_chain_acceptance: acceptance,
-            z_chain_error: ends(&passed.z_trace, count),
+            energy_data: None,
+            energy_model: None,
+            energy_loss: None,
+            generator_data_error: None,
+            generator_ebm_error: None,
+            encoder_data_loss: None,
+            encoder_model_loss: None,
+            displacement: (has_x_chain && own > 0)
+                .then(|| displacement(&snapshot.x_hat, &snapshot.x_tilde, len)),
+            x_chain_energy: ends(&snapshot.x_trace, own),
+            x_chain_acceptance: iteration.x_chain_acceptance,
+            z_chain_error: ends(&snapshot.z_trace, in_batch.len()),
             rates,
         };
+        let mut figures: Vec<(&mut Option<f32>, Tensor<1>)> = Vec::new();
+        if let Some(loss) = iteration.energy_loss {
+            figures.push((&mut report.energy_data, loss.data));
+            figures.push((&mut report.energy_model, loss.model));
+            figures.push((&mut report.energy_loss, loss.total));
+        }
+        if let Some(loss) = iteration.generator_loss {
+            figures.extend(loss.data.map(|error| (&mut report.generator_data_error, error)));
+            figures.extend(loss.model.map(|error| (&mut report.generator_ebm_error, error)));
+        }
+        if let Some(loss) = iteration.encoder_loss {
+            figures.extend(loss.data.map(|loss| (&mut report.encoder_data_loss, loss)));
+            figures.extend(loss.model.map(|loss| (&mut report.encoder_model_loss, loss)));
+        }
+        read_figures(figures)?;
         self.share.report(&mut report, own, own + chain_rows.persistent.len())?;
-        passed.gradients = kept_gradients;
-        Ok(Iteration { report, passed })
+        Ok(Iteration { report, snapshot })
+    }
+
+    /// Go over to the next phase.
+    fn enter(&mut self, iteration: &mut Unfinished, phase: Phase) {
+        let next = Phase::ALL.into_iter().find(|&other| other > iteration.phase);
+        assert_eq!(Some(phase), next, "the phases of an iteration have an order");
+        iteration.phase = phase;
+        self.observed(phase);
+    }
+
+    fn observed(&mut self, phase: Phase) {
+        if let Some(observer) = &mut self.observer {
+            observer(phase);
+        }
+    }
+
+    /// Whether the energy's spectral norms move with each step of the x-chain instead of once an iteration.
+    fn spectral_norms_move(&self) -> bool {
+        self.recipe.x_chain.is_some_and(|chain| chain.spectral_iteration == SpectralIteration::EachStep)
     }
 
     fn rates(&self) -> Rates {
@@ -465,33 +593,15 @@ impl Teacher {
     }
 }
 
-/// Figures of the losses, in the order of the report.
-struct Figures(std::vec::IntoIter<Option<f32>>);
-
-impl Figures {
-    /// One read for all: each waits for the device.
-    fn read(
-        energy: Option<EnergyLoss>,
-        generator: Option<TwoSided>,
-        encoder: Option<TwoSided>,
-    ) -> Result<Figures, DeviceError> {
-        let energy = energy.map_or([None, None, None], |e| [Some(e.data), Some(e.model), Some(e.total)]);
-        let sides = |loss: Option<TwoSided>| loss.map_or([None, None], |loss| [loss.data, loss.model]);
-        let all: Vec<Option<Tensor<1>>> =
-            energy.into_iter().chain(sides(generator)).chain(sides(encoder)).collect();
-        let there: Vec<Tensor<1>> = all.iter().flatten().map(|t| t.clone().inner()).collect();
-        let mut values = match there.is_empty() {
-            true => Vec::new(),
-            false => read(Tensor::cat(there, 0))?,
-        }
-        .into_iter();
-        let figures: Vec<_> = all.iter().map(|t| t.as_ref().and_then(|_| values.next())).collect();
-        Ok(Figures(figures.into_iter()))
+/// Read figures to their places, all at once: each read waits for the device.
+fn read_figures(figures: Vec<(&mut Option<f32>, Tensor<1>)>) -> Result<(), DeviceError> {
+    let (places, tensors): (Vec<_>, Vec<_>) = figures.into_iter().unzip();
+    if tensors.is_empty() {
+        return Ok(());
     }
-
-    fn next(&mut self) -> Option<f32> {
-        self.0.next().flatten()
-    }
+    let values = read(Tensor::cat(tensors.into_iter().map(Tensor::inner).collect(), 0))?;
+    places.into_iter().zip(values).for_each(|(place, value)| *place = Some(value));
+    Ok(())
 }
 
 /// ‖b - a‖/‖a‖, mean over rows.

@@ -4,10 +4,12 @@
 //! written is the program's business.
 
 use super::average::Average;
-use super::{Networks, Teacher, TeachingError};
-use crate::networks::{BurnNetwork, ParameterName, read};
+use super::{Averages, Networks, Teacher, TeachingError, model};
+use crate::networks::{BurnNetwork, read};
 use crate::optimiser::NetworkOptimiser;
-use burn::tensor::{Tensor, TensorData};
+use crate::recipe::Recipe;
+use burn::tensor::{Device, Tensor, TensorData};
+use dual_mcmc::model::Model;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ struct Counters {
     iteration: u64,
     seed: u64,
     energy_rate_factor: f64,
-    /// Of energy, generator and encoder, as far as they are there.
+    /// Steps of the optimisers of energy, generator and encoder, as far as they are there.
     optimiser_steps: Vec<usize>,
 }
 
@@ -81,72 +83,30 @@ impl Teacher {
     /// # Errors
     /// If a blob is missing or damaged, or does not fit the recipe.
     pub fn restore(&mut self, blobs: &[(String, Vec<u8>)]) -> Result<(), TeachingError> {
-        let blob = |name: &'static str| {
-            let found = blobs.iter().find(|(n, _)| n == name);
-            found.map(|(_, bytes)| bytes.as_slice()).ok_or_else(|| damaged(name, "it is missing"))
-        };
-        let counters: Counters = serde_json::from_slice(blob(COUNTERS)?).map_err(|e| damaged(COUNTERS, e))?;
-        let networks_file = Tensors::new(NETWORKS, blob(NETWORKS)?)?;
-        let optimisers_file = Tensors::new(OPTIMISERS, blob(OPTIMISERS)?)?;
-        let chains_file = Tensors::new(CHAINS, blob(CHAINS)?)?;
-        let device = self.device.clone();
-        let tensor = |file: &Tensors, name: String, len: usize| -> Result<Tensor<1>, TeachingError> {
-            Ok(Tensor::from_data(TensorData::from(file.take(&name, len)?.as_slice()), &device))
-        };
-
         // All is read before anything is replaced.
+        let counters = Counters::read(blobs)?;
         let mut networks = self.networks.clone();
-        let mut moments: Vec<Vec<[Tensor<1>; 2]>> = Vec::new();
-        let roles = roles(&mut networks);
-        if roles.len() != counters.optimiser_steps.len() {
-            return Err(damaged(COUNTERS, "it is of another number of networks"));
-        }
-        for ((role, network), &steps) in roles.into_iter().zip(&counters.optimiser_steps) {
-            network.set_state(|name, len| tensor(&networks_file, format!("{role}.{name}"), len))?;
-            let mut own = Vec::new();
-            for (name, parameter) in network.names().iter().zip(network.parameters()) {
-                if steps > 0 {
-                    let [first, second] = MOMENTS.map(|moment| {
-                        tensor(
-                            &optimisers_file,
-                            format!("{role}.{}.{moment}", name.path),
-                            parameter.dims()[0],
-                        )
-                    });
-                    own.push([first?, second?]);
-                }
-            }
-            moments.push(own);
-        }
-        let mut averages = Vec::new();
-        for (role, network, average) in self.averaged() {
-            let named = network.names().iter().zip(average.values());
-            let read = |(name, value): (&ParameterName, &Tensor<1>)| {
-                tensor(&networks_file, format!("average.{role}.{}", name.path), value.dims()[0])
-            };
-            averages.push(named.map(read).collect::<Result<Vec<_>, _>>()?);
-        }
+        let mut averages = Averages::new(&self.recipe, &networks);
+        restore_networks(&mut networks, &mut averages, blobs)?;
+        let moments = self.read_moments(&networks, &counters, blobs)?;
+        let chains = Tensors::of(CHAINS, blobs)?;
         let states = match &self.persistent {
-            Some(persistent) => Some(chains_file.take("states", persistent.states().len())?),
+            Some(persistent) => Some(chains.take("states", persistent.states().len())?),
             None => None,
         };
-        let latents = chains_file.len_of("latents");
-        let latents = latents.map_or(Ok(Vec::new()), |len| chains_file.take("latents", len))?;
+        let latents = chains.len_of("latents");
+        let latents = latents.map_or(Ok(Vec::new()), |len| chains.take("latents", len))?;
         if !latents.len().is_multiple_of(self.recipe.latent().max(1)) {
             return Err(damaged(CHAINS, "the latents are of another generator"));
         }
 
-        self.networks = networks;
+        (self.networks, self.averages) = (networks, averages);
         let optimisers = &mut self.optimisers;
         let optimisers = [&mut optimisers.energy, &mut optimisers.generator, &mut optimisers.encoder];
         for ((optimiser, moments), steps) in
             optimisers.into_iter().flatten().zip(moments).zip(counters.optimiser_steps)
         {
             optimiser.set_moments(steps, moments);
-        }
-        let all = [&mut self.averages.energy, &mut self.averages.generator];
-        for (average, values) in all.into_iter().flatten().zip(averages) {
-            average.values_mut().clone_from_slice(&values);
         }
         if let (Some(persistent), Some(states)) = (&mut self.persistent, states) {
             *persistent.states_mut() = states;
@@ -156,6 +116,35 @@ impl Teacher {
         self.energy_rate_factor = counters.energy_rate_factor;
         self.reseed(counters.seed);
         Ok(())
+    }
+
+    /// Reads both moments of every parameter of every network; none of a network that has taken no step.
+    fn read_moments(
+        &self,
+        networks: &Networks,
+        counters: &Counters,
+        blobs: &[(String, Vec<u8>)],
+    ) -> Result<Vec<Vec<[Tensor<1>; 2]>>, TeachingError> {
+        let file = Tensors::of(OPTIMISERS, blobs)?;
+        let roles = networks.roles();
+        if roles.len() != counters.optimiser_steps.len() {
+            return Err(damaged(COUNTERS, "it is of another number of networks"));
+        }
+        let mut moments = Vec::new();
+        for ((role, network), &steps) in roles.into_iter().zip(&counters.optimiser_steps) {
+            let mut own = Vec::new();
+            for (name, parameter) in network.names().iter().zip(network.parameters()) {
+                if steps > 0 {
+                    let len = parameter.dims()[0];
+                    let [first, second] = MOMENTS.map(|moment| {
+                        file.tensor(&format!("{role}.{}.{moment}", name.path), len, network.device())
+                    });
+                    own.push([first?, second?]);
+                }
+            }
+            moments.push(own);
+        }
+        Ok(moments)
     }
 
     /// Each network with its name and its optimiser, in the order of the counters.
@@ -177,10 +166,67 @@ impl Teacher {
     }
 }
 
-fn roles(networks: &mut Networks) -> Vec<(&'static str, &mut BurnNetwork)> {
+/// The model of what [`Teacher::record`] gave, as [`Teacher::model`] would give it. It needs neither the data nor an
+/// executor for the chains.
+///
+/// # Errors
+/// If a blob is missing or damaged, or does not fit the recipe; or if the device fails.
+pub fn model_of_record(
+    recipe: &Recipe,
+    blobs: &[(String, Vec<u8>)],
+    device: &Device,
+) -> Result<Model, TeachingError> {
+    recipe.check()?;
+    let seed = Counters::read(blobs)?.seed;
+    let mut networks = Networks::new(recipe, seed, device)?;
+    let mut averages = Averages::new(recipe, &networks);
+    restore_networks(&mut networks, &mut averages, blobs)?;
+    Ok(model::fold(recipe, &networks, &averages, seed)?)
+}
+
+/// Give networks and averages the values of a record.
+fn restore_networks(
+    networks: &mut Networks,
+    averages: &mut Averages,
+    blobs: &[(String, Vec<u8>)],
+) -> Result<(), TeachingError> {
+    let file = Tensors::of(NETWORKS, blobs)?;
     let Networks { energy, generator, encoder } = networks;
-    let all = [("energy", energy), ("generator", generator), ("encoder", encoder)];
-    all.into_iter().filter_map(|(role, network)| Some((role, network.as_mut()?))).collect()
+    let all = [("energy", &mut *energy), ("generator", &mut *generator), ("encoder", encoder)];
+    for (role, network) in all {
+        let Some(network) = network else { continue };
+        let device = network.device().clone();
+        network.set_state(|name, len| file.tensor(&format!("{role}.{name}"), len, &device))?;
+    }
+    let all = [("energy", energy, &mut averages.energy), ("generator", generator, &mut averages.generator)];
+    for (role, network, average) in all {
+        let (Some(network), Some(average)) = (network, average) else { continue };
+        for (name, value) in network.names().iter().zip(average.values_mut()) {
+            let path = format!("average.{role}.{}", name.path);
+            *value = file.tensor(&path, value.dims()[0], network.device())?;
+        }
+    }
+    Ok(())
+}
+
+impl Networks {
+    /// Each network that is there, with its name, in the order of the counters.
+    fn roles(&self) -> Vec<(&'static str, &BurnNetwork)> {
+        let all = [("energy", &self.energy), ("generator", &self.generator), ("encoder", &self.encoder)];
+        all.into_iter().filter_map(|(role, network)| Some((role, network.as_ref()?))).collect()
+    }
+}
+
+impl Counters {
+    fn read(blobs: &[(String, Vec<u8>)]) -> Result<Counters, TeachingError> {
+        serde_json::from_slice(blob(COUNTERS, blobs)?).map_err(|e| damaged(COUNTERS, e))
+    }
+}
+
+/// The blob of that name.
+fn blob<'a>(name: &'static str, blobs: &'a [(String, Vec<u8>)]) -> Result<&'a [u8], TeachingError> {
+    let found = blobs.iter().find(|(n, _)| n == name);
+    found.map(|(_, bytes)| bytes.as_slice()).ok_or_else(|| damaged(name, "it is missing"))
 }
 
 fn damaged(file: &str, reason: impl std::fmt::Display) -> TeachingError {
@@ -205,13 +251,19 @@ struct Tensors<'a> {
 }
 
 impl<'a> Tensors<'a> {
-    fn new(file: &'static str, bytes: &'a [u8]) -> Result<Tensors<'a>, TeachingError> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(file, e))?;
+    /// The file of that name among the blobs.
+    fn of(file: &'static str, blobs: &'a [(String, Vec<u8>)]) -> Result<Tensors<'a>, TeachingError> {
+        let tensors = SafeTensors::deserialize(blob(file, blobs)?).map_err(|e| damaged(file, e))?;
         Ok(Tensors { file, tensors })
     }
 
     fn len_of(&self, name: &str) -> Option<usize> {
         self.tensors.tensor(name).ok().map(|tensor| tensor.shape().iter().product())
+    }
+
+    /// The tensor of that name on a device.
+    fn tensor(&self, name: &str, len: usize, device: &Device) -> Result<Tensor<1>, TeachingError> {
+        Ok(Tensor::from_data(TensorData::from(self.take(name, len)?.as_slice()), device))
     }
 
     fn take(&self, name: &str, len: usize) -> Result<Vec<f32>, TeachingError> {

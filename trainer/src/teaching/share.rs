@@ -106,8 +106,8 @@ impl Share {
     }
 
     /// Make the figures of these rows those of the whole batch. `own` x-chains were this replica's, and
-    /// `walked` with the persistent ones.
-    pub(super) fn report(&self, mine: &mut Report, own: usize, walked: usize) -> Result<(), TeachingError> {
+    /// `all` with the persistent ones.
+    pub(super) fn report(&self, mine: &mut Report, own: usize, all: usize) -> Result<(), TeachingError> {
         let Some(meeting) = &self.meeting else { return Ok(()) };
         let rows = self.rows.len();
         let (mut x_ends, mut z_ends) = (ends(mine.x_chain_energy), ends(mine.z_chain_error));
@@ -121,7 +121,7 @@ impl Share {
             (&mut mine.encoder_data_loss, rows),
             (&mut mine.encoder_model_loss, rows),
             (&mut mine.displacement, own),
-            (&mut mine.x_chain_acceptance, walked),
+            (&mut mine.x_chain_acceptance, all),
             (x_first, own),
             (x_last, own),
             (z_first, rows),

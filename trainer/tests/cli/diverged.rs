@@ -14,7 +14,7 @@ fn divergences(metrics: &Path) -> Vec<serde_json::Value> {
 /// first.
 #[test]
 fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     for (run, recipe, options, cause) in [
         ("away", "ring", "--set optimiser.energy.rate=1e4", "energy gap"),
         (
@@ -34,7 +34,7 @@ fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
             "train {} --device cpu --out {run} --steps 40 --checkpoint-every 1 {options}",
             recipes().join(format!("{recipe}.toml")).display()
         );
-        let output = lab.command(&line).output().unwrap();
+        let output = sandbox.command(&line).output().unwrap();
         let said = text(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert_eq!(said.matches("back to iteration 0 with").count(), 5, "{said}");
@@ -42,10 +42,10 @@ fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
         let rate = options.split('=').next().and_then(|set| set.split(' ').nth(1)).unwrap();
         assert!(message.contains(&format!("lower {rate} or")) && message.contains(cause), "{said}");
         for file in ["model.safetensors", "checkpoints/best.tar"] {
-            assert!(!lab.path(run).join(file).exists(), "{file}");
+            assert!(!sandbox.path(run).join(file).exists(), "{file}");
         }
 
-        let metrics_file = lab.path(run).join("metrics.jsonl");
+        let metrics_file = sandbox.path(run).join("metrics.jsonl");
         let events = divergences(&metrics_file);
         let fields = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
         assert_eq!(fields("divergences"), (1..=6).map(serde_json::Value::from).collect::<Vec<_>>());
@@ -56,29 +56,30 @@ fn a_run_that_diverges_goes_back_and_in_the_end_gives_up() {
 
         // The last good model is kept: that of the start.
         let (summary, _) =
-            dual_mcmc_trainer::run::checkpoint::read(&lab.path(run).join("checkpoints/last.tar")).unwrap();
+            dual_mcmc_trainer::run::checkpoint::read(&sandbox.path(run).join("checkpoints/last.tar"))
+                .unwrap();
         assert_eq!((summary.iteration, summary.recoveries), (0, 5));
-        lab.run(&format!("export {run} --out kept.safetensors"));
-        let kept = std::fs::read(lab.path("kept.safetensors")).unwrap();
+        sandbox.run(&format!("export {run} --out kept.safetensors"));
+        let kept = std::fs::read(sandbox.path("kept.safetensors")).unwrap();
         dual_mcmc::model::Model::from_bytes(&kept).unwrap();
-        lab.run("sample kept.safetensors --out s.npy --count 9 --device cpu");
-        assert!(array(&lab.path("s.npy")).1.iter().all(|x| x.is_finite()));
-        lab.run(&format!("report {run} --out report.html"));
+        sandbox.run("sample kept.safetensors --out s.npy --count 9 --device cpu");
+        assert!(array(&sandbox.path("s.npy")).1.iter().all(|x| x.is_finite()));
+        sandbox.run(&format!("report {run} --out report.html"));
     }
 }
 
 /// The rate is halved until the run can go on; what it then comes to is a model like any other.
 #[test]
 fn a_run_that_has_gone_back_can_succeed() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let recipe = recipes().join("ring.toml");
     let line = format!(
         "train {} --device cpu --out run --steps 15 --set optimiser.energy.rate=1 --set x_chain.steps=2 \
          --checkpoint-every 1",
         recipe.display()
     );
-    let said = lab.run(&line);
-    let metrics_file = lab.path("run/metrics.jsonl");
+    let said = sandbox.run(&line);
+    let metrics_file = sandbox.path("run/metrics.jsonl");
     let events = divergences(&metrics_file);
     assert!((1..=5).contains(&events.len()), "{said}");
     assert_eq!(said.matches("back to iteration").count(), events.len(), "{said}");
@@ -88,10 +89,10 @@ fn a_run_that_has_gone_back_can_succeed() {
     assert_eq!(iterations, (1..=15).collect::<Vec<_>>(), "each once, those that were gone back from not");
     let rate = lines.last().unwrap()["rate_energy"].as_f64().unwrap();
     assert!((rate - 0.5f64.powi(events.len() as i32)).abs() < 1e-12, "{rate}");
-    let model = std::fs::read(lab.path("run/model.safetensors")).unwrap();
+    let model = std::fs::read(sandbox.path("run/model.safetensors")).unwrap();
     dual_mcmc::model::Model::from_bytes(&model).unwrap();
-    let measurements = metrics(&lab.path("run/measurements.jsonl"));
+    let measurements = metrics(&sandbox.path("run/measurements.jsonl"));
     assert_eq!(measurements.last().unwrap()["divergences"], events.len());
-    let report = std::fs::read_to_string(lab.path("run/report.html")).unwrap();
+    let report = std::fs::read_to_string(sandbox.path("run/report.html")).unwrap();
     assert!(report.contains(&format!("<th>divergences</th><td>{}</td>", events.len())), "{report}");
 }

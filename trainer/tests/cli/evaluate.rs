@@ -1,12 +1,12 @@
 //! `evaluate` as a user meets it.
 
-use super::{Lab, array, images, recipes, text_of, write_array};
+use super::{Sandbox, array, images, recipes, text_of, write_array};
 use serde_json::{Value, json};
 
 /// The figures of a line that must succeed.
-fn figures(lab: &Lab, line: &str) -> Value {
-    lab.run(&format!("{line} --device cpu --json figures.json"));
-    serde_json::from_slice(&std::fs::read(lab.path("figures.json")).unwrap()).unwrap()
+fn figures(sandbox: &Sandbox, line: &str) -> Value {
+    sandbox.run(&format!("{line} --device cpu --json figures.json"));
+    serde_json::from_slice(&std::fs::read(sandbox.path("figures.json")).unwrap()).unwrap()
 }
 
 fn number(value: &Value) -> f64 {
@@ -18,13 +18,13 @@ fn number(value: &Value) -> f64 {
 #[test]
 fn the_shipped_models_of_the_plane_are_as_good_as_is_said() {
     const COUNT: f64 = 400.0;
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     for (name, within) in [("ring", 0.1), ("moons", 0.3), ("spiral", 0.3), ("checkerboard", 0.3)] {
         let model = recipes().join(format!("../models/{name}.safetensors"));
         let bytes = std::fs::read(&model).unwrap();
         let license = dual_mcmc::model::Model::from_bytes(&bytes).unwrap().provenance.license;
         assert_eq!(license, "MIT OR Apache-2.0", "{name}");
-        let found = figures(&lab, &format!("evaluate {} --data {name} --count {COUNT}", model.display()));
+        let found = figures(&sandbox, &format!("evaluate {} --data {name} --count {COUNT}", model.display()));
         let likelihood = number(&found["log_likelihood"]);
         let truth = number(&found["log_likelihood_of_the_truth"]);
         assert!(truth - likelihood < within, "{name}: {likelihood}, the truth has {truth}");
@@ -53,39 +53,39 @@ fn the_shipped_models_of_the_plane_are_as_good_as_is_said() {
 /// What a model recommends can be changed, as for `sample`.
 #[test]
 fn other_chains_can_be_measured() {
-    let lab = Lab::new();
-    lab.train("--out run --steps 2");
+    let sandbox = Sandbox::new();
+    sandbox.train("--out run --steps 2");
     let line = "evaluate run/model.safetensors --data ring --count 60";
-    let usual = figures(&lab, line);
-    let short = figures(&lab, &format!("{line} --steps 2 --step-size 0.2 --noise 0.1"));
+    let usual = figures(&sandbox, line);
+    let short = figures(&sandbox, &format!("{line} --steps 2 --step-size 0.2 --noise 0.1"));
     assert!(!usual["x_chain_5_steps"].is_null() && !short["x_chain_2_steps"].is_null(), "{short}");
     assert!((number(&short["temperature"]) - 0.25).abs() < 1e-6);
     assert_ne!(usual["log_likelihood"], short["log_likelihood"], "another temperature, another density");
-    assert!(figures(&lab, &format!("{line} --noise 0"))["log_likelihood"].is_null());
-    lab.run("sample run/model.safetensors --out s.npy --count 60 --steps 2 --step-size 0.2 --noise 0.1 --device cpu");
+    assert!(figures(&sandbox, &format!("{line} --noise 0"))["log_likelihood"].is_null());
+    sandbox.run("sample run/model.safetensors --out s.npy --count 60 --steps 2 --step-size 0.2 --noise 0.1 --device cpu");
     let good = |p: &[f32; 2]| dual_mcmc::points::PointSet::Ring.is_good(p.map(f64::from));
-    let samples = array(&lab.path("s.npy")).1;
+    let samples = array(&sandbox.path("s.npy")).1;
     let share = samples.as_chunks::<2>().0.iter().filter(|p| good(p)).count() as f64 / 60.0;
     assert_eq!(number(&short["x_chain_2_steps"]["good_share"]), share, "the same chains as sample's");
     let vae = recipes().join("ring-vae.toml");
-    lab.run(&format!("train {} --device cpu --out vae --steps 1", vae.display()));
-    lab.fails("evaluate vae/model.safetensors --data ring --steps 3 --device cpu", "no energy network");
+    sandbox.run(&format!("train {} --device cpu --out vae --steps 1", vae.display()));
+    sandbox.fails("evaluate vae/model.safetensors --data ring --steps 3 --device cpu", "no energy network");
 }
 
 /// An encoder taught by the generator's samples alone, as in an ablation without a z-chain.
 #[test]
 fn a_model_with_an_encoder_and_no_z_chain_is_measured() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let ring = std::fs::read_to_string(recipes().join("ring.toml")).unwrap();
     let (before, rest) = ring.split_once("[z_chain]").unwrap();
     let (_, after) = rest.split_once("# At temperature 1").unwrap();
-    lab.write("no-z.toml", format!("{before}# {after}"));
-    lab.run("train no-z.toml --device cpu --out run --steps 2 --set x_chain.steps=3");
-    assert!(!lab.path("run/reconstructions").join("0000002.png").exists());
+    sandbox.write("no-z.toml", format!("{before}# {after}"));
+    sandbox.run("train no-z.toml --device cpu --out run --steps 2 --set x_chain.steps=3");
+    assert!(!sandbox.path("run/reconstructions").join("0000002.png").exists());
     let values: Vec<f32> = (0..80).map(|i| (i as f32 * 0.7).sin()).collect();
-    write_array(&lab.path("mine.npy"), &[40, 2], &values);
+    write_array(&sandbox.path("mine.npy"), &[40, 2], &values);
     for data in ["ring", "mine.npy"] {
-        let found = figures(&lab, &format!("evaluate run/model.safetensors --data {data} --count 40"));
+        let found = figures(&sandbox, &format!("evaluate run/model.safetensors --data {data} --count 40"));
         let back = &found["reconstruction"];
         assert!(number(&back["mean_squared_error_of_the_encoder"]) > 0.0, "{back}");
         assert!(back["mean_squared_error_after_the_z_chain"].is_null(), "{back}");
@@ -95,30 +95,30 @@ fn a_model_with_an_encoder_and_no_z_chain_is_measured() {
 /// Small sets where fetched ones lie: the others are compared, in the model's colours, and all are named.
 #[test]
 fn the_energy_is_measured_against_every_set_that_is_here() {
-    let lab = Lab::new();
-    let model = images(&lab);
+    let sandbox = Sandbox::new();
+    let model = images(&sandbox);
     let idx = |grey: u8| -> Vec<u8> {
         let header = [0x803, 5, 28, 28].into_iter().flat_map(u32::to_be_bytes);
         header.chain((0..5 * 784).map(|i: u32| grey ^ (i % 13) as u8)).collect()
     };
     for (set, grey) in [("mnist", 200), ("fashion-mnist", 90)] {
-        let folder = lab.path("no-data").join(set);
+        let folder = sandbox.path("no-data").join(set);
         std::fs::create_dir_all(&folder).unwrap();
         for part in ["train", "t10k"] {
             std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), idx(grey)).unwrap();
         }
     }
-    let emoji = lab.path("no-data/noto-emoji");
+    let emoji = sandbox.path("no-data/noto-emoji");
     std::fs::create_dir(&emoji).unwrap();
     std::fs::File::create(emoji.join("noto-emoji-64.rgb")).unwrap().set_len(3786 * 3 * 64 * 64).unwrap();
     let line = format!(
         "evaluate {} --data images.npy --count 2 --steps 1 --device cpu --json e.json",
         model.display()
     );
-    let output = lab.command(&line).output().unwrap();
+    let output = sandbox.command(&line).output().unwrap();
     let table = text_of(&output.stdout);
     assert!(output.status.success(), "{}", text_of(&output.stderr));
-    let figures: Value = serde_json::from_slice(&std::fs::read(lab.path("e.json")).unwrap()).unwrap();
+    let figures: Value = serde_json::from_slice(&std::fs::read(sandbox.path("e.json")).unwrap()).unwrap();
     let found = &figures["auroc_of_the_energy"];
     assert_eq!(found["other_sets_compared"], 3);
     assert_eq!(found["other_sets"], json!(["mnist", "fashion-mnist", "noto-emoji"]));
@@ -132,18 +132,18 @@ fn the_energy_is_measured_against_every_set_that_is_here() {
     assert!(row("other sets  ").contains("mnist, fashion-mnist, noto-emoji"), "{table}");
 }
 
-/// Of vectors there are no other sets; which coordinates belong together is what an energy can know.
+/// There are no other sets of vectors; which coordinates belong together is what an energy can know.
 #[test]
 fn the_energy_of_vectors_is_measured_against_noise() {
     use dual_mcmc::chain::{Langevin, XChainSettings};
     use dual_mcmc::model::{ChainDefaults, Model, Precision, Provenance, Weighted};
     use dual_mcmc::network::{Layer, Network};
     use dual_mcmc::noise::{Noise, Stream};
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     // The second coordinate is minus the first, nearly; the energy is about 4·|x₀ + x₁|.
     let mut values = Noise::new(1, Stream::Data).normal_rows(0, 400, 3, 0);
     values.as_chunks_mut::<3>().0.iter_mut().for_each(|row| row[1] = 0.1 * row[1] - row[0]);
-    write_array(&lab.path("three.npy"), &[400, 3], &values);
+    write_array(&sandbox.path("three.npy"), &[400, 3], &values);
     let linear = |in_features, out_features| Layer::Linear { in_features, out_features, bias: false };
     let network =
         Network { input: vec![3], layers: vec![linear(3, 2), Layer::Silu, linear(2, 1)], reference: None };
@@ -159,8 +159,8 @@ fn the_energy_of_vectors_is_measured_against_noise() {
         energy_quantiles: None,
         provenance: Provenance::default(),
     };
-    lab.write("model.safetensors", model.to_bytes(Precision::F32).unwrap());
-    let found = figures(&lab, "evaluate model.safetensors --data three.npy --count 40");
+    sandbox.write("model.safetensors", model.to_bytes(Precision::F32).unwrap());
+    let found = figures(&sandbox, "evaluate model.safetensors --data three.npy --count 40");
     let found = &found["auroc_of_the_energy"];
     assert_eq!(found["other_sets_compared"], 0);
     for name in ["uniform_noise", "shuffled_coordinates"] {

@@ -17,15 +17,15 @@ fn logged(metrics: &Path) -> u64 {
 fn kill_and_resume(times: u32) {
     use dual_mcmc::noise::{Noise, Stream};
     use std::io::BufRead;
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let recipe = recipes().join("ring.toml");
     let total = 20 + 8 * u64::from(times);
     let line = format!(
         "train {} --device cpu --set x_chain.steps=5 --steps {total} --checkpoint-every 2",
         recipe.display()
     );
-    lab.run(&format!("{line} --out whole"));
-    let run = lab.path("killed");
+    sandbox.run(&format!("{line} --out whole"));
+    let run = sandbox.path("killed");
     let last = run.join("checkpoints/last.tar");
     let random = |kill, below| u64::from(Noise::new(7, Stream::Data).below(0, kill, below));
     // Files come and go while the run goes on.
@@ -36,7 +36,7 @@ fn kill_and_resume(times: u32) {
     let (mut furthest, mut advances, mut in_mid_run, mut left) = (0, 0, 0, 0);
     for kill in 0..times {
         let resume = if run.join("recipe.toml").exists() { "--resume" } else { "" };
-        let mut child = lab
+        let mut child = sandbox
             .command(&format!("{line} --out killed {resume}"))
             .stderr(std::process::Stdio::piped())
             .spawn()
@@ -81,11 +81,15 @@ fn kill_and_resume(times: u32) {
     );
     assert!(in_mid_run >= times * 3 / 5 && advances >= times / 2, "{in_mid_run} {advances}");
     assert!(left > 0 || times < 50, "no kill while a checkpoint was written");
-    lab.run(&format!("{line} --out killed --resume"));
-    assert!(lab.files().iter().all(|file| !file.to_string_lossy().contains(".writing")), "{:?}", lab.files());
-    assert_eq!(metrics(&lab.path("whole/metrics.jsonl")), metrics(&lab.path("killed/metrics.jsonl")));
+    sandbox.run(&format!("{line} --out killed --resume"));
+    assert!(
+        sandbox.files().iter().all(|file| !file.to_string_lossy().contains(".writing")),
+        "{:?}",
+        sandbox.files()
+    );
+    assert_eq!(metrics(&sandbox.path("whole/metrics.jsonl")), metrics(&sandbox.path("killed/metrics.jsonl")));
     let networks = |run: &str| {
-        let bytes = std::fs::read(lab.path(run).join("model.safetensors")).unwrap();
+        let bytes = std::fs::read(sandbox.path(run).join("model.safetensors")).unwrap();
         let model = dual_mcmc::model::Model::from_bytes(&bytes).unwrap();
         (model.energy, model.generator, model.encoder)
     };

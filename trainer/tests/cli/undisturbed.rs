@@ -24,36 +24,36 @@ fn signal(name: &str, child: &std::process::Child) {
 
 #[test]
 fn a_folder_has_one_run_and_a_run_one_process() {
-    let lab = Lab::new();
-    let mut live = lab.command(&format!("{} --out run", ring())).stderr(Stdio::null()).spawn().unwrap();
+    let sandbox = Sandbox::new();
+    let mut live = sandbox.command(&format!("{} --out run", ring())).stderr(Stdio::null()).spawn().unwrap();
     wait_for("an iteration", || {
-        std::fs::metadata(lab.path("run/metrics.jsonl")).is_ok_and(|metadata| metadata.len() > 0)
+        std::fs::metadata(sandbox.path("run/metrics.jsonl")).is_ok_and(|metadata| metadata.len() > 0)
     });
     let in_use = format!("process {} is training there", live.id());
     for line in [format!("{} --out run", ring()), format!("{} --out run --resume", ring())] {
-        check_failure(&line, &lab.command(&line).output().unwrap(), &in_use);
+        check_failure(&line, &sandbox.command(&line).output().unwrap(), &in_use);
     }
     // Reading is no disturbance; and a lock ends with its process, however that ends.
-    lab.run("export run --out m.safetensors");
+    sandbox.run("export run --out m.safetensors");
     live.kill().unwrap();
     live.wait().unwrap();
-    lab.run(&format!("{} --out run --resume --steps 1", ring()));
+    sandbox.run(&format!("{} --out run --resume --steps 1", ring()));
 }
 
 #[test]
 fn a_reader_that_goes_away_ends_nothing() {
-    let lab = Lab::new();
-    lab.train("--out run --steps 1");
+    let sandbox = Sandbox::new();
+    sandbox.train("--out run --steps 1");
     let shell = |line: &str| {
         let mut command = Command::new("bash");
         let program = env!("CARGO_BIN_EXE_dual-mcmc");
-        command.args(["-c", &line.replace("dual-mcmc", program)]).current_dir(lab.path(""));
-        command.env("DUAL_MCMC_DATA", lab.path("no-data")).output().unwrap()
+        command.args(["-c", &line.replace("dual-mcmc", program)]).current_dir(sandbox.path(""));
+        command.env("DUAL_MCMC_DATA", sandbox.path("no-data")).output().unwrap()
     };
     let evaluate = "dual-mcmc evaluate run/model.safetensors --data ring --device cpu --count 20 --steps 2";
     let output = shell(&format!("{evaluate} --json q.json 2>/dev/null | true; exit ${{PIPESTATUS[0]}}"));
     assert_eq!(output.status.code(), Some(0));
-    let json = std::fs::read_to_string(lab.path("q.json")).unwrap();
+    let json = std::fs::read_to_string(sandbox.path("q.json")).unwrap();
     assert!(json.contains("log_likelihood"), "{json}");
     // An answer that someone wanted and did not get is an error.
     let output = shell("dual-mcmc data list > /dev/full");
@@ -63,60 +63,61 @@ fn a_reader_that_goes_away_ends_nothing() {
     for (name, to) in [("full", "2> /dev/full"), ("closed", "2>&- >&-"), ("gone", "2> >(true)")] {
         let output = shell(&format!("{train} --out {name} --steps 3 {to}"));
         assert_eq!(output.status.code(), Some(0), "{name}");
-        assert!(lab.path(name).join("model.safetensors").is_file(), "{name}");
+        assert!(sandbox.path(name).join("model.safetensors").is_file(), "{name}");
     }
 }
 
 #[test]
 fn a_start_that_fails_leaves_nothing() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let line = format!("{} --out deep/down/run --data nowhere.npy", ring());
-    check_failure(&line, &lab.command(&line).output().unwrap(), "nowhere.npy");
-    assert!(!lab.path("deep").exists());
+    check_failure(&line, &sandbox.command(&line).output().unwrap(), "nowhere.npy");
+    assert!(!sandbox.path("deep").exists());
     // A folder that was there stays, with what is in it.
-    std::fs::create_dir(lab.path("mine")).unwrap();
-    lab.write("mine/notes.txt", "mine");
-    lab.fails(&format!("{} --out mine --data nowhere.npy", ring()), "nowhere.npy");
-    let left: Vec<_> = std::fs::read_dir(lab.path("mine")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    std::fs::create_dir(sandbox.path("mine")).unwrap();
+    sandbox.write("mine/notes.txt", "mine");
+    sandbox.fails(&format!("{} --out mine --data nowhere.npy", ring()), "nowhere.npy");
+    let left: Vec<_> =
+        std::fs::read_dir(sandbox.path("mine")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["notes.txt"]);
 }
 
 #[test]
 fn an_import_that_is_stopped_leaves_nothing() {
-    let lab = Lab::new();
-    std::fs::create_dir_all(lab.path("photos")).unwrap();
-    image::RgbImage::new(1500, 1500).save(lab.path("photos/0.png")).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("photos")).unwrap();
+    image::RgbImage::new(1500, 1500).save(sandbox.path("photos/0.png")).unwrap();
     for i in 1..400 {
-        std::fs::hard_link(lab.path("photos/0.png"), lab.path(&format!("photos/{i}.png"))).unwrap();
+        std::fs::hard_link(sandbox.path("photos/0.png"), sandbox.path(&format!("photos/{i}.png"))).unwrap();
     }
     let unfinished = || {
-        let names = std::fs::read_dir(lab.path("")).unwrap().map(|e| e.unwrap().file_name());
+        let names = std::fs::read_dir(sandbox.path("")).unwrap().map(|e| e.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().starts_with(".writing-")).count()
     };
     for name in ["-INT", "-TERM", "-KILL"] {
         let line = "data import photos --size 32 --out photos.npy";
-        let mut child = lab.command(line).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = sandbox.command(line).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         wait_for("the file", || unfinished() == 1);
         signal(name, &child);
         let status = child.wait().unwrap();
-        assert!(!lab.path("photos.npy").exists(), "it was stopped on its way");
+        assert!(!sandbox.path("photos.npy").exists(), "it was stopped on its way");
         if name != "-KILL" {
             assert_eq!((status.code(), unfinished()), (Some(130), 0), "{name}");
         }
     }
     // What a kill leaves goes with the next import here.
     assert_eq!(unfinished(), 1);
-    lab.run("data import photos --size 4 --out photos.npy");
-    assert_eq!((unfinished(), array(&lab.path("photos.npy")).0), (0, vec![400, 3, 4, 4]));
+    sandbox.run("data import photos --size 4 --out photos.npy");
+    assert_eq!((unfinished(), array(&sandbox.path("photos.npy")).0), (0, vec![400, 3, 4, 4]));
 }
 
 /// Without a home there is no place for other sets, which is no reason to lose the figures.
 #[test]
 fn no_home_is_no_hindrance() {
-    let lab = Lab::new();
-    let model = images(&lab);
+    let sandbox = Sandbox::new();
+    let model = images(&sandbox);
     let homeless = |line: &str| {
-        let mut command = lab.command(line);
+        let mut command = sandbox.command(line);
         for variable in ["DUAL_MCMC_DATA", "HOME", "XDG_DATA_HOME"] {
             command.env_remove(variable);
         }
@@ -126,6 +127,6 @@ fn no_home_is_no_hindrance() {
         format!("evaluate {} --data images.npy --device cpu --count 10 --json e.json", model.display());
     let output = homeless(&line);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(std::fs::read_to_string(lab.path("e.json")).unwrap().contains("other_sets_not_fetched"));
+    assert!(std::fs::read_to_string(sandbox.path("e.json")).unwrap().contains("other_sets_not_fetched"));
     assert!(homeless("data list").status.success());
 }

@@ -50,10 +50,10 @@ fn check(what: &str, recipe: &Recipe, devices: &[TrainingDevice]) {
         let split = shared.iterate(data, Gradients::Keep).unwrap();
         let networks = [&recipe.generator, &recipe.encoder, &recipe.energy].into_iter().flatten().count();
         let gradients = |iteration: &Iteration| -> Vec<Vec<f32>> {
-            let tensors = iteration.passed.gradients.iter().flatten();
+            let tensors = iteration.snapshot.gradients.iter().flatten();
             tensors.map(|tensor: &Tensor<1>| read(tensor.clone()).unwrap()).collect()
         };
-        assert_eq!(whole.passed.gradients.len(), networks);
+        assert_eq!(whole.snapshot.gradients.len(), networks);
         if t == 0 {
             for (i, (a, b)) in gradients(&split).iter().zip(&gradients(&whole)).enumerate() {
                 let norm = |values: &mut dyn Iterator<Item = f32>| {

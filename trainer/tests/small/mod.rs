@@ -9,7 +9,24 @@ use burn::tensor::Device;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_trainer::recipe::Recipe;
+#[cfg(feature = "cli")]
+use dual_mcmc_trainer::run::device::{DeviceChoice, TrainingDevice, training};
 use dual_mcmc_trainer::teaching::{Batch, Teacher};
+
+/// A GPU for both burn and the chains; a software one will do. Its absence is an error, unless the environment says
+/// that there is none.
+#[cfg(feature = "cli")]
+pub fn gpu() -> Option<TrainingDevice> {
+    match training(DeviceChoice::Gpu) {
+        Ok(device) => Some(device),
+        Err(error) => {
+            let none = std::env::var("DUAL_MCMC_NO_GPU").is_ok_and(|v| v == "true");
+            assert!(none, "{error:#} (a software one will do; DUAL_MCMC_NO_GPU=true leaves these tests out)");
+            eprintln!("NOT TESTED on a GPU: {error:#}");
+            None
+        }
+    }
+}
 
 pub const POINTS: &str = r#"
 name = "points"

@@ -2,9 +2,9 @@
 
 use super::paint::{ImageGrid, Scatter};
 use crate::dom;
-use crate::engine::Picture;
 use crate::problem::Problem;
 use dual_mcmc::gpu::Gpu;
+use dual_mcmc::jobs::States;
 use std::f64::consts::TAU;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -74,11 +74,11 @@ impl Canvas {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw_images(&mut self, grid: &ImageGrid, picture: &Picture) -> Result<(), Problem> {
+    pub fn draw_images(&mut self, grid: &ImageGrid, states: &States<'_>) -> Result<(), Problem> {
         let size = grid.canvas().map(|n| n as u32);
         self.resize(size);
-        match (&self.way, picture) {
-            (Way::Gpu(surface), Picture::Gpu(_, states)) => {
+        match (&self.way, states) {
+            (Way::Gpu(surface), States::Gpu(states)) => {
                 let words = [
                     grid.size[0],
                     grid.size[1],
@@ -93,12 +93,12 @@ impl Canvas {
                 bytes.extend(grid.range.iter().flat_map(|v| v.to_le_bytes()));
                 surface.draw(&surface.images, &bytes, states, 3, 1)
             }
-            (Way::Flat(context), Picture::Cpu(states)) => {
+            (Way::Flat(context), States::Memory(states)) => {
                 let rgba = grid.paint(states);
                 let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), size[0], size[1]);
                 image.and_then(|image| context.put_image_data(&image, 0.0, 0.0)).map_err(|_| no_canvas())
             }
-            // A picture of another device: the canvas is about to be replaced.
+            // States of another device: the canvas is about to be replaced.
             _ => Ok(()),
         }
     }
@@ -111,11 +111,11 @@ impl Canvas {
         &mut self,
         scatter: &Scatter,
         chains: usize,
-        picture: &Picture,
+        states: &States<'_>,
     ) -> Result<(), Problem> {
         self.resize([scatter.canvas as u32; 2]);
-        match (&self.way, picture) {
-            (Way::Gpu(surface), Picture::Gpu(_, states)) => {
+        match (&self.way, states) {
+            (Way::Gpu(surface), States::Gpu(states)) => {
                 let [x, y] = scatter.bounds.low;
                 let [r, g, b, a] = scatter.colour;
                 let numbers = [x, y, scatter.bounds.side, scatter.radius, r, g, b, a, scatter.canvas as f32];
@@ -124,7 +124,7 @@ impl Canvas {
                 bytes.extend(chosen.to_le_bytes());
                 surface.draw(&surface.particles, &bytes, states, 4, chains as u32)
             }
-            (Way::Flat(context), Picture::Cpu(states)) => {
+            (Way::Flat(context), States::Memory(states)) => {
                 paint_points(context, scatter, states);
                 Ok(())
             }

@@ -1,15 +1,8 @@
-//! The chains of the page, on whichever device there is.
+//! The chains of the page: the jobs of [`dual_mcmc::jobs`] on the device that was found.
 
-#[cfg(target_arch = "wasm32")]
-pub mod cpu;
-#[cfg(target_arch = "wasm32")]
-pub mod gpu;
-pub mod hand;
-#[cfg(target_arch = "wasm32")]
+mod device;
 mod run;
-pub mod start;
+mod workers;
 
-#[cfg(all(target_arch = "wasm32", feature = "bench"))]
-pub use run::open;
-#[cfg(target_arch = "wasm32")]
-pub use run::{Device, Engine, Picture};
+pub use device::Device;
+pub use run::{Engine, energies_here};

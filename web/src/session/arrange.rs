@@ -1,19 +1,19 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
-use super::compare::Trial;
 use super::show::{captions, status};
 use super::{Loaded, Session};
-use crate::engine::{self, Device, Engine};
+use crate::engine::{Device, Engine};
 use crate::explain::{bytes, count};
 use crate::heat::{Bounds, Heat};
 use crate::history::History;
 use crate::lab::Lab;
 use crate::pacing::Pacer;
 use crate::problem::Problem;
-use crate::state::{Facts, Settings, Start};
+use crate::state::{Facts, Settings};
 use crate::views::{Ground, View};
 use crate::{about, controls, dom, loading};
-use dual_mcmc::cpu::Executor;
+use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::{self, Start};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use web_sys::HtmlProgressElement;
@@ -79,11 +79,6 @@ impl Session {
         about::fill(&model, &facts);
         dom::show("about", true);
         self.loaded = Some(Loaded { model, file, facts, source });
-        // What is the faster way for one model need not be for another.
-        self.trial = Trial::default();
-        if let Some((_, device)) = &mut self.device {
-            device.compared(None);
-        }
         Ok(())
     }
 
@@ -94,10 +89,9 @@ impl Session {
         let device = match &self.device {
             Some((choice, device)) if *choice == state.device => device.clone(),
             _ => {
-                let device = Device::find(state.device, !lab.embed).await;
+                let device = Device::find(state.device).await;
                 self.engine = None;
                 self.view = None;
-                self.trial = Trial::default();
                 self.device = Some((state.device, device.clone()));
                 device
             }
@@ -110,10 +104,7 @@ impl Session {
         }
         about::remark(&remarks);
         controls::show(&settings, &loaded.facts, lab);
-        settings
-            .langevin
-            .check()
-            .map_err(|reason| Problem::new("The chain cannot run like this", format!("{reason}.")))?;
+        settings.langevin.check().map_err(|reason| Problem::settings(&reason))?;
 
         let before = self.settings.replace(settings.clone());
         let other_chains = before.as_ref().is_none_or(|b| b.chains != settings.chains);
@@ -132,7 +123,6 @@ impl Session {
         if fresh {
             dom::set_text("empty-text", "Preparing the chains…");
             self.engine = None;
-            self.trial.restart();
             self.engine = Some(Engine::new(&device, &loaded.model, &loaded.file, settings.chains).await?);
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
@@ -142,7 +132,6 @@ impl Session {
             engine.start(&settings).await?;
             self.history = History::default();
             self.pacer = Pacer::default();
-            self.speed.measure_anew();
             self.last_read = f64::NEG_INFINITY;
             lab.redraw.set(true);
             let what = if engine.runs() { "chain" } else { "sample" };
@@ -175,12 +164,13 @@ impl Session {
 async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
     let known = PointSet::from_name(&loaded.model.provenance.data);
     let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
-    let bounds = match &loaded.model.generator {
-        Some(generator) if data.is_empty() => {
-            let latents = engine::start::latents(0, 0, 256, loaded.facts.latent);
-            Bounds::around(&Executor::new(&generator.network, &generator.weights)?.forward(&latents))
+    let bounds = match loaded.facts.generator && data.is_empty() {
+        true => {
+            let latents = jobs::prior(0, 0, 256, loaded.facts.latent);
+            let here = Executor::Cpu { threads: 1 };
+            Bounds::around(&jobs::decode(&here, &loaded.model, &latents).await?)
         }
-        _ => Bounds::around(&data),
+        false => Bounds::around(&data),
     };
     let heat = match &loaded.model.energy {
         Some(_) => Some(Heat::new(MAP, engine.energies(&loaded.model, &bounds.grid(MAP)).await?)),

@@ -2,7 +2,6 @@
 //! takes as many steps as fit, and draws.
 
 mod arrange;
-mod compare;
 mod script;
 mod show;
 
@@ -16,7 +15,6 @@ use crate::state::{DeviceChoice, Facts, Settings};
 use crate::theme::Theme;
 use crate::views::{Ground, View};
 use crate::{controls, dom};
-use compare::{LEAST_MS, Trial};
 use dual_mcmc::model::Model;
 use js_sys::Uint8Array;
 use show::status;
@@ -52,7 +50,6 @@ pub struct Session {
     problem: Option<Problem>,
     last_read: f64,
     speed: Speed,
-    trial: Trial,
 }
 
 /// Steps per second that were reached.
@@ -61,24 +58,15 @@ struct Speed {
     since: f64,
     steps: u32,
     value: f32,
-    /// The least milliseconds that a step of these chains has taken, among so many.
-    best: f64,
-    measured: u32,
 }
 
 impl Speed {
-    fn count(&mut self, steps: u32, begin: f64, now: f64) {
+    fn count(&mut self, steps: u32, now: f64) {
         self.steps += steps;
-        self.best = self.best.min(((now - begin) / f64::from(steps)).max(LEAST_MS));
-        self.measured += steps;
         if now - self.since >= 1000.0 {
             self.value = (f64::from(self.steps) * 1000.0 / (now - self.since)) as f32;
             (self.since, self.steps) = (now, 0);
         }
-    }
-
-    fn measure_anew(&mut self) {
-        (self.best, self.measured) = (f64::INFINITY, 0);
     }
 }
 
@@ -165,9 +153,7 @@ impl Session {
         self.advance(lab).await?;
         self.draw(lab, changed)?;
         self.read_energies(lab).await?;
-        self.answer(lab).await?;
-        self.compare(lab).await;
-        Ok(())
+        self.answer(lab).await
     }
 
     /// Take the steps that are due.
@@ -190,7 +176,7 @@ impl Session {
             engine.advance(due, &settings.langevin).await?;
             let end = dom::now();
             self.pacer.took(due, end - begin);
-            self.speed.count(due, begin, end);
+            self.speed.count(due, end);
             if playing && settings.rest_at.is_some_and(|rest| before < rest && engine.steps() >= rest) {
                 lab.playing.set(false);
                 status(&format!(

@@ -4,10 +4,11 @@ use super::Session;
 use crate::explain::{count, readable};
 use crate::lab::Lab;
 use crate::problem::Problem;
-use crate::state::{Facts, Settings, Start};
+use crate::state::{Facts, Settings};
 use crate::theme::Theme;
 use crate::views::Scene;
 use crate::{about, dom, plot};
+use dual_mcmc::jobs::Start;
 use web_sys::HtmlCanvasElement;
 
 /// Energies are read this often while the chains run, in milliseconds.
@@ -87,7 +88,7 @@ impl Session {
         if !self.unread() || (running && now - self.last_read < READ_EVERY) {
             return Ok(());
         }
-        let Some(engine) = &self.engine else { return Ok(()) };
+        let Some(engine) = &mut self.engine else { return Ok(()) };
         self.last_read = now;
         let trace = engine.trace().await?;
         self.history.absorb(&trace);

@@ -111,7 +111,7 @@ impl Correlation {
         Correlation { bias: bias.map(|bias| [bias, 1]), ..Correlation::window(c, None).transposed() }
     }
 
-    /// The other direction, without bias: the gradient in the input.
+    /// The transposed correlation, without bias: it gives the gradient in the input.
     pub(super) fn transposed(&self) -> Correlation {
         let mut source = self.source;
         std::mem::swap(&mut source.output, &mut source.input);
@@ -133,21 +133,21 @@ impl Correlation {
         }
     }
 
-    /// This convolution of an upsampled image as one of the image itself, where that can be.
+    /// The 3×3 convolution `c` of an image upsampled by two, from the image itself.
     ///
     /// Outputs of one parity of row and column see the same 2 × 2 places of the small image: a spread with
     /// stride 2 and 4 × 4 kernels, and 4/9 of the multiplications.
-    pub(super) fn after_upsampling(&self) -> Option<Correlation> {
-        let fits = !self.spreads && (self.kernel, self.stride, self.padding) == ([3, 3], 1, 1);
-        let [channels, height, width] = self.from;
-        (fits && self.scale.is_none()).then(|| Correlation {
+    pub(super) fn upsampled_window(c: &Conv2d, bias: Option<usize>) -> Correlation {
+        let window = Correlation::window(c, bias);
+        let [channels, height, width] = window.from;
+        Correlation {
             from: [channels, height / 2, width / 2],
             kernel: [4, 4],
             stride: 2,
             spreads: true,
             sums: true,
-            ..self.clone()
-        })
+            ..window
+        }
     }
 
     /// Phases of the output's rows and columns.

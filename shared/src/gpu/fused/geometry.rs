@@ -3,6 +3,9 @@
 /// Channels in one element of a value between layers.
 pub(super) const LANES: usize = 4;
 
+/// The names of a vector's lanes in WGSL.
+pub(super) const COMPONENTS: [char; LANES] = ['x', 'y', 'z', 'w'];
+
 /// The layout of a value: `[sample, channels / lanes, rows, columns, lanes]`, each plane of rows and
 /// columns within a border of zeros, so that a window may reach over the edge without asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

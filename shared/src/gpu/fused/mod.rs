@@ -5,32 +5,98 @@
 //! Values between layers lie as [`Geometry`] says, four channels to an element and within a border of zeros.
 //! The gradient of a value takes the value's own place where no second reader needs that.
 
-mod choice;
+/// Add a line, written as by `format!`, to a text.
+macro_rules! line {
+    ($text:expr, $($format:tt)*) => {{
+        $text.push_str(&format!($($format)*));
+        $text.push('\n');
+    }};
+}
+
+mod correlate;
 mod correlation;
 mod finish;
 mod geometry;
-mod recipe;
-mod source;
+mod launch;
 mod stages;
-mod table;
-mod text;
 mod tiled;
 
-use super::dispatch::{Dispatch, Extent, storage};
-use super::layers::{Blueprint, Passes, Recorded, Stepping, check_fit};
-use super::program::{Program, Shader};
+use super::dispatch::{Dispatch, Extent, storage, word};
+use super::kernels::{
+    ACTIVATION_FUNCTIONS, ACTIVATIONS, CORRELATION, CopyParams, INDEX, Kernel, NOISE, PoolParams,
+    ReshapeParams, STEP, STEP_ELEMENTS, STEP_NUMBERS, ScaleShiftParams, UPDATE, UpsampleParams,
+};
+use super::recording::{Blueprint, Passes, Recorded, Stepping, check_fit};
+use super::shader::Shader;
 use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
-pub use choice::{Choice, Size, Tiling};
+use bytemuck::Pod;
 use correlation::Correlation;
-pub(super) use finish::Tail;
-use finish::{Function, Then};
+use finish::{Function, Quad, Tail, Then};
 use geometry::Geometry;
-pub(super) use recipe::Kernel;
-#[cfg(not(target_arch = "wasm32"))]
-pub(super) use recipe::Variant;
-pub(super) use source::{correlate, head};
+use launch::CorrelationKernel;
 use stages::{Stage, Stages, Work, invertible};
+use std::sync::Arc;
+
+/// A kernel whose results go through a tail.
+#[derive(Clone, Copy, Debug)]
+struct Finished(Kernel, Tail);
+
+impl Shader for Finished {
+    fn label(&self) -> String {
+        format!("{}, {:?}", self.0.name(), self.1)
+    }
+
+    fn source(&self) -> String {
+        let extra = if self.0 == Kernel::ScaleShift { 4 } else { 3 };
+        [ACTIVATION_FUNCTIONS, ACTIVATIONS, &self.1.source(true, extra), &self.0.source()].join("\n")
+    }
+}
+
+/// The kernel of a correlation, whose results go through a tail.
+#[derive(Clone, Copy, Debug)]
+struct Correlate(CorrelationKernel, Tail);
+
+impl Shader for Correlate {
+    fn label(&self) -> String {
+        let Correlate(kernel, tail) = self;
+        match kernel {
+            CorrelationKernel::Direct(variant) => format!("fused/correlate, {variant:?}, {tail:?}"),
+            CorrelationKernel::Tiled(tile) => format!("fused/tiled, {tile:?}, {tail:?}"),
+        }
+    }
+
+    fn source(&self) -> String {
+        let Correlate(kernel, tail) = self;
+        let (elements, sums) = match kernel {
+            CorrelationKernel::Direct(variant) => {
+                (variant.write == launch::Write::Elements, correlate::source(variant, tail))
+            }
+            CorrelationKernel::Tiled(tile) => (true, tile.source()),
+        };
+        let finish = match tail.quad() {
+            Some(Quad::Element) => [NOISE, UPDATE, STEP, STEP_ELEMENTS].join("\n"),
+            Some(_) => [NOISE, UPDATE, STEP, STEP_NUMBERS].join("\n"),
+            None => [ACTIVATION_FUNCTIONS, ACTIVATIONS, &tail.source(elements, 4)].join("\n"),
+        };
+        [INDEX, CORRELATION, &finish, &sums].join("\n")
+    }
+}
+
+/// Every shader of this folder: each kernel, each variant of a correlation, and each tail on some kernel.
+#[cfg(feature = "workbench")]
+pub(super) fn shaders() -> Vec<Box<dyn Shader>> {
+    let with_tail = Kernel::ALL.iter().filter(|kernel| kernel.calls_finish());
+    let mut all: Vec<Box<dyn Shader>> = Vec::new();
+    all.extend(with_tail.map(|&kernel| Box::new(Finished(kernel, Tail::default())) as Box<dyn Shader>));
+    for (i, kernel) in CorrelationKernel::all().into_iter().enumerate() {
+        let tails = if i == 0 { Tail::all() } else { vec![Tail::default()] };
+        let steps = kernel.quads().iter().map(|&quad| Tail::step(quad));
+        let tails = tails.into_iter().chain(steps);
+        all.extend(tails.map(|tail| Box::new(Correlate(kernel, tail)) as Box<dyn Shader>));
+    }
+    all
+}
 
 /// A value's buffers.
 struct Value {
@@ -40,7 +106,7 @@ struct Value {
     activation: Option<Activation>,
     /// What that was applied to, where its derivative needs this.
     kept: Option<wgpu::Buffer>,
-    /// Its gradient, which may be one of the buffers above.
+    /// The value's gradient, which may be one of the buffers above.
     gradient: Option<wgpu::Buffer>,
     /// How often stages read it.
     readers: usize,
@@ -50,8 +116,8 @@ struct Value {
 #[derive(Clone, Copy, Default)]
 struct Finish<'a> {
     tail: Tail,
-    /// Bits of a leaky ReLU's slope.
-    slope: u32,
+    /// The slope of a leaky ReLU.
+    slope: f32,
     extra: Option<&'a wgpu::Buffer>,
 }
 
@@ -63,25 +129,24 @@ impl<'a> Finish<'a> {
         extra: Option<&'a wgpu::Buffer>,
     ) -> Finish<'a> {
         let slope = match activation {
-            Some(Activation::LeakyRelu(slope)) => slope.to_bits(),
-            _ => 0,
+            Some(Activation::LeakyRelu(slope)) => slope,
+            _ => 0.0,
         };
         let tail = Tail { adds, then: activation.map_or(Then::Write, then) };
         Finish { tail, slope, extra: extra.filter(|_| tail.reads_extra()) }
     }
 
-    /// A kernel that ends so; `sizes` are its parameters behind the slope.
-    fn dispatch(
+    /// The launch of a kernel that ends so.
+    fn dispatch<P: Pod>(
         &self,
         gpu: &Gpu,
-        program: Program,
-        sizes: &[usize],
+        kernel: Kernel,
+        params: &P,
         buffers: &[&wgpu::Buffer],
         extent: Extent,
     ) -> Dispatch {
-        let params: Vec<u32> = [self.slope].into_iter().chain(sizes.iter().map(|&n| n as u32)).collect();
         let buffers: Vec<&wgpu::Buffer> = buffers.iter().copied().chain(self.extra).collect();
-        Dispatch::new(gpu, Shader::Finished(program, self.tail), &params, &buffers, extent)
+        Dispatch::new(gpu, &Finished(kernel, self.tail), params, &buffers, extent)
     }
 }
 
@@ -127,18 +192,18 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     Ok(recorded)
 }
 
-/// The buffers that a value needs beside its own.
+/// What a value needs beside its own buffer.
 struct Needs {
     /// What its activation was applied to.
     keeps: bool,
-    /// Its gradient, which else takes the place of one of the others.
+    /// A buffer for its gradient, which else takes the place of one of the others.
     own_gradient: bool,
     /// How often stages read it.
     readers: usize,
 }
 
 impl Needs {
-    /// Those of value `index`, and the activation that makes it.
+    /// The needs of value `index`, and the activation that makes it.
     fn of(stages: &Stages, index: usize, passes: Passes) -> (Option<Activation>, Needs) {
         let maker = stages.stages.iter().find(|stage| stage.output == index);
         let activation = maker.filter(|stage| stage.work != Work::Copy).and_then(|stage| stage.activation);
@@ -264,13 +329,9 @@ impl Recorder<'_> {
         let then = |activation| Then::SlopeAtExtra(Function::of_result(activation));
         let finish = Finish::new(false, Some(activation), then, Some(&output.data));
         let elements = (output.data.size() / 16) as usize;
-        recorded.backward.push(finish.dispatch(
-            gpu,
-            Program::Copy,
-            &[elements],
-            &[gradient, &through],
-            Extent::Elements(elements),
-        ));
+        let params = CopyParams { slope: finish.slope, elements: word(elements) };
+        let extent = Extent::Elements(elements);
+        recorded.backward.push(finish.dispatch(gpu, Kernel::Copy, &params, &[gradient, &through], extent));
         through
     }
 
@@ -284,34 +345,33 @@ impl Recorder<'_> {
     ) -> Result<Dispatch, GpuError> {
         let Blueprint { gpu, weights, batch, .. } = *self.blueprint;
         let [from, to] = [correlation.layout(correlation.from, from), correlation.layout(correlation.to, to)];
-        let recipe = correlation.recipe(batch, [&from, &to], finish.slope, |size| gpu.choose(size));
-        let elements = recipe.weights + recipe.biases;
+        let launch = correlation.launch(batch, [&from, &to], finish.slope, |size| gpu.choose(size));
+        let biases = launch.pack_bias.map_or(0, |bias| bias.count);
+        let elements = (launch.pack.count + biases) as usize;
         check_fit(gpu, 4 * elements, 0, batch)?;
         let packed = storage(gpu, "packed weights", 4 * elements);
-        let mut pack = |program, params: &[u32], elements| {
-            let extent = Extent::Elements(elements);
-            recorded.prepare.push(Dispatch::new(gpu, program, params, &[weights, &packed], extent));
-        };
-        pack(Program::Pack, &recipe.pack, recipe.weights);
-        if recipe.biases > 0 {
-            pack(Program::PackBias, &recipe.pack_bias, recipe.biases);
+        let buffers = [weights, &packed];
+        let extent = Extent::Elements(launch.pack.count as usize);
+        recorded.prepare.push(Dispatch::new(gpu, &Kernel::Pack, &launch.pack, &buffers, extent));
+        if let Some(bias) = &launch.pack_bias {
+            let extent = Extent::Elements(bias.count as usize);
+            recorded.prepare.push(Dispatch::new(gpu, &Kernel::PackBias, bias, &buffers, extent));
         }
         let mut buffers = vec![&packed, x, y];
         buffers.extend(finish.extra);
         // The gradient of the input, if this is its only part, can move the input at once.
         let state = &self.values[0];
         if state.readers == 1 && state.gradient.as_ref() == Some(y) {
-            recorded.stepping = recipe.quad.map(|quad| Stepping {
-                shader: Shader::Correlate(recipe.kernel, Tail::step(quad)),
-                params: recipe.params.clone(),
+            recorded.stepping = launch.quad.map(|quad| Stepping {
+                shader: Arc::new(Correlate(launch.kernel, Tail::step(quad))),
+                params: launch.params,
                 buffers: [packed.clone(), x.clone()],
-                extent: recipe.extent,
+                extent: launch.extent,
             });
         }
-        let shader = Shader::Correlate(recipe.kernel, finish.tail);
-        let dispatch = Dispatch::new(gpu, shader, &recipe.params, &buffers, recipe.extent);
-        #[cfg(not(target_arch = "wasm32"))]
-        let dispatch = Dispatch { choice: Some(recipe.choice), ..dispatch };
+        let shader = Correlate(launch.kernel, finish.tail);
+        let mut dispatch = Dispatch::new(gpu, &shader, &launch.params, &buffers, launch.extent);
+        dispatch.choice = Some(launch.choice);
         Ok(dispatch)
     }
 
@@ -320,45 +380,106 @@ impl Recorder<'_> {
         &self,
         work: &Work,
         backward: bool,
-        [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2],
+        ends: [(&Geometry, &wgpu::Buffer); 2],
         finish: &Finish<'_>,
     ) -> Dispatch {
         let Blueprint { gpu, weights, batch, .. } = *self.blueprint;
-        // Sizes are those of the input, forward: the large side of a pool, the small one of an upsampling.
-        let (input, output) = if backward { (to, from) } else { (from, to) };
-        let sides = [batch * input.planes(), input.height, input.width, input.border, output.border];
-        let mut places = batch * to.planes() * to.height * to.width;
-        let (program, sizes): (_, Vec<usize>) = match (work, backward) {
-            (Work::Reshape, _) => {
-                let layout = |g: &Geometry| [g.channels, g.height, g.width, g.border, g.lanes];
-                let params = [&[batch, finish.tail.adds.into()][..], &layout(from), &layout(to)].concat();
-                let params: Vec<u32> = params.into_iter().map(|n| n as u32).collect();
-                let extent = Extent::Elements(places * to.lanes);
-                return Dispatch::new(gpu, Program::Reshape, &params, &[x, y], extent);
+        let [(from, x), (to, y)] = ends;
+        let slope = finish.slope;
+        let extent = Extent::Elements(batch * to.planes() * to.height * to.width);
+        match *work {
+            Work::Reshape => self.reshape(ends, finish.tail.adds),
+            Work::AveragePool(window) => self.pool(window, backward, ends, finish),
+            Work::UpsampleNearest | Work::UpsampleBilinear => {
+                let (small, large) = if backward { (to, from) } else { (from, to) };
+                let kernel = match (work, backward) {
+                    (Work::UpsampleNearest, false) => Kernel::Upsample,
+                    (Work::UpsampleNearest, true) => Kernel::UpsampleInputGradient,
+                    (_, false) => Kernel::Bilinear,
+                    (_, true) => Kernel::BilinearInputGradient,
+                };
+                let params = UpsampleParams {
+                    slope,
+                    planes: word(batch * small.planes()),
+                    height: word(small.height),
+                    width: word(small.width),
+                    border: word(small.border),
+                    large_border: word(large.border),
+                };
+                finish.dispatch(gpu, kernel, &params, &[x, y], extent)
             }
-            (Work::AveragePool(window), false) if gpu.pools_by_groups(window[0] * window[1]) => {
-                let sizes = [&sides[..], window].concat();
-                return finish.dispatch(gpu, Program::PoolWide, &sizes, &[x, y], Extent::Rows(places));
-            }
-            (Work::AveragePool(window), false) => (Program::Pool, [&sides[..], window].concat()),
-            (Work::AveragePool(window), true) => (Program::PoolInputGradient, [&sides[..], window].concat()),
-            (Work::UpsampleNearest, false) => (Program::Upsample, sides.to_vec()),
-            (Work::UpsampleNearest, true) => (Program::UpsampleInputGradient, sides.to_vec()),
-            (Work::UpsampleBilinear, false) => (Program::Bilinear, sides.to_vec()),
-            (Work::UpsampleBilinear, true) => (Program::BilinearInputGradient, sides.to_vec()),
-            (Work::ScaleShift { scale, shift }, _) => {
-                let shifts = if backward { 0.0f32 } else { 1.0 }.to_bits();
-                let from = [batch, to.channels, to.height, to.width, from.border, to.border];
-                (Program::ScaleShift, [&from[..], &[*scale, *shift, shifts as usize]].concat())
+            Work::ScaleShift { scale, shift } => {
+                let params = ScaleShiftParams {
+                    slope,
+                    samples: word(batch),
+                    channels: word(to.channels),
+                    height: word(to.height),
+                    width: word(to.width),
+                    border: word(from.border),
+                    out_border: word(to.border),
+                    scale: word(scale),
+                    shift: word(shift),
+                    shifts: if backward { 0.0 } else { 1.0 },
+                };
+                finish.dispatch(gpu, Kernel::ScaleShift, &params, &[x, y, weights], extent)
             }
             // Both sides have one layout, and the border stays zero.
-            (Work::Copy | Work::Add | Work::Correlate(_), _) => {
-                places = batch * to.sample();
-                (Program::Copy, vec![places])
+            Work::Copy | Work::Add | Work::Correlate(_) => {
+                let elements = batch * to.sample();
+                let params = CopyParams { slope, elements: word(elements) };
+                finish.dispatch(gpu, Kernel::Copy, &params, &[x, y], Extent::Elements(elements))
             }
+        }
+    }
+
+    fn reshape(&self, [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2], accumulate: bool) -> Dispatch {
+        let Blueprint { gpu, batch, .. } = *self.blueprint;
+        let params = ReshapeParams {
+            samples: word(batch),
+            accumulate: accumulate.into(),
+            from_channels: word(from.channels),
+            from_height: word(from.height),
+            from_width: word(from.width),
+            from_border: word(from.border),
+            from_lanes: word(from.lanes),
+            to_channels: word(to.channels),
+            to_height: word(to.height),
+            to_width: word(to.width),
+            to_border: word(to.border),
+            to_lanes: word(to.lanes),
         };
-        let mut buffers = vec![x, y];
-        buffers.extend((program == Program::ScaleShift).then_some(weights));
-        finish.dispatch(gpu, program, &sizes, &buffers, Extent::Elements(places))
+        let numbers = batch * to.planes() * to.height * to.width * to.lanes;
+        Dispatch::new(gpu, &Kernel::Reshape, &params, &[x, y], Extent::Elements(numbers))
+    }
+
+    /// Averages over windows that do not overlap, or their gradient.
+    fn pool(
+        &self,
+        [window_height, window_width]: [usize; 2],
+        backward: bool,
+        [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2],
+        finish: &Finish<'_>,
+    ) -> Dispatch {
+        let Blueprint { gpu, batch, .. } = *self.blueprint;
+        let (large, small) = if backward { (to, from) } else { (from, to) };
+        let params = PoolParams {
+            slope: finish.slope,
+            planes: word(batch * large.planes()),
+            height: word(large.height),
+            width: word(large.width),
+            border: word(large.border),
+            small_border: word(small.border),
+            window_height: word(window_height),
+            window_width: word(window_width),
+        };
+        let places = batch * to.planes() * to.height * to.width;
+        let (kernel, extent) = match backward {
+            false if gpu.pools_by_groups(window_height * window_width) => {
+                (Kernel::PoolWide, Extent::Rows(places))
+            }
+            false => (Kernel::Pool, Extent::Elements(places)),
+            true => (Kernel::PoolInputGradient, Extent::Elements(places)),
+        };
+        finish.dispatch(gpu, kernel, &params, &[x, y], extent)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::correlation::{Correlation, Scale, Shape};
 use super::geometry::Geometry;
-use crate::network::{Activation, Kernel, Op, Plan};
+use crate::network::{Activation, Op, Operator, Plan};
 
 /// What a stage computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub(super) enum Work {
     Copy,
     /// The sum of two inputs.
     Add,
-    /// The same numbers in the same order under another layout.
+    /// A copy of the numbers, in order, into another layout.
     Reshape,
 }
 
@@ -79,9 +79,9 @@ struct Draft {
     /// The shape of each value.
     shapes: Vec<Shape>,
     stages: Vec<Stage>,
-    /// Of each of the plan's values, which it is here.
+    /// The number here of each of the plan's values.
     names: Vec<usize>,
-    /// Of each of the plan's values, the shape that those who read it want.
+    /// The shape in which each of the plan's values is wanted by those who read it.
     wanted: Vec<Option<Shape>>,
     output: usize,
 }
@@ -91,8 +91,8 @@ impl Draft {
         let mut wanted: Vec<Option<Shape>> = vec![None; plan.values.len()];
         for op in plan.ops.iter().rev() {
             match op {
-                Op::Apply { kernel, input, output, .. } => {
-                    let want = input_shape(kernel, wanted[*output], plan.values[*input]);
+                Op::Apply { operator, input, output, .. } => {
+                    let want = input_shape(operator, wanted[*output], plan.values[*input]);
                     wanted[*input] = want.or(wanted[*input]);
                 }
                 Op::Add { inputs, output, .. } => {
@@ -136,13 +136,13 @@ impl Draft {
 
     fn push(&mut self, plan: &Plan, op: &Op) {
         match op {
-            Op::Apply { kernel, input, output, .. } => {
+            Op::Apply { operator, input, output, .. } => {
                 let value = self.names[*input];
                 let len = plan.values[*output];
                 let wanted = self.wanted[*output];
-                let shape = input_shape(kernel, wanted, plan.values[*input]).unwrap_or(self.shapes[value]);
-                self.names[*output] = match *kernel {
-                    Kernel::Linear { inputs, weight, bias, .. } => {
+                let shape = input_shape(operator, wanted, plan.values[*input]).unwrap_or(self.shapes[value]);
+                self.names[*output] = match *operator {
+                    Operator::Linear { inputs, weight, bias, .. } => {
                         let to = wanted.unwrap_or([len, 1, 1]);
                         // A caller's rows are vectors to whom they suit; an image is made from a vector.
                         let vector = [inputs, 1, 1];
@@ -152,38 +152,44 @@ impl Draft {
                         let correlation = Correlation::linear(from, to, weight, bias);
                         self.stage(Work::Correlate(correlation), vec![value], to)
                     }
-                    Kernel::Conv2d(ref c) => {
+                    Operator::Conv2d(ref c) => {
                         let value = self.image(value, shape);
                         let correlation = Correlation::window(c, c.bias);
                         let to = correlation.to;
                         self.stage(Work::Correlate(correlation), vec![value], to)
                     }
-                    Kernel::ConvTranspose2d(ref c) => {
+                    Operator::ConvTranspose2d(ref c) => {
                         let value = self.image(value, shape);
                         let correlation = Correlation::spread(c, c.bias);
                         let to = correlation.to;
                         self.stage(Work::Correlate(correlation), vec![value], to)
                     }
-                    Kernel::UpsampleNearest { channels, height, width } => {
+                    Operator::UpsampledConv2d(ref c) => {
+                        let value = self.image(value, shape);
+                        let correlation = Correlation::upsampled_window(c, c.bias);
+                        let to = correlation.to;
+                        self.stage(Work::Correlate(correlation), vec![value], to)
+                    }
+                    Operator::UpsampleNearest { channels, height, width } => {
                         let value = self.shaped(value, shape);
                         self.stage(Work::UpsampleNearest, vec![value], [channels, 2 * height, 2 * width])
                     }
-                    Kernel::UpsampleBilinear { channels, height, width } => {
+                    Operator::UpsampleBilinear { channels, height, width } => {
                         let value = self.shaped(value, shape);
                         self.stage(Work::UpsampleBilinear, vec![value], [channels, 2 * height, 2 * width])
                     }
-                    Kernel::AveragePool { channels, height, width, kernel } => {
+                    Operator::AveragePool { channels, height, width, kernel } => {
                         let value = self.shaped(value, shape);
                         let to = [channels, height / kernel[0], width / kernel[1]];
                         self.stage(Work::AveragePool(kernel), vec![value], to)
                     }
-                    Kernel::Activation(activation) => {
+                    Operator::Activation(activation) => {
                         let value = self.shaped(value, shape);
                         let output = self.stage(Work::Copy, vec![value], shape);
                         self.last().activation = Some(activation);
                         output
                     }
-                    Kernel::ScaleShift { scale, shift, .. } => {
+                    Operator::ScaleShift { scale, shift, .. } => {
                         let value = self.shaped(value, shape);
                         self.stage(Work::ScaleShift { scale, shift }, vec![value], shape)
                     }
@@ -230,9 +236,6 @@ impl Draft {
             let stage = &self.stages[index];
             let plain = stage.activation.is_none();
             let merged = match (&stage.work, &next.work) {
-                (Work::UpsampleNearest, Work::Correlate(conv)) => {
-                    conv.after_upsampling().map(|conv| (Work::Correlate(conv), next.activation))
-                }
                 (Work::Correlate(conv), Work::ScaleShift { scale, shift })
                     if plain && conv.scale.is_none() =>
                 {
@@ -321,18 +324,19 @@ impl Draft {
     }
 }
 
-/// The shape that a kernel wants its input in, if it wants any. `output` is the shape that its own output is
+/// The shape that an operator wants its input in, if it wants any. `output` is the shape that its own output is
 /// wanted in, `len` its input's length.
-fn input_shape(kernel: &Kernel, output: Option<Shape>, len: usize) -> Option<Shape> {
-    match *kernel {
-        Kernel::Linear { .. } => None,
-        Kernel::Conv2d(c) => Some([c.in_channels, c.height, c.width]),
-        Kernel::ConvTranspose2d(c) => Some([c.out_channels, c.out_height, c.out_width]),
-        Kernel::UpsampleNearest { channels, height, width }
-        | Kernel::UpsampleBilinear { channels, height, width }
-        | Kernel::AveragePool { channels, height, width, .. } => Some([channels, height, width]),
-        Kernel::Activation(_) => output,
-        Kernel::ScaleShift { channels, .. } => {
+fn input_shape(operator: &Operator, output: Option<Shape>, len: usize) -> Option<Shape> {
+    match *operator {
+        Operator::Linear { .. } => None,
+        Operator::Conv2d(c) => Some([c.in_channels, c.height, c.width]),
+        Operator::UpsampledConv2d(c) => Some([c.in_channels, c.height / 2, c.width / 2]),
+        Operator::ConvTranspose2d(c) => Some([c.out_channels, c.out_height, c.out_width]),
+        Operator::UpsampleNearest { channels, height, width }
+        | Operator::UpsampleBilinear { channels, height, width }
+        | Operator::AveragePool { channels, height, width, .. } => Some([channels, height, width]),
+        Operator::Activation(_) => output,
+        Operator::ScaleShift { channels, .. } => {
             output.filter(|shape| shape[0] == channels).or(Some([channels, 1, len / channels]))
         }
     }

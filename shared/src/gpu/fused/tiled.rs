@@ -1,11 +1,13 @@
-//! A correlation by workgroups that share what they read, for graphics processors: `tiled.wgsl` with its loads
-//! and sums written out.
+//! A correlation by workgroups that share what they read, for graphics processors: `tiled.wgsl`, what stands before it,
+//! and the entry point with the loads and sums written out.
 
-use super::text::{Text, fill};
+use super::geometry::COMPONENTS;
+use crate::gpu::choice::Tiling;
+use crate::gpu::kernels::TILED;
 
 /// The tile of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::gpu) struct Tile {
+pub(super) struct Tile {
     /// Positions of an invocation.
     pub(super) positions: usize,
     /// Invocations side by side over positions.
@@ -21,6 +23,13 @@ pub(in crate::gpu) struct Tile {
 }
 
 impl Tile {
+    /// The tile for a layer with so many elements of input channels.
+    pub(super) fn new(tiling: Tiling, inputs: usize, biased: bool) -> Tile {
+        let Tiling { positions, across, blocks, deep, planes } = tiling;
+        let planes = (1..=planes).rev().find(|&planes| inputs.is_multiple_of(planes)).unwrap_or(1);
+        Tile { positions, across, blocks, deep, planes, biased }
+    }
+
     /// Invocations.
     pub(super) fn threads(&self) -> usize {
         self.across * self.deep
@@ -46,125 +55,172 @@ impl Tile {
         self.width() * self.planes
     }
 
-    /// Its module from the frame, `tiled.wgsl`, without the functions it calls.
-    pub(in crate::gpu) fn source(&self, frame: &str) -> String {
-        let number = |n: usize| format!("{n}u");
-        let texts = [
-            ("TILE_X", number(2 * self.inputs())),
-            ("TILE_W", number(2 * self.weights())),
-            ("THREADS", number(self.threads())),
-            ("POSITIONS", number(self.width())),
-            ("PLANES", number(self.planes)),
-            ("ACROSS", number(self.across)),
-            ("WEIGHTS", number(self.weights())),
-            ("SUMS", self.sums()),
-        ];
-        fill(frame, &texts.each_ref().map(|(name, text)| (*name, text.as_str())))
+    /// The tile's module without the functions it calls.
+    pub(super) fn source(&self) -> String {
+        let mut text = String::new();
+        line!(text, "const TILE_WIDTH = {}u;", self.width());
+        line!(text, "const TILE_X = {}u;", self.inputs());
+        line!(text, "const TILE_W = {}u;", self.weights());
+        line!(text, "const PLANES = {}u;", self.planes);
+        text += TILED;
+        line!(text, "\n@compute @workgroup_size({})\nfn main(", self.threads());
+        text += "@builtin(local_invocation_index) thread: u32,\n";
+        text += "@builtin(workgroup_id) group_id: vec3<u32>,\n";
+        text += "@builtin(num_workgroups) groups: vec3<u32>,\n) {\n";
+        text += "let tile = tile_of(group_id.y * groups.x + group_id.x);\n";
+        text += "if (tile.first >= tile.positions) { return; }\n";
+        text += "let in_plane = params.in_plane;\n";
+        line!(text, "let across = thread % {}u;", self.across);
+        line!(text, "let deep = thread / {}u;", self.across);
+        text += "var plane = 0u;\nvar tap = 0u;\nvar at = 0u;\n";
+        line!(text, "var weight = tile.place * tile.slabs * {}u;", self.weights());
+        self.begin_sums(&mut text);
+        self.declare_loads(&mut text);
+        self.sum_up(&mut text);
+        self.write_outputs(&mut text);
+        text + "}\n"
     }
 
-    fn sums(&self) -> String {
-        let Tile { positions, across, blocks, deep, planes, biased } = *self;
-        let (threads, width, depth) = (self.threads(), self.width(), self.depth());
-        let (inputs, weights) = (self.inputs(), self.weights());
-        let mut text = Text::default();
-        let each = || (0..blocks).flat_map(|o| (0..positions).map(move |p| [o, p]));
-        for o in 0..blocks {
-            let bias = "let bias_$0 = weights[params.biases + place * $1u + deep + $2u];";
-            text.line(if biased { bias } else { "let bias_$0 = vec4<f32>(0.0);" }, &[o, depth, o * deep]);
-        }
-        for sum in each() {
-            text.line("var sum_$0_$1 = bias_$0;", &sum);
-        }
+    /// The sums of an invocation: block and position of each.
+    fn sums(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let positions = self.positions;
+        (0..self.blocks).flat_map(move |o| (0..positions).map(move |p| (o, p)))
+    }
 
-        // What each invocation brings.
-        let input_loads = inputs.div_ceil(threads);
-        let weight_loads = weights.div_ceil(threads);
-        for i in 0..input_loads {
-            text.line("let input_$0 = thread + $1u;", &[i, i * threads]);
-            text.add("let from_$0 = input_of(first + input_$0 % $1u, start)", &[i, width]);
-            text.line(" + input_$0 / $1u * in_plane;\nvar bring_x_$0: vec4<f32>;", &[i, width]);
-        }
-        for i in 0..weight_loads {
-            text.line("let weight_$0 = thread + $1u;", &[i, i * threads]);
-            // Packed as [plane, block, lane]; here blocks are neighbours, so that invocations read side by side.
-            text.add("let place_$0 = (weight_$0 / $2u * 4u + weight_$0 % 4u) * $1u", &[i, depth, 4 * depth]);
-            text.line(" + weight_$0 / 4u % $1u;\nvar bring_w_$0: vec4<f32>;", &[i, depth]);
-        }
-        let load = |text: &mut Text| {
-            for i in 0..input_loads {
-                text.line("bring_x_$0 = x[from_$0 + at];", &[i]);
-            }
-            for i in 0..weight_loads {
-                text.line("bring_w_$0 = weights[weight + weight_$0];", &[i]);
-            }
-        };
-        // Where there is less than one element for each invocation, the last have none.
-        let store = |text: &mut Text| {
-            for i in 0..input_loads {
-                text.add(
-                    if inputs.is_multiple_of(threads) { "" } else { "if (input_$0 < $1u) " },
-                    &[i, inputs],
-                );
-                text.line("{ tile_x[next * $1u + input_$0] = bring_x_$0; }", &[i, inputs]);
-            }
-            for i in 0..weight_loads {
-                let all = weights.is_multiple_of(threads);
-                text.add(if all { "" } else { "if (weight_$0 < $1u) " }, &[i, weights]);
-                text.line("{ tile_w[next * $1u + place_$0] = bring_w_$0; }", &[i, weights]);
-            }
-        };
-        text.line("var next = 0u;", &[]);
-        load(&mut text);
-        store(&mut text);
-        text.line("workgroupBarrier();\nfor (var slab = 0u; slab < slabs; slab++) {", &[]);
-        text.line("let now_x = next * $0u + across;\nlet now_w = next * $1u + deep;", &[inputs, weights]);
-        text.line("next = 1u - next;\nlet more = slab + 1u < slabs;\nif (more) {", &[]);
-        text.line("plane += $0u;\nat += $0u * in_plane;\nif (plane == inputs) {", &[planes]);
-        text.line("plane = 0u; at += next_tap; tap++;", &[]);
-        text.line("if (tap == columns_of_taps) { tap = 0u; at += next_row; }", &[]);
-        text.line("}\nweight += $0u;", &[weights]);
-        load(&mut text);
-        text.line("}", &[]);
-        for plane in 0..planes {
-            for p in 0..positions {
-                text.line("let x_$0_$1 = tile_x[now_x + $2u];", &[plane, p, plane * width + p * across]);
-            }
-            for lane in 0..4 {
-                for o in 0..blocks {
-                    let at = (plane * 4 + lane) * depth + o * deep;
-                    text.line("let w_$0_$1_$2 = tile_w[now_w + $3u];", &[plane, lane, o, at]);
-                }
-                for [o, p] in each() {
-                    text.line("sum_$2_$3 += w_$0_$1_$2 * x_$0_$3.@1;", &[plane, lane, o, p]);
-                }
+    /// Elements of inputs that an invocation brings for a slab. Where there is less than one for each, the last have
+    /// none.
+    fn input_loads(&self) -> usize {
+        self.inputs().div_ceil(self.threads())
+    }
+
+    /// Elements of weights that an invocation brings for a slab.
+    fn weight_loads(&self) -> usize {
+        self.weights().div_ceil(self.threads())
+    }
+
+    fn begin_sums(&self, text: &mut String) {
+        let depth = self.depth();
+        for o in 0..self.blocks {
+            match self.biased {
+                true => line!(
+                    text,
+                    "let bias_{o} = weights[params.biases + tile.place * {depth}u + deep + {}u];",
+                    o * self.deep
+                ),
+                false => line!(text, "let bias_{o} = vec4<f32>(0.0);"),
             }
         }
-        text.line("if (more) {", &[]);
-        store(&mut text);
-        text.line("}\nworkgroupBarrier();\n}\nlet block = group * $0u + deep;", &[depth]);
-        for p in 0..positions {
-            text.line("let to_$0 = first + across + $1u;\nif (to_$0 < positions) {", &[p, p * across]);
-            text.line("let line = to_$0 / params.columns;\nlet row = line % params.rows;", &[p]);
-            text.line("let column = to_$0 % params.columns;", &[p]);
-            text.line("if (row * params.phases_y + phase_y < params.limit_y", &[]);
-            text.line("&& column * params.phases_x + phase_x < params.limit_x) {", &[]);
-            text.line(
-                "let to = params.out_origin + line / params.rows * params.out_z + row * params.out_y",
-                &[],
+        for (o, p) in self.sums() {
+            line!(text, "var sum_{o}_{p} = bias_{o};");
+        }
+    }
+
+    /// What an invocation brings, from where, and to which place of a slab.
+    fn declare_loads(&self, text: &mut String) {
+        let (threads, width, depth) = (self.threads(), self.width(), self.depth());
+        for i in 0..self.input_loads() {
+            line!(text, "let input_{i} = thread + {}u;", i * threads);
+            line!(
+                text,
+                "let from_{i} = input_of(tile.first + input_{i} % {width}u, tile.start) + input_{i} / {width}u * in_plane;"
             );
-            text.line("+ phase_y * params.out_row + phase_x + column * params.out_x;", &[]);
-            for o in 0..blocks {
-                text.line("if (block + $0u < params.outputs) {", &[o * deep]);
-                text.line("finish(to + (block + $0u) * params.out_plane, sum_$1_$2);\n}", &[o * deep, o, p]);
-            }
-            text.line("}}", &[]);
+            line!(text, "var bring_x_{i}: vec4<f32>;");
         }
-        text.0
+        for i in 0..self.weight_loads() {
+            line!(text, "let weight_{i} = thread + {}u;", i * threads);
+            // Packed as [plane, block, lane]; here blocks are neighbours, so that invocations read side by side.
+            line!(
+                text,
+                "let place_{i} = (weight_{i} / {}u * 4u + weight_{i} % 4u) * {depth}u + weight_{i} / 4u % {depth}u;",
+                4 * depth
+            );
+            line!(text, "var bring_w_{i}: vec4<f32>;");
+        }
+    }
+
+    fn load(&self, text: &mut String) {
+        for i in 0..self.input_loads() {
+            line!(text, "bring_x_{i} = x[from_{i} + at];");
+        }
+        for i in 0..self.weight_loads() {
+            line!(text, "bring_w_{i} = weights[weight + weight_{i}];");
+        }
+    }
+
+    fn store(&self, text: &mut String) {
+        let (inputs, weights) = (self.inputs(), self.weights());
+        for i in 0..self.input_loads() {
+            if !inputs.is_multiple_of(self.threads()) {
+                line!(text, "if (input_{i} < {inputs}u)");
+            }
+            line!(text, "{{ tile_x[next * {inputs}u + input_{i}] = bring_x_{i}; }}");
+        }
+        for i in 0..self.weight_loads() {
+            if !weights.is_multiple_of(self.threads()) {
+                line!(text, "if (weight_{i} < {weights}u)");
+            }
+            line!(text, "{{ tile_w[next * {weights}u + place_{i}] = bring_w_{i}; }}");
+        }
+    }
+
+    /// The loop over slabs: the sums of one while the next is brought.
+    fn sum_up(&self, text: &mut String) {
+        let (inputs, weights, planes) = (self.inputs(), self.weights(), self.planes);
+        *text += "var next = 0u;\n";
+        self.load(text);
+        self.store(text);
+        *text += "workgroupBarrier();\nfor (var slab = 0u; slab < tile.slabs; slab++) {\n";
+        line!(text, "let now_x = next * {inputs}u + across;");
+        line!(text, "let now_w = next * {weights}u + deep;");
+        *text += "next = 1u - next;\nlet more = slab + 1u < tile.slabs;\nif (more) {\n";
+        line!(text, "plane += {planes}u;\nat += {planes}u * in_plane;");
+        *text += "if (plane == tile.inputs) {\nplane = 0u; at += tile.next_tap; tap++;\n";
+        *text += "if (tap == tile.tap_columns) { tap = 0u; at += tile.next_row; }\n}\n";
+        line!(text, "weight += {weights}u;");
+        self.load(text);
+        *text += "}\n";
+        for plane in 0..planes {
+            self.multiply(text, plane);
+        }
+        *text += "if (more) {\n";
+        self.store(text);
+        *text += "}\nworkgroupBarrier();\n}\n";
+    }
+
+    fn multiply(&self, text: &mut String, plane: usize) {
+        let (width, depth) = (self.width(), self.depth());
+        for p in 0..self.positions {
+            line!(text, "let x_{plane}_{p} = tile_x[now_x + {}u];", plane * width + p * self.across);
+        }
+        for (lane, component) in COMPONENTS.iter().enumerate() {
+            for o in 0..self.blocks {
+                let at = (plane * 4 + lane) * depth + o * self.deep;
+                line!(text, "let w_{plane}_{lane}_{o} = tile_w[now_w + {at}u];");
+            }
+            for (o, p) in self.sums() {
+                line!(text, "sum_{o}_{p} += w_{plane}_{lane}_{o} * x_{plane}_{p}.{component};");
+            }
+        }
+    }
+
+    fn write_outputs(&self, text: &mut String) {
+        line!(text, "let block = tile.group * {}u + deep;", self.depth());
+        for p in 0..self.positions {
+            line!(text, "let to_{p} = tile.first + across + {}u;", p * self.across);
+            line!(text, "if (has_output(tile, to_{p})) {{\nlet to = place_of(tile, to_{p});");
+            for o in 0..self.blocks {
+                let apart = o * self.deep;
+                line!(text, "if (block + {apart}u < params.outputs) {{");
+                line!(text, "finish(to + (block + {apart}u) * params.out_plane, sum_{o}_{p});\n}}");
+            }
+            *text += "}\n";
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::gpu::Choice;
 
     /// WebGPU's default limits: 256 invocations and 16 KiB of memory for a workgroup.
@@ -172,7 +228,7 @@ mod tests {
     fn every_device_can_run_every_tile() {
         for choice in Choice::all() {
             let Choice::Tiled(tiling) = choice else { continue };
-            let tile = tiling.tile(tiling.planes, true);
+            let tile = Tile::new(tiling, tiling.planes, true);
             assert!(tile.threads() <= 256, "{tile:?}");
             assert!(2 * 16 * (tile.weights() + tile.inputs()) <= 16384, "{tile:?}");
         }

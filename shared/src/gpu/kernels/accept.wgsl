@@ -1,7 +1,7 @@
 // MALA: accept or reject the proposals, one workgroup a chain. `current` holds the chains' states,
 // `current_gradients` and `current_energies` what was measured there; the others are the proposals'.
 
-struct Params {
+struct AcceptParams {
     chains: u32,
     len: u32,
     seed_low: u32,
@@ -16,7 +16,7 @@ struct Params {
     start: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: AcceptParams;
 @group(0) @binding(1) var<storage, read> proposed: array<f32>;
 @group(0) @binding(2) var<storage, read> gradients: array<f32>;
 @group(0) @binding(3) var<storage, read> energies: array<f32>;

@@ -1,11 +1,11 @@
 // One value added to another, or copied over it.
 
-struct Params {
+struct AddParams {
     elements: u32,
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: AddParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

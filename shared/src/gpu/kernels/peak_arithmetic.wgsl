@@ -1,11 +1,11 @@
 // Multiply-adds on registers and nothing else: what a device's arithmetic can do at most.
 
-struct Params {
+struct PeakArithmeticParams {
     elements: u32,
     rounds: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PeakArithmeticParams;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
 @compute @workgroup_size(64)

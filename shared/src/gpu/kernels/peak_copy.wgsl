@@ -1,10 +1,10 @@
 // A copy and nothing else: what a device's memory can do at most.
 
-struct Params {
+struct PeakCopyParams {
     elements: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PeakCopyParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 

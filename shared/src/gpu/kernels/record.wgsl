@@ -4,12 +4,12 @@
 // steps[0], the number of steps taken, and copies it to steps[1]; `langevin` reads steps[1] and
 // writes its successor to steps[0]. Recording twice before a step is therefore harmless.
 
-struct Params {
+struct RecordParams {
     chains: u32,
     rows: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: RecordParams;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read_write> rows: array<f32>;
 @group(0) @binding(3) var<storage, read_write> steps: array<u32>;

@@ -1,12 +1,12 @@
 // energy += ‖x‖² · half_precision, with half_precision = 1 / 2τ². One workgroup a chain.
 
-struct Params {
+struct ReferenceEnergyParams {
     chains: u32,
     len: u32,
     half_precision: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: ReferenceEnergyParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> energy: array<f32>;
 

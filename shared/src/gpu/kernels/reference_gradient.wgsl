@@ -1,13 +1,13 @@
 // grad_x += grad_energy · x · inverse_variance, which is 1 / τ² for an energy's reference and 1 for
 // the prior of a latent.
 
-struct Params {
+struct ReferenceGradientParams {
     chains: u32,
     len: u32,
     inverse_variance: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: ReferenceGradientParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> grad_energy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;

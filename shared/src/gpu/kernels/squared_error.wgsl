@@ -1,11 +1,11 @@
 // error = Σ mask (generated - observed)². One workgroup a chain.
 
-struct Params {
+struct SquaredErrorParams {
     chains: u32,
     len: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: SquaredErrorParams;
 @group(0) @binding(1) var<storage, read> generated: array<f32>;
 @group(0) @binding(2) var<storage, read> observed: array<f32>;
 @group(0) @binding(3) var<storage, read> mask: array<f32>;

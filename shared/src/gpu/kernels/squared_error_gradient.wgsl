@@ -1,11 +1,11 @@
 // Gradient of ‖generated - observed‖² · mask / σ² in the generated data; weight = 2 / σ².
 
-struct Params {
+struct SquaredErrorGradientParams {
     elements: u32,
     weight: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: SquaredErrorGradientParams;
 @group(0) @binding(1) var<storage, read> generated: array<f32>;
 @group(0) @binding(2) var<storage, read> observed: array<f32>;
 @group(0) @binding(3) var<storage, read> mask: array<f32>;

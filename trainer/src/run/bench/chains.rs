@@ -50,11 +50,11 @@ pub(super) fn run(executor: &Executor, settings: &Settings, peak: Option<f64>) -
         for case in cases(network)? {
             let mut figures = Map::new();
             for &chains in &settings.chains {
-                let mut walk = Walk::new(executor, &case, chains)?;
+                let mut chain = StartedChain::new(executor, &case, chains)?;
                 if settings.kernels == Kernels::Plain {
-                    walk = walk.plain_on_the_cpu();
+                    chain = chain.plain_on_the_cpu();
                 }
-                let time = walk.time(settings)?;
+                let time = chain.time(settings)?;
                 let flops = case.flops()?;
                 let gigaflops = flops as f64 * chains as f64 / time / 1e6;
                 let mut measured = json!({
@@ -65,11 +65,11 @@ pub(super) fn run(executor: &Executor, settings: &Settings, peak: Option<f64>) -
                 if let Some(peak) = peak {
                     measured["share_of_the_peak"] = json!(gigaflops / peak);
                 }
-                if let Some(bytes) = walk.bytes_per_chain() {
+                if let Some(bytes) = chain.bytes_per_chain() {
                     measured["bytes_a_chain"] = json!(bytes);
                 }
                 if settings.kernel_times {
-                    measured["kernels"] = walk.kernel_times()?.iter().map(kernel).collect();
+                    measured["kernels"] = chain.kernel_times()?.iter().map(kernel).collect();
                 }
                 figures.insert(format!("{chains}_chains"), measured);
             }
@@ -142,33 +142,37 @@ fn with_random_weights(network: network::Network) -> Weighted {
 }
 
 /// Chains that have started.
-pub(super) enum Walk {
+pub(super) enum StartedChain {
     X(XChain),
     Z(ZChain),
 }
 
-impl Walk {
-    pub(super) fn new(executor: &Executor, case: &Case, chains: usize) -> Result<Walk> {
+impl StartedChain {
+    pub(super) fn new(executor: &Executor, case: &Case, chains: usize) -> Result<StartedChain> {
         ensure!(chains > 0, "the number of chains must be positive");
         let weighted = with_random_weights(case.network.clone());
         let start = normal(chains, weighted.network.input_len());
         if !case.generates {
             let mut chain = executor.x_chain(&weighted, chains)?;
             chain.start(&start, ChainNoise::new(1, Stream::XChain))?;
-            return Ok(Walk::X(chain));
+            return Ok(StartedChain::X(chain));
         }
         let data: usize = weighted.network.output()?.iter().product();
         let mut chain = executor.z_chain(&weighted, chains)?;
         chain.set_target(&normal(chains, data), None, 0.3)?;
         chain.start(&start, ChainNoise::new(1, Stream::ZChain))?;
-        Ok(Walk::Z(chain))
+        Ok(StartedChain::Z(chain))
     }
 
-    /// The same with the plain kernels. (Those of a GPU are its device's.)
-    fn plain_on_the_cpu(self) -> Walk {
+    /// These chains with the plain kernels, on the CPU; on a GPU the device decides.
+    fn plain_on_the_cpu(self) -> StartedChain {
         match self {
-            Walk::X(XChain::Cpu(chain)) => Walk::X(XChain::Cpu(Box::new(chain.with_plain_kernels()))),
-            Walk::Z(ZChain::Cpu(chain)) => Walk::Z(ZChain::Cpu(Box::new(chain.with_plain_kernels()))),
+            StartedChain::X(XChain::Cpu(chain)) => {
+                StartedChain::X(XChain::Cpu(Box::new(chain.with_plain_kernels())))
+            }
+            StartedChain::Z(ZChain::Cpu(chain)) => {
+                StartedChain::Z(ZChain::Cpu(Box::new(chain.with_plain_kernels())))
+            }
             other => other,
         }
     }
@@ -178,11 +182,11 @@ impl Walk {
         let langevin = Langevin::new(0.01, 0.01);
         let mut run = || -> Result<()> {
             match self {
-                Walk::X(chain) => {
+                StartedChain::X(chain) => {
                     chain.run(STEPS, &langevin)?;
                     block_on(chain.state())?;
                 }
-                Walk::Z(chain) => {
+                StartedChain::Z(chain) => {
                     chain.run(STEPS, &langevin)?;
                     block_on(chain.state())?;
                 }
@@ -196,8 +200,8 @@ impl Walk {
     /// What each chain takes of a GPU's memory.
     fn bytes_per_chain(&self) -> Option<u64> {
         match self {
-            Walk::X(XChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
-            Walk::Z(ZChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
+            StartedChain::X(XChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
+            StartedChain::Z(ZChain::Gpu(chain)) => Some(chain.bytes_per_chain()),
             _ => None,
         }
     }
@@ -205,8 +209,8 @@ impl Walk {
     /// Times of a step's kernels, on a GPU.
     pub(super) fn kernel_times(&mut self) -> Result<Vec<KernelTime>> {
         let times = match self {
-            Walk::X(XChain::Gpu(chain)) => Some(chain.kernel_times()?),
-            Walk::Z(ZChain::Gpu(chain)) => Some(chain.kernel_times()?),
+            StartedChain::X(XChain::Gpu(chain)) => Some(chain.kernel_times()?),
+            StartedChain::Z(ZChain::Gpu(chain)) => Some(chain.kernel_times()?),
             _ => None,
         };
         times.context("only a GPU times its kernels; add --device gpu")

@@ -26,17 +26,17 @@ pub enum What {
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kernels {
-    /// Those that everything runs on
+    /// The fused kernels, which everything runs on
     #[default]
     Fused,
-    /// One for each layer and direction, for comparison
+    /// Plain kernels, one for each layer and direction, for comparison
     Plain,
 }
 
 /// The settings of a benchmark.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Both where it is empty.
+    /// What is measured: everything where this is empty.
     pub what: Vec<What>,
     /// Time for each figure.
     pub time: Duration,

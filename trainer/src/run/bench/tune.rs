@@ -1,7 +1,7 @@
 //! Which kernel is the fastest for each linear layer and convolution of the timed networks.
 
 use super::Settings;
-use super::chains::{self, Walk};
+use super::chains::{self, StartedChain};
 use crate::console::say;
 use anyhow::{Result, bail, ensure};
 use dual_mcmc::executor::Executor;
@@ -38,7 +38,7 @@ pub(super) fn run(executor: &Executor, settings: &Settings) -> Result<(String, V
                     if case.flops()? * count as u64 > LONGEST {
                         continue;
                     }
-                    for kernel in Walk::new(&forced, &case, count)?.kernel_times()? {
+                    for kernel in StartedChain::new(&forced, &case, count)?.kernel_times()? {
                         let Some((size, taken)) = kernel.choice else { continue };
                         if taken == choice {
                             add(&mut rows, size, choice, kernel.microseconds);

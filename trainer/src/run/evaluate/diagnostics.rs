@@ -1,10 +1,11 @@
 //! Figures along the chains, for any data: reconstruction errors, and what becomes of long x-chains.
 
-use super::super::chains::{Reconstructing, Sampling};
+use super::super::chains;
 use super::similarity::{psnr, ssim};
 use super::{Job, mean};
 use anyhow::Result;
 use dual_mcmc::chain::Langevin;
+use dual_mcmc::jobs::{LatentStart, Reconstructing, Sampling};
 use serde_json::{Value, json};
 
 /// Chains that are run on beyond their recommended length.
@@ -20,10 +21,16 @@ pub fn reconstruction(job: &Job) -> Result<Value> {
     let has_chain = job.model.chains.z.is_some();
     let chain = match has_chain {
         true => Reconstructing::recommended(job.model, job.seed)?,
-        false => Reconstructing { steps: 0, langevin: Langevin::new(1.0, 0.0), sigma: 1.0, seed: job.seed },
+        false => Reconstructing {
+            start: LatentStart::Encoder,
+            steps: 0,
+            langevin: Langevin::new(1.0, 0.0),
+            sigma: 1.0,
+            seed: job.seed,
+        },
     };
-    let back = chain.run(job.model, job.executor, &x, None)?;
-    back.check()?;
+    let back = chains::reconstruct(job.executor, job.model, &chain, &x, None)?;
+    chains::check_reconstructed(&back)?;
     let errors: Vec<f64> = back.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let per_value = |error: Option<&f64>| error.map(|e| e / len as f64);
     let mut figures = json!({
@@ -54,7 +61,7 @@ pub fn reconstruction(job: &Job) -> Result<Value> {
 /// chains have not converged.
 pub fn drift(job: &Job, sampling: &Sampling) -> Result<Value> {
     let long = Sampling { count: DRIFTING.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
-    let sampled = long.run(job.model, job.executor, true)?;
+    let sampled = chains::sample(job.executor, job.model, &long, true)?;
     let at = |times: u32| {
         let row = sampled.trace.get((times * sampling.steps) as usize);
         row.map(|row| number(mean(row.iter().copied())))

@@ -1,6 +1,6 @@
 //! Figures for images, and for any other data whose truth is known by examples alone.
 
-use super::super::chains::{Start, energies};
+use super::super::chains::{self, energies};
 use super::super::features::OnFeatures;
 use super::super::frechet::Components;
 use super::diagnostics::{displacement, drift, reconstruction};
@@ -17,17 +17,14 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
     let len = job.data.sample_len();
     let components = Components::fit(job.data)?;
     let held_out = job.data.held_out_batch(count)?;
-    let sampled = sampling.run(job.model, job.executor, true)?;
-    sampled.check(job.model, job.executor)?;
+    let sampled = chains::sample(job.executor, job.model, &sampling, true)?;
+    chains::check_sampled(job.executor, job.model, &sampled)?;
     let has_energy = job.model.energy.is_some();
 
     let mut figures = Figures::default();
     figures.insert("data", json!(job.data.name));
     figures.insert("samples", json!(count));
-    let start = match sampling.start {
-        Start::Generator => "generator",
-        Start::Noise => "noise",
-    };
+    let start = sampling.start.name();
     let distances = |distance: &dyn Fn(&[f32]) -> Result<f64>| -> Result<Value> {
         let mut distances = json!({
             start: distance(&sampled.start)?,
@@ -64,7 +61,7 @@ pub fn evaluate(job: &Job) -> Result<Figures> {
     }
     let trace: Vec<f64> = sampled.trace.iter().map(|row| mean(row.iter().copied())).collect();
     let energy = json!({
-        "held_out_data": spread(energies(job.model, job.executor, &held_out)?),
+        "held_out_data": spread(energies(job.executor, job.model, &held_out)?),
         start: spread(sampled.trace.first().cloned().unwrap_or_default()),
         "x_chain": spread(sampled.trace.last().cloned().unwrap_or_default()),
         "mean_along_the_x_chain": trace,

@@ -63,9 +63,9 @@ pub fn evaluate(job: &Job) -> Result<Value> {
             outside.push(("constant", constant(job.seed, count, len)));
         }
     }
-    let inside = energies(job.model, job.executor, &own)?;
+    let inside = energies(job.executor, job.model, &own)?;
     for (name, x) in outside {
-        figures.insert(name.into(), json!(auroc(&inside, &energies(job.model, job.executor, &x)?)));
+        figures.insert(name.into(), json!(auroc(&inside, &energies(job.executor, job.model, &x)?)));
     }
     Ok(figures.into())
 }
@@ -73,13 +73,13 @@ pub fn evaluate(job: &Job) -> Result<Value> {
 /// Other sets to compare with.
 #[derive(Default)]
 struct Others {
-    /// Their names and samples.
+    /// The sets' names and samples.
     sets: Vec<(&'static str, Vec<f32>)>,
-    /// Those of them that were of another size.
+    /// Sets that were resized to the data's size.
     resized: Vec<&'static str>,
-    /// Those that would be compared if they were here.
+    /// Sets that would be compared if they were here.
     absent: Vec<&'static str>,
-    /// Those that are here and cannot be used.
+    /// Sets that are here and cannot be used.
     damaged: Vec<&'static str>,
 }
 
@@ -168,7 +168,7 @@ fn shuffled_coordinates(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
     (0..count).flat_map(|row| columns.iter().skip(row).step_by(count)).copied().collect()
 }
 
-/// The same values within each sample, in another order: all that is left is their histogram.
+/// Shuffles the values within each sample: all that is left is their histogram.
 fn shuffled(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
     let noise = Noise::new(seed, Stream::Shuffle);
     let mut x = x.to_vec();

@@ -1,11 +1,11 @@
 //! Figures for the synthetic sets, whose truth is known.
 
-use super::super::chains::{Sampling, Start};
+use super::super::chains::{self, NotFinite};
 use super::super::landscape;
-use super::super::measure::NotFinite;
 use super::diagnostics::{drift, reconstruction};
 use super::{Figures, Job, outliers};
 use anyhow::Result;
+use dual_mcmc::jobs::{Sampling, Start};
 use dual_mcmc::points::PointSet;
 use serde_json::{Value, json};
 
@@ -19,8 +19,9 @@ const FROM_NOISE: u32 = 1000;
 pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
     let chosen = job.sampling(COUNT)?;
     let judge = |steps, start| -> Result<Value> {
-        let sampled = Sampling { steps, start, ..chosen }.run(job.model, job.executor, false)?;
-        match sampled.check(job.model, job.executor) {
+        let sampling = Sampling { steps, start, ..chosen };
+        let sampled = chains::sample(job.executor, job.model, &sampling, false)?;
+        match chains::check_sampled(job.executor, job.model, &sampled) {
             // A long-run diagnostic may well show that.
             Err(error) if error.is::<NotFinite>() && steps > chosen.steps => Ok(json!("not finite")),
             checked => checked.map(|()| quality(set, &sampled.end)),

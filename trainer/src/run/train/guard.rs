@@ -4,7 +4,7 @@
 //! of the next. So where a checkpoint is due the state is recorded, and it is written, and gone back to, only
 //! once the iteration after it has proved healthy.
 
-use super::{Session, held_out_quantiles};
+use super::{Training, held_out_quantiles};
 use crate::data::scale;
 use crate::run::checkpoint::{self, Record, Summary};
 use crate::run::metrics::{self, Lines};
@@ -23,7 +23,7 @@ pub struct Recorded {
     record: Arc<Record>,
 }
 
-impl Session {
+impl Training {
     /// One iteration, on the next batch of the data.
     pub(super) fn step(&mut self) -> Result<Report> {
         self.phases.begin(Phase::Data);

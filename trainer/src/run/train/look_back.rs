@@ -1,15 +1,15 @@
 //! What a run looks at from time to time: how good its model is, and pictures of what it does.
 
-use super::Session;
+use super::Training;
 use crate::data::Known;
-use crate::run::chains::{Reconstructing, Sampling};
+use crate::run::chains::{self, NotFinite};
 use crate::run::device;
 use crate::run::evaluate;
-use crate::run::measure::NotFinite;
 use crate::run::pictures::{self, Panel};
 use crate::run::progress::clock;
 use crate::run::report;
 use anyhow::Result;
+use dual_mcmc::jobs::{Reconstructing, Sampling};
 use dual_mcmc::model::Model;
 use dual_mcmc::points::PointSet;
 use image::RgbImage;
@@ -31,7 +31,7 @@ struct Looked {
     quality: Option<(PointSet, Value)>,
 }
 
-impl Session {
+impl Training {
     /// Measure the model and draw its pictures. A model that cannot be measured, because its numbers are not
     /// finite, is none: the run goes back.
     pub(super) fn look_back(&mut self) -> Result<Option<Model>> {
@@ -89,8 +89,12 @@ impl Session {
         let name = format!("{:07}.png", self.replicas.first().iteration());
         let executor = self.run.executor();
         let count = if shape.len() == 1 { SHOWN_POINTS } else { SHOWN_IMAGES };
-        let sampled =
-            Sampling::recommended(model, count, self.run.origin.seed)?.run(model, executor, true)?;
+        let sampled = chains::sample(
+            executor,
+            model,
+            &Sampling::recommended(model, count, self.run.origin.seed)?,
+            true,
+        )?;
         let energies = means(&sampled.trace);
         let path = self.run.directory.samples().join(&name);
         let data = self.run.data.held_out_batch(count)?;
@@ -106,8 +110,13 @@ impl Session {
             return Ok(Looked { energies, errors: Vec::new(), quality });
         }
         let x = if shape.len() == 1 { data } else { self.run.data.held_out_batch(16)? };
-        let back =
-            Reconstructing::recommended(model, self.run.origin.seed)?.run(model, executor, &x, None)?;
+        let back = chains::reconstruct(
+            executor,
+            model,
+            &Reconstructing::recommended(model, self.run.origin.seed)?,
+            &x,
+            None,
+        )?;
         if Panel::can_draw(shape) {
             let path = self.run.directory.reconstructions().join(&name);
             let panels = [&x, &back.guess, &back.end].map(|values| Panel { values, shape });

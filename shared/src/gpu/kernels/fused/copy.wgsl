@@ -1,11 +1,11 @@
 // One value, or what an activation makes of it; added to another where it accumulates.
 
-struct Params {
+struct CopyParams {
     slope: f32,
     elements: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: CopyParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 

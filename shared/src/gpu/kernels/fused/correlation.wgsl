@@ -1,6 +1,6 @@
-// What a correlation's kernel is told: `recipe.rs` writes it.
+// The parameters of a correlation's kernel, which `launch.rs` writes.
 
-struct Params {
+struct CorrelationParams {
     slope: f32,
     columns: u32,
     rows: u32,

@@ -2,7 +2,7 @@
 // [group of outputs, phase, tap row, group of taps, input element, tap, output element, input lane], each
 // an element of four outputs; of a single output [.., tap], an element of its input's lanes.
 
-struct Params {
+struct PackParams {
     count: u32,
     blocks: u32,
     phases_y: u32,
@@ -30,7 +30,7 @@ struct Params {
     scale: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PackParams;
 @group(0) @binding(1) var<storage, read> flat: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<f32>>;
 

@@ -1,6 +1,6 @@
 // The bias of a correlation: [group of outputs, phase, output element], with the shift that is folded in.
 
-struct Params {
+struct PackBiasParams {
     count: u32,
     first: u32,
     blocks: u32,
@@ -16,7 +16,7 @@ struct Params {
     shift: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PackBiasParams;
 @group(0) @binding(1) var<storage, read> flat: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<vec4<f32>>;
 

@@ -1,6 +1,6 @@
 // Gradient of pool in its input.
 
-struct Params {
+struct PoolParams {
     slope: f32,
     planes: u32,
     // Of the large planes.
@@ -12,7 +12,7 @@ struct Params {
     window_width: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PoolParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 

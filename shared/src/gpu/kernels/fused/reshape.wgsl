@@ -1,6 +1,6 @@
 // The same numbers in the same order under another layout, and zeros in lanes without a channel.
 
-struct Params {
+struct ReshapeParams {
     samples: u32,
     accumulate: u32,
     from_channels: u32,
@@ -15,7 +15,7 @@ struct Params {
     to_lanes: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: ReshapeParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

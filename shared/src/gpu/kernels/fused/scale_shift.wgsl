@@ -1,6 +1,6 @@
 // A factor and a term for each channel, or the factor alone: the gradient.
 
-struct Params {
+struct ScaleShiftParams {
     slope: f32,
     samples: u32,
     channels: u32,
@@ -14,7 +14,7 @@ struct Params {
     shifts: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: ScaleShiftParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;

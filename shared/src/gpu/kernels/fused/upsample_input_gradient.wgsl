@@ -1,6 +1,6 @@
 // Gradient of upsample in its input.
 
-struct Params {
+struct UpsampleParams {
     slope: f32,
     planes: u32,
     // Of the small planes.
@@ -10,7 +10,7 @@ struct Params {
     large_border: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: UpsampleParams;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 

@@ -1,12 +1,13 @@
 // A pointwise function: y = f(x).
 
-struct Params {
+struct PlainActivationParams {
     elements: u32,
     function: u32,
     slope: f32,
+    accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainActivationParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

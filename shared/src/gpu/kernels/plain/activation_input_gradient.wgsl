@@ -1,13 +1,13 @@
 // Gradient of a pointwise function: grad_x = f'(x) grad_y.
 
-struct Params {
+struct PlainActivationParams {
     elements: u32,
     function: u32,
     slope: f32,
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainActivationParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;

@@ -1,15 +1,16 @@
 // Average over windows that do not overlap: [planes, height, width] to
 // [planes, height / window_height, width / window_width].
 
-struct Params {
+struct PlainPoolParams {
     planes: u32,
     height: u32,
     width: u32,
     window_height: u32,
     window_width: u32,
+    accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainPoolParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

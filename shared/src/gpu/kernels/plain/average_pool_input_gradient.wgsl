@@ -1,6 +1,6 @@
 // Gradient of average_pool: each input gets its share of its window's.
 
-struct Params {
+struct PlainPoolParams {
     planes: u32,
     height: u32,
     width: u32,
@@ -9,7 +9,7 @@ struct Params {
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainPoolParams;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
 

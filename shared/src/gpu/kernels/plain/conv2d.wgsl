@@ -1,7 +1,7 @@
 // 2-D cross-correlation, zero padded. Weights are [out, in, kernel, kernel], images [C, H, W].
 // A tile is four positions by four output channels of one sample.
 
-struct Params {
+struct PlainConv2dParams {
     batch: u32,
     in_channels: u32,
     height: u32,
@@ -18,7 +18,7 @@ struct Params {
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainConv2dParams;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

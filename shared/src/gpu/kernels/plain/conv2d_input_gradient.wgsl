@@ -2,7 +2,7 @@
 // [out, in, kernel, kernel]; grad_x is [in, height, width], grad_y [out, out_height, out_width].
 // A tile is four positions by four input channels of one sample.
 
-struct Params {
+struct PlainConv2dParams {
     batch: u32,
     in_channels: u32,
     height: u32,
@@ -19,7 +19,7 @@ struct Params {
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainConv2dParams;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;

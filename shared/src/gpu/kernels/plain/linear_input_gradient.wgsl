@@ -1,14 +1,16 @@
 // grad_x = Wᵀ grad_y. W is [outputs, inputs]. A tile is four samples by four inputs.
 
-struct Params {
+struct PlainLinearParams {
     batch: u32,
     inputs: u32,
     outputs: u32,
     weight: u32,
+    has_bias: u32,
+    bias: u32,
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainLinearParams;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> grad_x: array<f32>;

@@ -1,14 +1,15 @@
 // y = scale[c] x + shift[c] for `channels` runs of `positions` elements.
 
-struct Params {
+struct PlainScaleShiftParams {
     elements: u32,
     channels: u32,
     positions: u32,
     scale: u32,
     shift: u32,
+    accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainScaleShiftParams;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -1,12 +1,13 @@
 // [C, H, W] to [C, 2H, 2W], bilinear, with aligned corners.
 
-struct Params {
+struct PlainUpsampleParams {
     planes: u32,
     height: u32,
     width: u32,
+    accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainUpsampleParams;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 

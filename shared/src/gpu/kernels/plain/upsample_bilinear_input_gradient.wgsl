@@ -1,13 +1,13 @@
 // Gradient of upsample_bilinear in its input: each small pixel collects from the large ones near it.
 
-struct Params {
+struct PlainUpsampleParams {
     planes: u32,
     height: u32,
     width: u32,
     accumulate: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(0) var<uniform> params: PlainUpsampleParams;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> grad_x: array<f32>;
 

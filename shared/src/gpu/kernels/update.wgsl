@@ -1,6 +1,6 @@
 // The Langevin update: state ← state - (s²/2) gradient + n ε.
 
-struct Walk {
+struct LangevinParams {
     chains: u32,
     len: u32,
     seed_low: u32,
@@ -25,23 +25,24 @@ fn is_nan(x: f32) -> bool {
 }
 
 // n ε of the four elements in a block, at the step after `taken` of them.
-fn noise_of(chain: u32, block: u32, taken: u32) -> vec4<f32> {
-    if (walk.noise == 0.0) {
+fn noise_of(langevin: LangevinParams, chain: u32, block: u32, taken: u32) -> vec4<f32> {
+    if (langevin.noise == 0.0) {
         return vec4<f32>(0.0);
     }
-    let counter = vec4<u32>(block, walk.first_chain + chain, walk.first_step + taken, walk.stream);
-    return walk.noise * normals(philox(counter, vec2<u32>(walk.seed_low, walk.seed_high)));
+    let step = langevin.first_step + taken;
+    let counter = vec4<u32>(block, langevin.first_chain + chain, step, langevin.stream);
+    return langevin.noise * normals(philox(counter, vec2<u32>(langevin.seed_low, langevin.seed_high)));
 }
 
-fn stepped(state: f32, slope: f32, noise: f32) -> f32 {
+fn updated(langevin: LangevinParams, state: f32, slope: f32, noise: f32) -> f32 {
     // A clamp would turn NaN into a number and hide it.
     var gradient = slope;
-    if (walk.clamps_gradient == 1u && !is_nan(gradient)) {
-        gradient = clamp(gradient, -walk.gradient_clamp, walk.gradient_clamp);
+    if (langevin.clamps_gradient == 1u && !is_nan(gradient)) {
+        gradient = clamp(gradient, -langevin.gradient_clamp, langevin.gradient_clamp);
     }
-    var next = state - walk.half_squared_step * gradient + noise;
-    if (walk.clamps_range == 1u && !is_nan(next)) {
-        next = clamp(next, walk.low, walk.high);
+    var next = state - langevin.half_squared_step * gradient + noise;
+    if (langevin.clamps_range == 1u && !is_nan(next)) {
+        next = clamp(next, langevin.low, langevin.high);
     }
     return next;
 }

@@ -1,9 +1,9 @@
-//! What both chains share: the step counter, the trace's ring, the Langevin update, and running
-//! many steps without the CPU.
+//! The trajectory of a batch of chains, x-chains or z-chains: the step counter, the trace's ring, the Langevin update,
+//! and running many steps without the CPU.
 
-use super::dispatch::{Dispatch, Extent, storage, submit, uniform};
-use super::layers::{Layers, copy};
-use super::program::Program;
+use super::dispatch::{Dispatch, Extent, storage, submit, uniform, word, write_params};
+use super::kernels::{AcceptParams, Kernel, LangevinParams, RecordParams};
+use super::layers::Layers;
 use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN};
 use crate::noise::Stream;
@@ -15,20 +15,17 @@ const SUBMISSION_DISPATCHES: usize = 1024;
 /// this many take a slow GPU a fraction of one.
 const SUBMISSION_FLOPS: u64 = 20_000_000_000;
 
-/// Words of `walk.wgsl`'s `Walk`.
-const WALK_WORDS: usize = 15;
-
-/// The steps of a batch of chains.
+/// The trajectory of a batch of chains.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct Trajectory {
     gpu: Gpu,
     chains: usize,
     len: usize,
     ring: wgpu::Buffer,
     counter: wgpu::Buffer,
-    /// The words of `walk.wgsl`'s `Walk`.
+    /// The parameters of the update.
     params: wgpu::Buffer,
-    /// Of a Gaussian term of the energy whose gradient the step adds itself, or 0.
+    /// The inverse variance of a Gaussian term of the energy whose gradient the step adds itself, or 0.
     inverse_variance: f32,
     /// The dispatches of a step; the first `measuring` of them measure the states and record them.
     step: Vec<Dispatch>,
@@ -36,13 +33,12 @@ pub(super) struct Walk {
     steps_per_submission: u32,
     noise: Option<ChainNoise>,
     taken: u64,
-    measured: bool,
     adjusted: Option<Adjusted>,
     /// Steps of MALA taken since the start.
     proposed: u64,
 }
 
-/// What MALA has beside the plain walk: the states with their energies and gradients stay here, and
+/// What MALA has beside the unadjusted steps: the states with their energies and gradients stay here, and
 /// the layers' input holds the proposals.
 #[derive(Debug)]
 struct Adjusted {
@@ -57,7 +53,7 @@ struct Adjusted {
 
 /// What a step consists of beside the layers' own passes.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct StepPasses {
     /// One number a chain.
     pub(super) values: wgpu::Buffer,
     /// What computes them.
@@ -66,27 +62,27 @@ pub(super) struct Course {
     pub(super) before: Vec<Dispatch>,
     /// What the gradient of the input has beside that of the layers.
     pub(super) after: Vec<Dispatch>,
-    /// The same, for a step that adds it itself: all of it is the state over a variance.
+    /// The inverse variance of a Gaussian term whose gradient, the state over the variance, the step adds itself; or 0.
     pub(super) inverse_variance: f32,
     /// Operations of one chain's forward pass.
     pub(super) flops: u64,
 }
 
-impl Walk {
-    /// A walk of the layers' first `chains` inputs.
-    pub(super) fn new(gpu: &Gpu, layers: &Layers, chains: usize, course: &Course) -> Walk {
-        let Course { values, measure, before, after, inverse_variance, flops } = course;
+impl Trajectory {
+    /// The trajectory of the layers' first `chains` inputs.
+    pub(super) fn new(gpu: &Gpu, layers: &Layers, chains: usize, passes: &StepPasses) -> Trajectory {
+        let StepPasses { values, measure, before, after, inverse_variance, flops } = passes;
         let len = layers.input_len();
         let ring = storage(gpu, "trace", TRACE_LEN * chains);
         let counter = storage(gpu, "step counter", 2 + chains);
         let record = Dispatch::new(
             gpu,
-            Program::Record,
-            &[chains as u32, TRACE_LEN as u32],
+            &Kernel::Record,
+            &RecordParams { chains: word(chains), rows: word(TRACE_LEN) },
             &[values, &ring, &counter],
             Extent::Elements(chains),
         );
-        let params = uniform(gpu, "walk", WALK_WORDS);
+        let params = uniform::<LangevinParams>(gpu, "langevin");
         let mut step = measure.clone();
         step.push(record);
         let measuring = step.len();
@@ -98,14 +94,14 @@ impl Walk {
                 step.extend_from_slice(after);
                 let buffers = [layers.input_gradient(), layers.input(), &counter];
                 let extent = Extent::Elements(chains * len.div_ceil(4));
-                step.push(Dispatch::with_params(gpu, Program::Langevin, params.clone(), &buffers, extent));
+                step.push(Dispatch::with_params(gpu, &Kernel::Langevin, params.clone(), &buffers, extent));
             }
         }
         // The backward pass costs about as much as the forward pass.
         let step_flops = (2 * *flops).saturating_mul(layers.batch as u64).max(1);
         let by_count = (SUBMISSION_DISPATCHES / step.len()) as u64;
         let steps_per_submission = by_count.min(SUBMISSION_FLOPS / step_flops).max(1) as u32;
-        Walk {
+        Trajectory {
             gpu: gpu.clone(),
             chains,
             len,
@@ -118,13 +114,12 @@ impl Walk {
             steps_per_submission,
             noise: None,
             taken: 0,
-            measured: false,
             adjusted: None,
             proposed: 0,
         }
     }
 
-    /// Make ready for MALA on the layers of this walk.
+    /// Make ready for MALA on the layers of this trajectory.
     pub(super) fn adjust(&mut self, layers: &Layers) {
         if self.adjusted.is_some() {
             return;
@@ -144,24 +139,24 @@ impl Walk {
                 &energies,
                 &self.counter,
             ];
-            Dispatch::new(gpu, Program::Accept, &[0; 11], &buffers, Extent::Rows(chains))
+            Dispatch::new(gpu, &Kernel::Accept, &AcceptParams::default(), &buffers, Extent::Rows(chains))
         };
         let accept = [accept(), accept()];
         let record = Dispatch::new(
             gpu,
-            Program::Record,
-            &[chains as u32, TRACE_LEN as u32],
+            &Kernel::Record,
+            &RecordParams { chains: word(chains), rows: word(TRACE_LEN) },
             &[&energies, &self.ring, &self.counter],
             Extent::Elements(chains),
         );
         let langevin = Dispatch::with_params(
             gpu,
-            Program::Langevin,
+            &Kernel::Langevin,
             self.params.clone(),
             &[&gradients, layers.input(), &self.counter],
             Extent::Elements(chains * self.len.div_ceil(4)),
         );
-        let end = copy(gpu, &states, layers.input());
+        let end = Dispatch::copy(gpu, &states, layers.input());
         let evaluate = || layers.forward().iter().chain(layers.backward()).cloned();
         let begin = evaluate().chain([accept[0].clone()]).collect();
         let mut step = vec![record, end.clone(), langevin];
@@ -177,14 +172,13 @@ impl Walk {
         self.gpu.queue.write_buffer(&self.counter, 0, &vec![0; 4 * (2 + self.chains)]);
         self.noise = Some(noise);
         (self.taken, self.proposed) = (0, 0);
-        self.measured = false;
     }
 
     pub(super) fn run(&mut self, steps: u32, langevin: &Langevin) -> Result<(), GpuError> {
         let noise = self.noise.ok_or(GpuError::NotReady("call start"))?;
         langevin.check().map_err(GpuError::Settings)?;
         let params = self.params(langevin, &noise);
-        self.gpu.queue.write_buffer(&self.params, 0, bytemuck::cast_slice(&params));
+        write_params(&self.gpu, &self.params, &params);
         match &self.adjusted {
             Some(adjusted) if langevin.mala => {
                 for (accept, start) in adjusted.accept.iter().zip([1, 0]) {
@@ -200,7 +194,6 @@ impl Walk {
             }
         }
         self.taken += u64::from(steps);
-        self.measured = true;
         self.gpu.check()
     }
 
@@ -225,27 +218,27 @@ impl Walk {
         }
     }
 
-    /// The words of `walk.wgsl`'s `Walk`.
-    fn params(&self, langevin: &Langevin, noise: &ChainNoise) -> [u32; WALK_WORDS] {
+    /// The parameters of the update.
+    fn params(&self, langevin: &Langevin, noise: &ChainNoise) -> LangevinParams {
         let [seed_low, seed_high] = noise.noise.key();
         let [low, high] = langevin.range_clamp.unwrap_or_default();
-        [
-            self.chains as u32,
-            self.len as u32,
+        LangevinParams {
+            chains: word(self.chains),
+            len: word(self.len),
             seed_low,
             seed_high,
-            noise.noise.stream(),
-            noise.first_chain,
-            noise.first_step,
-            (0.5 * langevin.step_size * langevin.step_size).to_bits(),
-            langevin.noise.to_bits(),
-            langevin.gradient_clamp.is_some().into(),
-            langevin.gradient_clamp.unwrap_or_default().to_bits(),
-            langevin.range_clamp.is_some().into(),
-            low.to_bits(),
-            high.to_bits(),
-            self.inverse_variance.to_bits(),
-        ]
+            stream: noise.noise.stream(),
+            first_chain: noise.first_chain,
+            first_step: noise.first_step,
+            half_squared_step: 0.5 * langevin.step_size * langevin.step_size,
+            noise: langevin.noise,
+            clamps_gradient: langevin.gradient_clamp.is_some().into(),
+            gradient_clamp: langevin.gradient_clamp.unwrap_or_default(),
+            clamps_range: langevin.range_clamp.is_some().into(),
+            low,
+            high,
+            inverse_variance: self.inverse_variance,
+        }
     }
 
     /// Measure the current states: their values, and the row of the trace that is theirs.
@@ -263,7 +256,7 @@ impl Walk {
 
     /// The step of the trace's first row, and its rows.
     pub(super) fn recorded(&self) -> (usize, usize) {
-        let recorded = if self.measured { self.taken + 1 } else { 0 };
+        let recorded = if self.noise.is_some() { self.taken + 1 } else { 0 };
         let rows = recorded.min(TRACE_LEN as u64) as usize;
         (recorded as usize - rows, rows)
     }
@@ -276,28 +269,25 @@ impl Walk {
     }
 
     /// Times of a step's kernels. The chains take some steps.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "workbench")]
     pub(super) fn kernel_times(&self) -> Result<Vec<super::KernelTime>, GpuError> {
         self.gpu.kernel_times(&self.step)
     }
 }
 
-/// The words of `accept.wgsl`'s `Params`, most of which are those of `walk.wgsl`.
-fn accept_params(walk: &[u32; WALK_WORDS], langevin: &Langevin, start: u32) -> [u32; 11] {
-    let [chains, len, seed_low, seed_high, _, first_chain, first_step, half_squared_step, noise, ..] = *walk;
-    let stream = Stream::Acceptance as u32;
-    let temperature = langevin.temperature().to_bits();
-    [
-        chains,
-        len,
-        seed_low,
-        seed_high,
-        stream,
-        first_chain,
-        first_step,
-        half_squared_step,
-        noise,
-        temperature,
+/// The parameters of MALA's acceptance, most of which are those of the update.
+fn accept_params(update: &LangevinParams, langevin: &Langevin, start: u32) -> AcceptParams {
+    AcceptParams {
+        chains: update.chains,
+        len: update.len,
+        seed_low: update.seed_low,
+        seed_high: update.seed_high,
+        stream: Stream::Acceptance as u32,
+        first_chain: update.first_chain,
+        first_step: update.first_step,
+        half_squared_step: update.half_squared_step,
+        noise: update.noise,
+        temperature: langevin.temperature(),
         start,
-    ]
+    }
 }

@@ -1,13 +1,13 @@
 // Activations and their derivatives, four numbers at a time.
 
-fn leaky_relu(v: vec4<f32>) -> vec4<f32> {
-    return select(params.slope * v, v, v > vec4<f32>(0.0));
+fn leaky_relu(v: vec4<f32>, slope: f32) -> vec4<f32> {
+    return select(slope * v, v, v > vec4<f32>(0.0));
 }
 
 // From what it was applied to, or from its result, which have the same sign. At the kink itself the slope is that
 // of the negative side, as in PyTorch.
-fn leaky_relu_slope(v: vec4<f32>) -> vec4<f32> {
-    return select(vec4<f32>(params.slope), vec4<f32>(1.0), v > vec4<f32>(0.0));
+fn leaky_relu_slope(v: vec4<f32>, slope: f32) -> vec4<f32> {
+    return select(vec4<f32>(slope), vec4<f32>(1.0), v > vec4<f32>(0.0));
 }
 
 fn sigmoids(v: vec4<f32>) -> vec4<f32> {

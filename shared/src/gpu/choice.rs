@@ -1,10 +1,6 @@
-//! Which kernel computes a correlation: a pure function of its shape and of the kind of adapter, so that one seed
-//! keeps giving one chain.
+//! The ways to compute a correlation, and the sizes that decide among them.
 
-use super::table::TABLE;
-use super::tiled::Tile;
-
-/// What a choice is made by.
+/// The size of a correlation, by which its kernel is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Elements of four output channels.
@@ -17,7 +13,7 @@ pub struct Size {
     pub columns: usize,
 }
 
-/// A kernel, before it is known what a layer asks of it.
+/// A way to compute a correlation, before it is known what a layer asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Each invocation reads what it needs: so many neighbouring positions times elements of output channels.
@@ -36,7 +32,7 @@ pub enum Choice {
     Tiled(Tiling),
 }
 
-/// A [`Tile`], before a layer.
+/// The shape of a workgroup's tile, before a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
     /// Positions of an invocation.
@@ -51,9 +47,8 @@ pub struct Tiling {
     pub planes: usize,
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Choice {
-    /// Everything worth trying on a graphics processor.
+    /// All ways worth trying on a graphics processor.
     pub fn all() -> Vec<Choice> {
         let mut all = Vec::new();
         for positions in [1, 2, 4, 8] {
@@ -84,15 +79,6 @@ impl Choice {
     }
 }
 
-impl Tiling {
-    /// The tile for a layer with so many elements of input channels.
-    pub(in crate::gpu) fn tile(&self, inputs: usize, biased: bool) -> Tile {
-        let Tiling { positions, across, blocks, deep, planes } = *self;
-        let planes = (1..=planes).rev().find(|&planes| inputs.is_multiple_of(planes)).unwrap_or(1);
-        Tile { positions, across, blocks, deep, planes, biased }
-    }
-}
-
 /// A row of the table: outputs, positions and depth of a [`Size`], and what was the fastest there.
 pub(super) type Timed = (usize, usize, usize, Choice);
 
@@ -102,13 +88,12 @@ pub(super) const fn direct(positions: usize, blocks: usize, split: usize) -> Cho
 
 impl Choice {
     /// Whether it is for software adapters.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn shares(&self) -> bool {
         matches!(self, Choice::Direct { shared: true, .. })
     }
 
-    /// The same, where invocations share what they read of the weights.
-    pub(in crate::gpu) fn sharing(self) -> Choice {
+    /// This choice with weights that four invocations share.
+    pub(super) fn sharing(self) -> Choice {
         match self {
             Choice::Direct { positions, blocks, split, .. } => {
                 Choice::Direct { positions, blocks, split, shared: true }
@@ -129,21 +114,6 @@ pub(super) const fn tiled(
 }
 
 impl Size {
-    /// The kernel on a graphics processor, or on an adapter that is a program, with or without subgroups.
-    pub(in crate::gpu) fn choose(&self, hardware: bool, subgroups: bool) -> Choice {
-        if !hardware {
-            // Barriers are slow there, and so is everything but arithmetic. Two elements are for layers that cannot
-            // share.
-            let choice = direct(if self.columns > 4 { 8 } else { 4 }, 2, 1);
-            return if subgroups { choice.sharing() } else { choice };
-        }
-        // The size in the table that is nearest.
-        let far = |&&(outputs, positions, depth, _): &&Timed| {
-            self.distance(&Size { outputs, positions, depth, columns: 0 })
-        };
-        TABLE.iter().min_by_key(far).map_or(direct(2, 1, 1), |&(.., choice)| choice)
-    }
-
     /// How far apart two sizes are by their ratios, in half octaves. Whether a tile is filled counts twice.
     pub fn distance(&self, other: &Size) -> u32 {
         let octaves = |n: usize| (n.max(1) as u64).pow(2).ilog2();
@@ -151,20 +121,5 @@ impl Size {
         2 * apart(self.outputs, other.outputs)
             + apart(self.positions, other.positions)
             + apart(self.depth, other.depth)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every kernel that can be chosen is among those that tests compare with the CPU's.
-    #[test]
-    fn the_table_has_kernels_that_are_tested() {
-        for (outputs, positions, depth, choice) in TABLE {
-            assert!(Choice::all().contains(choice), "{choice:?}");
-            let size = Size { outputs: *outputs, positions: *positions, depth: *depth, columns: 1 };
-            assert_eq!(size.choose(true, true), *choice, "a row's own size");
-        }
     }
 }

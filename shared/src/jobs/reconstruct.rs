@@ -1,0 +1,146 @@
+//! Reconstructing: z-chains on the posterior of a model's generator.
+
+use super::{Changes, JobError, WholeTrace, batch, encoder, generator, pieces, prior};
+use crate::chain::{ChainNoise, Langevin};
+use crate::executor::Executor;
+use crate::model::Model;
+use crate::noise::Stream;
+
+/// Where z-chains start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LatentStart {
+    /// At the encoder's mean.
+    #[default]
+    Encoder,
+    /// At the prior's samples.
+    Prior,
+}
+
+/// A job for z-chains.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reconstructing {
+    /// Where they start.
+    pub start: LatentStart,
+    /// Steps of each chain.
+    pub steps: u32,
+    /// The update.
+    pub langevin: Langevin,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
+    /// Seed of start and noise.
+    pub seed: u64,
+}
+
+/// What z-chains give.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reconstructed {
+    /// The generator's samples of the latents that the chains start at, `[count, data]`.
+    pub guess: Vec<f32>,
+    /// The generator's samples of the chains' ends, `[count, data]`.
+    pub end: Vec<f32>,
+    /// Squared error ‖g(z) - x‖² (where the mask is 1) before each step and after the last:
+    /// `steps + 1` rows of one value for each chain.
+    pub trace: Vec<Vec<f32>>,
+}
+
+impl Reconstructing {
+    /// The chain that the model recommends, from the encoder.
+    ///
+    /// # Errors
+    /// If the model recommends none.
+    pub fn recommended(model: &Model, seed: u64) -> Result<Reconstructing, JobError> {
+        Reconstructing::changed(model, seed, Changes::default())
+    }
+
+    /// The chain that the model recommends, with changes. Where it recommends none, all of it must come from them.
+    ///
+    /// # Errors
+    /// If something is missing, or the chain is impossible.
+    pub fn changed(model: &Model, seed: u64, changes: Changes) -> Result<Reconstructing, JobError> {
+        let (steps, langevin, sigma) = match (&model.chains.z, changes.chain(), changes.sigma) {
+            (Some(z), ..) => (z.steps, z.langevin, z.sigma),
+            (None, Some((steps, langevin)), Some(sigma)) => (steps, langevin, sigma),
+            _ => {
+                let settings = "its steps, step size, noise and sigma";
+                return Err(JobError::NoChain { chain: "z-chain", settings });
+            }
+        };
+        let langevin = changes.langevin(langevin);
+        langevin.check_z().map_err(JobError::Settings)?;
+        Ok(Reconstructing {
+            start: LatentStart::Encoder,
+            steps: changes.steps.unwrap_or(steps),
+            langevin,
+            sigma: changes.sigma.unwrap_or(sigma),
+            seed,
+        })
+    }
+
+    /// Run the chains on `x`, `[count, data]`, with a `mask` of the same length: 1 where a value is
+    /// known, 0 where it is to be filled in.
+    ///
+    /// # Errors
+    /// If the model lacks a network that is needed, `x` or the mask is not made of whole samples, or the executor fails.
+    pub async fn run(
+        &self,
+        executor: &Executor,
+        model: &Model,
+        x: &[f32],
+        mask: Option<&[f32]>,
+    ) -> Result<Reconstructed, JobError> {
+        let generator = generator(model)?;
+        let len: usize = model.data_shape().iter().product();
+        let latent = generator.network.input_len();
+        let count = JobError::check_samples(model, x)?;
+        if mask.is_some_and(|mask| mask.len() != x.len()) {
+            return Err(JobError::Samples("the mask must have as many values as the samples".into()));
+        }
+        let rows = batch(len).min(count);
+        let mut chain = executor.z_chain(generator, rows)?;
+        let mut decoder = executor.prepare(generator, rows)?;
+        let mut encoder = match self.start {
+            LatentStart::Encoder => Some(executor.prepare(encoder(model)?, rows)?),
+            LatentStart::Prior => None,
+        };
+        let mut out = Reconstructed::default();
+        for first in (0..count).step_by(rows) {
+            // The last batch is filled up: chains do not depend on each other.
+            let n = rows.min(count - first);
+            let part = first * len..(first + n) * len;
+            let padded = |values: &[f32], fill: f32| {
+                let mut values = values.to_vec();
+                values.resize(rows * len, fill);
+                values
+            };
+            let x = padded(&x[part.clone()], 0.0);
+            let mask = mask.map(|mask| padded(&mask[part.clone()], 1.0));
+            let start = match &mut encoder {
+                Some(encoder) => {
+                    // The encoder has never seen a hole: it gets the middle grey there.
+                    let seen: Vec<f32> = match &mask {
+                        Some(mask) => x.iter().zip(mask).map(|(x, m)| x * m).collect(),
+                        None => x.clone(),
+                    };
+                    let posterior = encoder.run(&seen).await?;
+                    posterior.chunks(2 * latent).flat_map(|p| &p[..latent]).copied().collect()
+                }
+                None => prior(self.seed, first as u32, rows, latent),
+            };
+            out.guess.extend_from_slice(&decoder.run(&start).await?[..n * len]);
+
+            chain.set_target(&x, mask.as_deref(), self.sigma)?;
+            let noise =
+                ChainNoise { first_chain: first as u32, ..ChainNoise::new(self.seed, Stream::ZChain) };
+            chain.start(&start, noise)?;
+            let mut trace = WholeTrace::new(n);
+            for steps in pieces(self.steps, true) {
+                chain.run(steps, &self.langevin)?;
+                trace.add(&chain.trace().await?);
+            }
+            let end = decoder.run(&chain.state().await?).await?;
+            out.end.extend_from_slice(&end[..n * len]);
+            trace.append_to(&mut out.trace);
+        }
+        Ok(out)
+    }
+}
