@@ -110,7 +110,7 @@ pub(crate) struct Proposal<'a> {
 }
 
 impl Proposal<'_> {
-    /// Whether a uniform number accepts it. A proposal whose energy is not a number is refused.
+    /// Whether the proposal is accepted, given a uniform number. A proposal whose energy is not a number is refused.
     pub fn accepted(&self, langevin: &Langevin, uniform: f32) -> bool {
         let [x, y] = self.states;
         let half = 0.5 * langevin.step_size * langevin.step_size;
@@ -133,7 +133,7 @@ impl Proposal<'_> {
 pub struct XChainSettings {
     /// Number of steps K_x.
     pub steps: u32,
-    /// The update.
+    /// Settings of the Langevin update.
     #[serde(flatten)]
     pub langevin: Langevin,
 }
@@ -146,7 +146,7 @@ pub struct ZChainSettings {
     pub steps: u32,
     /// Standard deviation σ of the generator's observation noise: weight 1/σ² of the squared error.
     pub sigma: f32,
-    /// The update.
+    /// Settings of the Langevin update.
     #[serde(flatten)]
     pub langevin: Langevin,
 }
@@ -211,7 +211,7 @@ impl ChainNoise {
     }
 }
 
-/// Where x-chains start that no generator starts, `[chains, data]`: standard normal for vectors, uniform
+/// Random starting states for x-chains, `[chains, data]`: standard normal for vectors, uniform
 /// in [-1, 1] for images. `first_chain` and `step` say which random numbers.
 pub fn noise_start(seed: u64, shape: &[usize], first_chain: u32, chains: usize, step: u32) -> Vec<f32> {
     let noise = Noise::new(seed, Stream::Start);
@@ -244,7 +244,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The trace of chains that took the same steps in several batches, as of one.
+    /// Joins traces of several batches into one. All of their chains took the same steps.
     pub fn side_by_side(mut traces: Vec<Trace>) -> Trace {
         if traces.len() == 1 {
             return traces.remove(0);

@@ -26,7 +26,7 @@ pub enum ExecutorError {
     /// The network or its weights are at fault.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The GPU is.
+    /// The GPU failed.
     #[cfg(feature = "gpu")]
     #[error(transparent)]
     Gpu(#[from] GpuError),
@@ -183,7 +183,7 @@ impl XChain {
 }
 
 impl ZChain {
-    /// What the latents are to explain; see [`cpu::ZChain::set_target`].
+    /// Sets the observed samples, which the latents are to explain; see [`cpu::ZChain::set_target`].
     ///
     /// # Errors
     /// If the GPU fails.
@@ -203,7 +203,7 @@ impl Executor {
         Executor::Cpu { threads: std::thread::available_parallelism().map_or(1, usize::from) }
     }
 
-    /// What runs, for people.
+    /// The executor's name for messages.
     pub fn name(&self) -> String {
         match self {
             Executor::Cpu { threads } => format!("CPU ({threads} threads)"),
@@ -212,7 +212,7 @@ impl Executor {
         }
     }
 
-    /// `chains` x-chains on `energy`.
+    /// Creates `chains` x-chains on `energy`.
     ///
     /// # Errors
     /// If the network is no energy, or more chains are asked for than fit.
@@ -224,7 +224,7 @@ impl Executor {
         })
     }
 
-    /// `chains` z-chains on `generator`.
+    /// Creates `chains` z-chains on `generator`.
     ///
     /// # Errors
     /// If the network is no generator, or more chains are asked for than fit.
@@ -238,10 +238,14 @@ impl Executor {
         })
     }
 
-    /// `network` ready for batches, most of them of about `rows` rows.
+    /// Prepares `network` for batches, most of them of about `rows` rows.
     ///
     /// # Errors
     /// If the network does not fit together, or a row does not fit the GPU.
+    #[cfg_attr(
+        not(feature = "gpu"),
+        expect(unused_variables, reason = "only a GPU needs to know the size of a batch beforehand")
+    )]
     pub fn prepare(&self, network: &Weighted, rows: usize) -> Result<Forward, ExecutorError> {
         Ok(match self {
             Executor::Cpu { threads } => {

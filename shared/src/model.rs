@@ -57,7 +57,7 @@ pub struct EnergyQuantiles {
     pub energies: Vec<f32>,
 }
 
-/// Where a model comes from. Every field may be absent in a stranger's file.
+/// Where a model comes from. Every field may be absent in files of other programs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Provenance {

@@ -52,7 +52,7 @@ pub fn to_stderr(line: Arguments) {
     }
 }
 
-/// Whether every answer was printed that someone wanted to read.
+/// Reports whether all answers were printed. A reader that has gone away wanted no more of them.
 ///
 /// # Errors
 /// If stdout could not be written to, and was not merely closed by its reader.
@@ -91,7 +91,7 @@ impl Counter {
         Counter { bar, what, total, printed: Cell::new(Instant::now()) }
     }
 
-    /// So much is done.
+    /// Shows that `done` items are finished.
     pub fn show(&self, done: u64) {
         match &self.bar {
             Some(bar) => bar.set_position(done),

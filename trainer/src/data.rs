@@ -70,9 +70,9 @@ pub struct Dataset {
     pub known: Option<Known>,
     /// Shape of one sample: `[D]` or `[C, H, W]`.
     pub shape: Vec<usize>,
-    /// What is learned from.
+    /// Training samples.
     pub train: Samples,
-    /// What is never learned from.
+    /// Held-out samples, never learned from.
     pub held_out: Samples,
 }
 
@@ -118,8 +118,8 @@ impl Dataset {
         self.train.gather(spread(count, looked_at), len)
     }
 
-    /// What tells these data from others wherever they lie: a sum over all samples, of more than a gibibyte over
-    /// some thousand from all over them.
+    /// A checksum that identifies the data, wherever they lie: over all samples, of more than a gibibyte over some
+    /// thousand from all over them.
     ///
     /// # Errors
     /// As [`Samples::gather`].

@@ -117,13 +117,13 @@ impl BurnNetwork {
         let last = leaves.iter().rposition(|(_, layer)| !parameter_shapes(layer).is_empty());
         for (index, (path, layer)) in leaves.into_iter().enumerate() {
             let heads = role == Role::Encoder && last == Some(index);
-            let start = initialise::Start { description, role, seed, index, heads };
+            let initialiser = initialise::LayerInitialiser { description, role, seed, index, heads };
             for (slot, (name, shape)) in parameter_shapes(layer).into_iter().enumerate() {
-                let values = start.values(layer, &name, &shape, slot as u32);
+                let values = initialiser.values(layer, &name, &shape, slot as u32);
                 let flat = Tensor::from_data(TensorData::from(values.as_slice()), device);
                 let normalised = description.spectral_norm && name == "weight" && is_matrix(layer);
                 spectral.push(normalised.then(|| {
-                    let [u, v] = start.singular_vectors(&shape);
+                    let [u, v] = initialiser.singular_vectors(&shape);
                     let mut norm = SpectralNorm::new(&u, &v, device);
                     for _ in 0..spectral_norm::INITIAL_ITERATIONS {
                         norm.iterate(&flat);

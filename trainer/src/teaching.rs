@@ -8,6 +8,7 @@
 //! 2. the three losses ([`losses`]) and the three updates: generator, encoder, energy.
 
 mod average;
+pub mod chain_noise;
 pub mod chains;
 mod folded;
 mod in_burn;
@@ -19,11 +20,10 @@ pub(crate) mod order;
 mod persistent;
 mod record;
 mod share;
-pub mod trajectory;
 
-pub use iteration::{Batch, Gradients, Iteration, Phase, Rates, Report, Snapshot, Unfinished};
+pub use iteration::{Batch, Gradients, Iteration, Phase, Rates, Report, RunningIteration, Snapshot};
 pub use record::model_of_record;
-pub use share::{Meeting, Parted, Share};
+pub use share::{Exchange, ReplicaFailed, Share};
 
 use crate::networks::{BurnNetwork, DeviceError, Role};
 use crate::optimiser::NetworkOptimiser;
@@ -58,7 +58,7 @@ pub enum TeachingError {
     },
     /// Another replica failed.
     #[error(transparent)]
-    Parted(#[from] Parted),
+    ReplicaFailed(#[from] ReplicaFailed),
     /// A checkpoint that is damaged, or of another recipe.
     #[error("the checkpoint does not fit this recipe: {0}")]
     Checkpoint(String),

@@ -163,7 +163,7 @@ fn a_gpu_that_vanishes_ends_the_run_with_its_name_and_a_checkpoint() {
 /// The weights of the chains never leave the device, and the chains are those that burn computes from the same
 /// weights.
 #[test]
-fn both_engines_walk_the_same_chains() {
+fn both_engines_run_the_same_chains() {
     let Some(device) = small::gpu() else { return };
     let Executor::Gpu(gpu) = &device.executor else { unreachable!() };
     assert!(lending::shares(&device.parameters, gpu), "one device for burn and the chains");

@@ -201,7 +201,7 @@ fn clamps_hold_in_the_chains_of_training() {
 
 /// Either way of computing the chains can be forced, and gives the same ones.
 #[test]
-fn both_engines_walk_the_same_chains() {
+fn both_engines_run_the_same_chains() {
     for text in [POINTS, IMAGES] {
         let [a, b] = ["executor", "burn"].map(|engine| {
             first(&recipe(text, &[("x_chain.engine", engine), ("z_chain.engine", engine)])).snapshot

@@ -9,7 +9,7 @@ use crate::model::Weighted;
 use crate::network::NetworkError;
 use crate::noise::Stream;
 
-/// What a chain descends: it measures states, and gives gradients.
+/// The function whose gradient a chain follows: it measures states, and gives gradients.
 trait Measure: Sync {
     /// The network that is run.
     fn network(&self) -> &Evaluator;
@@ -228,7 +228,7 @@ fn side_by_side(chains: usize, rows: usize, tiles: &[Tile]) -> Vec<f32> {
     all
 }
 
-/// Langevin dynamics through a network on the CPU: what it descends is `M`.
+/// Langevin dynamics through a network on the CPU. `M` is the function whose gradient the chain follows.
 #[derive(Clone, Debug)]
 pub struct Chain<M> {
     target: M,
@@ -285,7 +285,7 @@ impl<M: Measure> Chain<M> {
     }
 }
 
-/// The x-chain descends the network's own output.
+/// The x-chain's target: the network's output.
 #[derive(Clone, Debug)]
 pub struct Energy {
     network: Evaluator,
@@ -320,7 +320,7 @@ impl Measure for Energy {
 }
 
 impl XChain {
-    /// `chains` chains on `energy`, over `threads` threads (on wasm always 1).
+    /// Creates `chains` x-chains on `energy`, over `threads` threads (on wasm always 1).
     ///
     /// # Errors
     /// If the network does not fit together or is no energy.
@@ -339,7 +339,7 @@ impl XChain {
     }
 }
 
-/// The z-chain descends the squared error of the network's output, and the prior's term.
+/// The z-chain's target: squared error plus the prior's term.
 #[derive(Clone, Debug)]
 pub struct Posterior {
     network: Evaluator,
@@ -385,7 +385,7 @@ impl Measure for Posterior {
 }
 
 impl ZChain {
-    /// `chains` chains on `generator`, over `threads` threads (on wasm always 1).
+    /// Creates `chains` z-chains on `generator`, over `threads` threads (on wasm always 1).
     ///
     /// # Errors
     /// If the network does not fit together or is no generator.
@@ -397,9 +397,9 @@ impl ZChain {
         Ok(Chain { target: Posterior { network, observed, mask: None, sigma: 1.0 }, trajectory })
     }
 
-    /// What the latents are to explain: `x`, `[chains, data]`, observed with standard deviation
-    /// `sigma`. Elements whose `mask` is 0 are not observed; one mask serves all chains or each has
-    /// its own.
+    /// Sets the observed samples, which the latents are to explain: `x`, `[chains, data]`, observed with
+    /// standard deviation `sigma`. Elements whose `mask` is 0 are not observed; one mask serves all chains
+    /// or each has its own.
     ///
     /// # Panics
     /// If `x` is not one row a chain, or `mask` neither one row nor one a chain.

@@ -21,7 +21,7 @@ use fast::Packed;
 
 /// Which kernels an evaluator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kernels {
+enum CpuKernels {
     /// The plain ones, for tests and comparisons.
     #[cfg(feature = "workbench")]
     Twin,
@@ -33,7 +33,7 @@ enum Kernels {
 pub struct Evaluator<T = f32> {
     plan: Plan,
     weights: Vec<T>,
-    kernels: Kernels,
+    kernels: CpuKernels,
     /// The weights of each operation, for the fast kernels.
     packed: Vec<Packed<T>>,
 }
@@ -56,7 +56,7 @@ impl<T: Real> Evaluator<T> {
     /// # Errors
     /// If the description does not fit together or `weights` is not as long as its parameters.
     pub fn new(network: &Network, weights: &[f32]) -> Result<Evaluator<T>, NetworkError> {
-        Evaluator::with_kernels(network, weights, Kernels::Fast)
+        Evaluator::with_kernels(network, weights, CpuKernels::Fast)
     }
 
     /// An evaluator with the plain kernels, the oracle of the others.
@@ -65,13 +65,13 @@ impl<T: Real> Evaluator<T> {
     /// As [`Evaluator::new`].
     #[cfg(feature = "workbench")]
     pub fn twin(network: &Network, weights: &[f32]) -> Result<Evaluator<T>, NetworkError> {
-        Evaluator::with_kernels(network, weights, Kernels::Twin)
+        Evaluator::with_kernels(network, weights, CpuKernels::Twin)
     }
 
     fn with_kernels(
         network: &Network,
         weights: &[f32],
-        kernels: Kernels,
+        kernels: CpuKernels,
     ) -> Result<Evaluator<T>, NetworkError> {
         let plan = Plan::new(network)?;
         let mut evaluator = Evaluator { plan, weights: Vec::new(), kernels, packed: Vec::new() };
@@ -81,7 +81,7 @@ impl<T: Real> Evaluator<T> {
 
     #[cfg(feature = "workbench")]
     fn use_plain_kernels(&mut self) {
-        (self.kernels, self.packed) = (Kernels::Twin, Vec::new());
+        (self.kernels, self.packed) = (CpuKernels::Twin, Vec::new());
     }
 
     /// Replace all weights.
@@ -92,7 +92,7 @@ impl<T: Real> Evaluator<T> {
         self.plan.check_weights(weights)?;
         self.weights.clear();
         self.weights.extend(weights.iter().map(|&w| T::from_f32(w)));
-        if self.kernels == Kernels::Fast {
+        if self.kernels == CpuKernels::Fast {
             self.packed = self.plan.ops.iter().map(|op| Packed::new(op, &self.weights)).collect();
         }
         Ok(())
@@ -192,12 +192,12 @@ impl<T: Real> Evaluator<T> {
                 Op::Apply { operator, input, .. } => {
                     let (weights, x) = (&self.weights, &values[*input]);
                     match self.kernels {
-                        Kernels::Fast => {
+                        CpuKernels::Fast => {
                             let packed = &self.packed[index];
                             fast::forward(operator, packed, weights, x, &mut output, batch, scratch)
                         }
                         #[cfg(feature = "workbench")]
-                        Kernels::Twin => twin::forward(operator, weights, x, &mut output, batch),
+                        CpuKernels::Twin => twin::forward(operator, weights, x, &mut output, batch),
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -239,14 +239,14 @@ impl<T: Real> Evaluator<T> {
                     };
                     let (weights, x, grad_y) = (&self.weights, &values[input], &gradients[output]);
                     match self.kernels {
-                        Kernels::Fast => {
+                        CpuKernels::Fast => {
                             let packed = &self.packed[index];
                             fast::input_gradient(
                                 operator, packed, weights, x, grad_y, target, batch, scratch,
                             );
                         }
                         #[cfg(feature = "workbench")]
-                        Kernels::Twin => twin::input_gradient(operator, weights, x, grad_y, target, batch),
+                        CpuKernels::Twin => twin::input_gradient(operator, weights, x, grad_y, target, batch),
                     }
                     if accumulate {
                         twin::add(part, &mut gradient, true);

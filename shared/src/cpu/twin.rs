@@ -25,7 +25,7 @@ pub fn forward<T: Real>(operator: &Operator, weights: &[T], x: &[T], y: &mut [T]
     }
 }
 
-/// [`forward`] of the operators that have no other form.
+/// [`forward`] of the operators that the fast kernels do not replace.
 pub(super) fn forward_simple<T: Real>(
     operator: &Operator,
     weights: &[T],
@@ -79,7 +79,7 @@ pub fn input_gradient<T: Real>(
     }
 }
 
-/// [`input_gradient`] of the operators that have no other form.
+/// [`input_gradient`] of the operators that the fast kernels do not replace.
 pub(super) fn input_gradient_simple<T: Real>(
     operator: &Operator,
     weights: &[T],

@@ -1,18 +1,19 @@
 //! The x-chain and the z-chain on the GPU.
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, storage, word, write};
+use super::error::GpuError;
 use super::kernels::{Kernel, SquaredErrorGradientParams, SquaredErrorParams};
 use super::layers::Layers;
 use super::parts::{Parts, Rows};
 use super::recording::{Passes, check_fit};
 use super::trajectory::{StepPasses, Trajectory};
-use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN, Trace};
 use crate::model::Weighted;
 
 const PASSES: Passes = Passes::ForwardAndGradient;
 
-/// Langevin dynamics through a network on the GPU: what it descends is `T`.
+/// Langevin dynamics through a network on the GPU. `T` is the function whose gradient the chain follows.
 #[derive(Debug)]
 pub struct Chain<T> {
     layers: Layers,
@@ -26,11 +27,11 @@ pub type XChain = Chain<Energy>;
 /// Langevin dynamics on the posterior of a generator's latents.
 pub type ZChain = Chain<Posterior>;
 
-/// The x-chain descends the network's own output.
+/// The x-chain's target: the network's output.
 #[derive(Debug)]
 pub struct Energy;
 
-/// The z-chain descends the squared error of the network's output, and the prior's term.
+/// The z-chain's target: squared error plus the prior's term.
 #[derive(Debug)]
 pub struct Posterior {
     chains: usize,
@@ -108,7 +109,7 @@ impl<T> Chain<T> {
     /// # Errors
     /// If the device has no clock, or failed.
     #[cfg(feature = "workbench")]
-    pub fn kernel_times(&mut self) -> Result<Vec<super::KernelTime>, GpuError> {
+    pub fn kernel_times(&mut self) -> Result<Vec<super::profile::KernelTime>, GpuError> {
         self.parts.kernel_times()
     }
 
@@ -122,7 +123,7 @@ impl<T> Chain<T> {
 }
 
 impl XChain {
-    /// `chains` chains on `energy`.
+    /// Creates `chains` x-chains on `energy`.
     ///
     /// # Errors
     /// If the network is no energy, its weights do not fit, or so many chains do not fit the GPU.
@@ -175,7 +176,7 @@ impl XChain {
 }
 
 impl ZChain {
-    /// `chains` chains on `generator`.
+    /// Creates `chains` z-chains on `generator`.
     ///
     /// # Errors
     /// If the network is no generator, its weights do not fit, or so many chains do not fit the
@@ -228,9 +229,9 @@ impl ZChain {
         Ok(Chain { layers, parts, target })
     }
 
-    /// What the latents are to explain: `x`, `[chains, data]`, observed with standard deviation
-    /// `sigma`. Elements whose `mask` is 0 are not observed; one mask serves all chains or each has
-    /// its own.
+    /// Sets the observed samples, which the latents are to explain: `x`, `[chains, data]`, observed with
+    /// standard deviation `sigma`. Elements whose `mask` is 0 are not observed; one mask serves all chains
+    /// or each has its own.
     ///
     /// # Errors
     /// If `x` is not one row a chain, `mask` neither one row nor one a chain, or `sigma` not

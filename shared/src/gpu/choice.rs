@@ -3,17 +3,17 @@
 /// The size of a correlation, by which its kernel is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Elements of four output channels.
+    /// Number of groups of four output channels.
     pub outputs: usize,
     /// Outputs of one phase over all samples, times phases.
     pub positions: usize,
     /// Elements of inputs that a sum goes over: taps times elements of channels.
     pub depth: usize,
-    /// Neighbouring outputs.
+    /// Outputs in one row.
     pub columns: usize,
 }
 
-/// A way to compute a correlation, before it is known what a layer asks of it.
+/// A way to compute a correlation, independent of the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Each invocation reads what it needs: so many neighbouring positions times elements of output channels.
@@ -32,7 +32,7 @@ pub enum Choice {
     Tiled(Tiling),
 }
 
-/// The shape of a workgroup's tile, before a layer.
+/// Shape of a workgroup's tile, independent of the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
     /// Positions of an invocation.
@@ -87,7 +87,7 @@ pub(super) const fn direct(positions: usize, blocks: usize, split: usize) -> Cho
 }
 
 impl Choice {
-    /// Whether it is for software adapters.
+    /// Whether four invocations share weights.
     pub fn shares(&self) -> bool {
         matches!(self, Choice::Direct { shared: true, .. })
     }

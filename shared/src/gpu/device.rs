@@ -1,8 +1,8 @@
 //! The device and what every object on it shares: compiled kernels and the state of its health.
 
-use super::GpuError;
 use super::choice::{Choice, Size};
 use super::choose::choose;
+use super::error::GpuError;
 use super::shader::Pipelines;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +40,7 @@ struct Shared {
     pipelines: Pipelines,
 }
 
-/// Errors that the driver reported and nobody has been told of yet.
+/// Errors that the driver reported, not yet returned by [`Gpu::check`].
 #[derive(Default)]
 struct Health {
     error: Option<GpuError>,
@@ -110,8 +110,9 @@ impl Gpu {
         Gpu::new(device, queue, info, None, Arc::default())
     }
 
-    /// Run on a device beside another library whose handler of uncaptured errors panics: [`Gpu::check`] tells them
-    /// instead, those of the library's own calls and the device's loss too.
+    /// Wraps a device shared with another library; its errors are reported by [`Gpu::check`]: those of the library's
+    /// own calls and the device's loss too. They no longer reach the library's handler of uncaptured errors, which may
+    /// panic.
     pub fn beside(device: wgpu::Device, queue: wgpu::Queue) -> Gpu {
         let info = device.adapter_info();
         let health = watch(&device);

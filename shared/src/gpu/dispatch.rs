@@ -1,7 +1,7 @@
 //! One kernel launch with everything it needs, made once and recorded many times.
 
-use super::Gpu;
 use super::choice::{Choice, Size};
+use super::device::Gpu;
 use super::kernels::{AddParams, Kernel};
 use super::shader::{Shader, WORKGROUP};
 use bytemuck::Pod;

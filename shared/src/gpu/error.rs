@@ -36,7 +36,7 @@ pub enum GpuError {
     /// An allocation failed.
     #[error("the GPU is out of memory; use fewer chains or close other programs")]
     OutOfMemory,
-    /// The driver refused something: a fault of this crate or of the driver.
+    /// The driver reported an error.
     #[error("the GPU reported an error: {0}")]
     Device(String),
     /// The description does not fit together, or the weights do not fit it.

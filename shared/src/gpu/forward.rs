@@ -1,9 +1,10 @@
 //! A network's outputs.
 
+use super::device::Gpu;
 use super::dispatch::{encode, submit};
+use super::error::GpuError;
 use super::layers::Layers;
 use super::recording::Passes;
-use super::{Gpu, GpuError};
 use crate::model::Weighted;
 
 /// A network ready to map batches, for example a generator or an encoder.
@@ -22,7 +23,7 @@ impl Forward {
         Layers::rows_at_once(gpu, weighted, Passes::Forward, 0, wanted)
     }
 
-    /// `weighted` for batches of up to `batch` rows.
+    /// Prepares `weighted` for batches of up to `batch` rows.
     ///
     /// # Errors
     /// If the network or its weights do not fit together, or the batch does not fit the GPU.

@@ -1,9 +1,10 @@
 //! Gradients in the input.
 
+use super::device::Gpu;
 use super::dispatch::{submit, write};
+use super::error::GpuError;
 use super::layers::Layers;
 use super::recording::Passes;
-use super::{Gpu, GpuError};
 use crate::model::Weighted;
 
 /// A network with its vector-Jacobian product.
@@ -14,7 +15,7 @@ pub struct InputGradient {
 }
 
 impl InputGradient {
-    /// `weighted` for batches of up to `batch` rows.
+    /// Prepares `weighted` for batches of up to `batch` rows.
     ///
     /// # Errors
     /// If the network or its weights do not fit together, or the batch does not fit the GPU.
@@ -73,7 +74,7 @@ impl EnergyGradient {
         Layers::rows_at_once(gpu, weighted, Passes::ForwardAndGradient, 0, wanted)
     }
 
-    /// `energy` for batches of up to `batch` rows.
+    /// Prepares `energy` for batches of up to `batch` rows.
     ///
     /// # Errors
     /// If the network is no energy, its weights do not fit, or the batch does not fit the GPU.

@@ -1,11 +1,15 @@
 //! A network on the GPU: its weights, the buffers at its ends, and the dispatches of both passes.
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, encode, storage, submit, word, write};
+use super::error::GpuError;
+use super::fused;
 use super::kernels::{Kernel, ReferenceEnergyParams, ReferenceGradientParams};
 #[cfg(feature = "workbench")]
 use super::plain;
-use super::recording::{ACTIVATIONS, Blueprint, Passes, Recorded, Stepping, binding, check_fit, rows_in};
-use super::{Gpu, GpuError, fused};
+use super::recording::{
+    ACTIVATIONS, Passes, Recording, RecordingInput, Stepping, binding, check_fit, rows_in,
+};
 use crate::model::Weighted;
 use crate::network::{Activation, Op, Operator, Plan};
 
@@ -17,7 +21,7 @@ pub(super) struct Layers {
     weights: wgpu::Buffer,
     /// Numbers in all values and gradients of a row.
     numbers_per_row: usize,
-    recorded: Recorded,
+    recording: Recording,
 }
 
 impl Layers {
@@ -64,9 +68,10 @@ impl Layers {
         check_fit(gpu, plan.parameter_count, row_len, batch)?;
         let weights = storage(gpu, "weights", plan.parameter_count);
         let input = &weighted.network.input;
-        let recorded = record(&Blueprint { gpu, plan: &plan, input, weights: &weights, batch, passes })?;
+        let inputs = RecordingInput { gpu, plan: &plan, input, weights: &weights, batch, passes };
+        let recording = record(&inputs)?;
         let [_, numbers_per_row] = numbers(gpu, &plan, input, passes);
-        let mut layers = Layers { plan, batch, weights, numbers_per_row, recorded };
+        let mut layers = Layers { plan, batch, weights, numbers_per_row, recording };
         if let Some(tau) = layers.plan.reference {
             layers.add_reference(gpu, tau, passes);
         }
@@ -82,10 +87,10 @@ impl Layers {
         let buffers = [self.input(), self.output()];
         let extent = Extent::Rows(self.batch);
         let energy = Dispatch::new(gpu, &Kernel::ReferenceEnergy, &params, &buffers, extent);
-        self.recorded.forward.push(energy);
+        self.recording.forward.push(energy);
         if passes == Passes::ForwardAndGradient {
             let gradient = self.reference_gradient(gpu, tau, self.output_gradient());
-            self.recorded.backward.push(gradient);
+            self.recording.backward.push(gradient);
         }
     }
 
@@ -104,31 +109,31 @@ impl Layers {
 
     /// `[batch, input]`.
     pub(super) fn input(&self) -> &wgpu::Buffer {
-        &self.recorded.ends[0]
+        &self.recording.ends[0]
     }
 
     /// `[batch, output]`.
     pub(super) fn output(&self) -> &wgpu::Buffer {
-        &self.recorded.ends[1]
+        &self.recording.ends[1]
     }
 
     /// `[batch, input]`, what the backward pass gives.
     pub(super) fn input_gradient(&self) -> &wgpu::Buffer {
-        &self.recorded.gradients[0]
+        &self.recording.gradients[0]
     }
 
     /// `[batch, output]`, what the backward pass starts from.
     pub(super) fn output_gradient(&self) -> &wgpu::Buffer {
-        &self.recorded.gradients[1]
+        &self.recording.gradients[1]
     }
 
     pub(super) fn forward(&self) -> &[Dispatch] {
-        &self.recorded.forward
+        &self.recording.forward
     }
 
     /// The backward pass, for the values of the forward pass before it.
     pub(super) fn backward(&self) -> &[Dispatch] {
-        &self.recorded.backward
+        &self.recording.backward
     }
 
     /// The backward pass with a Langevin step of the inputs at its end, by the parameters `langevin` and the step
@@ -141,17 +146,17 @@ impl Layers {
         counter: &wgpu::Buffer,
     ) -> Option<Vec<Dispatch>> {
         let Stepping { shader, params, buffers: [weights, gradient], extent } =
-            self.recorded.stepping.as_ref()?;
+            self.recording.stepping.as_ref()?;
         let buffers = [weights, gradient, self.input(), langevin, counter];
         let step = Dispatch::new(gpu, shader.as_ref(), params, &buffers, *extent);
-        let before = self.recorded.backward.len() - 1 - usize::from(self.plan.reference.is_some());
-        Some(self.recorded.backward[..before].iter().cloned().chain([step]).collect())
+        let before = self.recording.backward.len() - 1 - usize::from(self.plan.reference.is_some());
+        Some(self.recording.backward[..before].iter().cloned().chain([step]).collect())
     }
 
     pub(super) fn set_weights(&self, gpu: &Gpu, weights: &[f32]) -> Result<(), GpuError> {
         self.plan.check_weights(weights)?;
         write(gpu, &self.weights, weights);
-        submit(gpu, &self.recorded.prepare);
+        submit(gpu, &self.recording.prepare);
         gpu.check()
     }
 
@@ -169,7 +174,7 @@ impl Layers {
         }
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(buffer, offset, &self.weights, 0, bytes);
-        encode(&self.recorded.prepare, &mut encoder);
+        encode(&self.recording.prepare, &mut encoder);
         gpu.queue.submit([encoder.finish()]);
         gpu.check()
     }
@@ -199,12 +204,12 @@ impl Layers {
     }
 }
 
-fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
+fn record(inputs: &RecordingInput<'_>) -> Result<Recording, GpuError> {
     #[cfg(feature = "workbench")]
-    if blueprint.gpu.uses_plain_kernels() {
-        return plain::record(blueprint);
+    if inputs.gpu.uses_plain_kernels() {
+        return plain::record(inputs);
     }
-    fused::record(blueprint)
+    fused::record(inputs)
 }
 
 /// For a row of a batch, the numbers in the longest value, and in all values and gradients.

@@ -1,10 +1,11 @@
 //! More chains than fit through the layers at once: parts that take turns. Each takes all steps of a run before the
 //! next, on the same layers; chains do not depend on each other.
 
-use super::dispatch::storage;
+use super::device::Gpu;
+use super::dispatch::{storage, write};
+use super::error::GpuError;
 use super::layers::Layers;
 use super::trajectory::Trajectory;
-use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, Trace};
 use std::ops::Range;
 
@@ -94,7 +95,7 @@ impl Parts {
 
     pub(super) fn start(&mut self, state: &[f32], noise: ChainNoise) -> Result<(), GpuError> {
         GpuError::check_length("the state", state.len(), self.chains() * self.state.row)?;
-        super::dispatch::write(&self.gpu, &self.state.whole, state);
+        write(&self.gpu, &self.state.whole, state);
         self.reset(noise)
     }
 
@@ -205,7 +206,7 @@ impl Parts {
 
     /// Times of a step's kernels, of the first part.
     #[cfg(feature = "workbench")]
-    pub(super) fn kernel_times(&self) -> Result<Vec<super::KernelTime>, GpuError> {
+    pub(super) fn kernel_times(&self) -> Result<Vec<super::profile::KernelTime>, GpuError> {
         let Some((range, trajectory)) = self.trajectories.first() else { return Ok(Vec::new()) };
         self.bring(range);
         trajectory.kernel_times()

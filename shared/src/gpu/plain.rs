@@ -1,13 +1,14 @@
 //! The plain kernels: one for each operator and direction, a thread for a few results, nothing packed and nothing
 //! fused. An oracle for the fused ones, and what they are compared with.
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, storage, word};
+use super::error::GpuError;
 use super::kernels::{
     Kernel, PlainActivationParams, PlainConv2dParams, PlainLinearParams, PlainPoolParams,
     PlainScaleShiftParams, PlainUpsampleParams,
 };
-use super::recording::{Blueprint, Passes, Recorded, check_fit};
-use super::{Gpu, GpuError};
+use super::recording::{Passes, Recording, RecordingInput, check_fit};
 use crate::network::{Activation, Conv2d, Op, Operator, Plan};
 use bytemuck::Pod;
 
@@ -27,8 +28,8 @@ fn between_len(op: &Op) -> usize {
 }
 
 /// The dispatches of a plan, with one buffer for each of its values and one for the gradient of each.
-pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
-    let Blueprint { gpu, plan, weights, batch, passes, .. } = *blueprint;
+pub(super) fn record(inputs: &RecordingInput<'_>) -> Result<Recording, GpuError> {
+    let RecordingInput { gpu, plan, weights, batch, passes, .. } = *inputs;
     let [longest, _] = numbers(plan, passes);
     check_fit(gpu, 0, longest, batch)?;
     let per_value = |label: &str| -> Vec<wgpu::Buffer> {
@@ -42,7 +43,7 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
     let between = plan.ops.iter().map(|op| storage(gpu, "between", batch * between_len(op))).collect();
     let ends = [0, plan.output];
     let layers = PlainLayers { gpu, plan, batch, weights, values, gradients, between };
-    Ok(Recorded {
+    Ok(Recording {
         ends: ends.map(|value| layers.values[value].clone()),
         gradients: ends.iter().filter_map(|&value| layers.gradients.get(value).cloned()).collect(),
         prepare: Vec::new(),
@@ -121,55 +122,33 @@ impl PlainLayers<'_> {
     }
 
     fn forward(&self, operator: &Operator, ends: Ends<'_>, between: &wgpu::Buffer) -> Vec<Dispatch> {
-        let batch = self.batch;
         vec![match *operator {
             Operator::Linear { inputs, outputs, weight, bias } => {
-                let params = PlainLinearParams {
-                    batch: word(batch),
-                    inputs: word(inputs),
-                    outputs: word(outputs),
-                    weight: word(weight),
-                    has_bias: bias.is_some().into(),
-                    bias: word(bias.unwrap_or(0)),
-                    accumulate: 0,
-                };
-                self.weighted(Kernel::PlainLinear, &params, ends, tiles(1, batch, outputs))
+                self.linear(Kernel::PlainLinear, [inputs, outputs], weight, bias, outputs, ends)
             }
             Operator::Conv2d(ref c) => self.conv2d(c, c.bias, ends),
             Operator::ConvTranspose2d(ref c) => self.conv2d_input_gradient(c, c.bias, ends),
             Operator::UpsampledConv2d(ref c) => {
-                let params = self.upsample(c.in_channels, c.height / 2, c.width / 2, false);
+                let small = [c.in_channels, c.height / 2, c.width / 2];
                 return vec![
-                    self.simple(Kernel::PlainUpsampleNearest, &params, Ends { y: between, ..ends }),
+                    self.upsample(Kernel::PlainUpsampleNearest, small, Ends { y: between, ..ends }),
                     self.conv2d(c, c.bias, Ends { x: between, ..ends }),
                 ];
             }
             Operator::UpsampleNearest { channels, height, width } => {
-                let params = self.upsample(channels, height, width, false);
-                self.simple(Kernel::PlainUpsampleNearest, &params, ends)
+                self.upsample(Kernel::PlainUpsampleNearest, [channels, height, width], ends)
             }
             Operator::UpsampleBilinear { channels, height, width } => {
-                let params = self.upsample(channels, height, width, false);
-                self.simple(Kernel::PlainUpsampleBilinear, &params, ends)
+                self.upsample(Kernel::PlainUpsampleBilinear, [channels, height, width], ends)
             }
             Operator::AveragePool { channels, height, width, kernel } => {
-                let params = self.pool(channels, [height, width], kernel, false);
-                self.simple(Kernel::PlainAveragePool, &params, ends)
+                self.pool(Kernel::PlainAveragePool, [channels, height, width], kernel, ends)
             }
             Operator::Activation(activation) => {
                 self.simple(Kernel::PlainActivation, &function(activation, ends), ends)
             }
             Operator::ScaleShift { channels, positions, scale, shift } => {
-                let elements = batch * channels * positions;
-                let params = PlainScaleShiftParams {
-                    elements: word(elements),
-                    channels: word(channels),
-                    positions: word(positions),
-                    scale: word(scale),
-                    shift: word(shift),
-                    accumulate: 0,
-                };
-                self.weighted(Kernel::PlainScaleShift, &params, ends, Extent::Elements(elements))
+                self.scale_shift(Kernel::PlainScaleShift, [channels, positions], [scale, shift], ends)
             }
         }]
     }
@@ -182,45 +161,29 @@ impl PlainLayers<'_> {
         value: &wgpu::Buffer,
         between: &wgpu::Buffer,
     ) -> Vec<Dispatch> {
-        let (batch, accumulate) = (self.batch, ends.accumulate);
         vec![match *operator {
             Operator::Linear { inputs, outputs, weight, .. } => {
-                let params = PlainLinearParams {
-                    batch: word(batch),
-                    inputs: word(inputs),
-                    outputs: word(outputs),
-                    weight: word(weight),
-                    has_bias: 0,
-                    bias: 0,
-                    accumulate: accumulate.into(),
-                };
-                self.weighted(Kernel::PlainLinearInputGradient, &params, ends, tiles(1, batch, inputs))
+                self.linear(Kernel::PlainLinearInputGradient, [inputs, outputs], weight, None, inputs, ends)
             }
             Operator::Conv2d(ref c) => self.conv2d_input_gradient(c, None, ends),
             Operator::ConvTranspose2d(ref c) => self.conv2d(c, None, ends),
             Operator::UpsampledConv2d(ref c) => {
-                let params = self.upsample(c.in_channels, c.height / 2, c.width / 2, accumulate);
+                let small = [c.in_channels, c.height / 2, c.width / 2];
                 let first = Ends { y: between, accumulate: false, ..ends };
+                let second = Ends { x: between, ..ends };
                 return vec![
                     self.conv2d_input_gradient(c, None, first),
-                    self.simple(
-                        Kernel::PlainUpsampleNearestInputGradient,
-                        &params,
-                        Ends { x: between, ..ends },
-                    ),
+                    self.upsample(Kernel::PlainUpsampleNearestInputGradient, small, second),
                 ];
             }
             Operator::UpsampleNearest { channels, height, width } => {
-                let params = self.upsample(channels, height, width, accumulate);
-                self.simple(Kernel::PlainUpsampleNearestInputGradient, &params, ends)
+                self.upsample(Kernel::PlainUpsampleNearestInputGradient, [channels, height, width], ends)
             }
             Operator::UpsampleBilinear { channels, height, width } => {
-                let params = self.upsample(channels, height, width, accumulate);
-                self.simple(Kernel::PlainUpsampleBilinearInputGradient, &params, ends)
+                self.upsample(Kernel::PlainUpsampleBilinearInputGradient, [channels, height, width], ends)
             }
             Operator::AveragePool { channels, height, width, kernel } => {
-                let params = self.pool(channels, [height, width], kernel, accumulate);
-                self.simple(Kernel::PlainAveragePoolInputGradient, &params, ends)
+                self.pool(Kernel::PlainAveragePoolInputGradient, [channels, height, width], kernel, ends)
             }
             Operator::Activation(activation) => {
                 let params = function(activation, ends);
@@ -229,19 +192,33 @@ impl PlainLayers<'_> {
                 Dispatch::new(self.gpu, &kernel, &params, &[value, ends.x, ends.y], extent)
             }
             Operator::ScaleShift { channels, positions, scale, shift } => {
-                let elements = batch * channels * positions;
-                let params = PlainScaleShiftParams {
-                    elements: word(elements),
-                    channels: word(channels),
-                    positions: word(positions),
-                    scale: word(scale),
-                    shift: word(shift),
-                    accumulate: accumulate.into(),
-                };
-                let extent = Extent::Elements(elements);
-                self.weighted(Kernel::PlainScaleShiftInputGradient, &params, ends, extent)
+                let kernel = Kernel::PlainScaleShiftInputGradient;
+                self.scale_shift(kernel, [channels, positions], [scale, shift], ends)
             }
         }]
+    }
+
+    /// The launch of a kernel of a linear layer, which gives each row so many `results`: the layer's outputs, or the
+    /// gradients of its inputs.
+    fn linear(
+        &self,
+        kernel: Kernel,
+        [inputs, outputs]: [usize; 2],
+        weight: usize,
+        bias: Option<usize>,
+        results: usize,
+        ends: Ends<'_>,
+    ) -> Dispatch {
+        let params = PlainLinearParams {
+            batch: word(self.batch),
+            inputs: word(inputs),
+            outputs: word(outputs),
+            weight: word(weight),
+            has_bias: bias.is_some().into(),
+            bias: word(bias.unwrap_or(0)),
+            accumulate: ends.accumulate.into(),
+        };
+        self.weighted(kernel, &params, ends, tiles(1, self.batch, results))
     }
 
     /// The convolution from `x` to `y`, or what it is in the backward pass of its transpose.
@@ -277,36 +254,54 @@ impl PlainLayers<'_> {
         }
     }
 
-    fn upsample(
-        &self,
-        channels: usize,
-        height: usize,
-        width: usize,
-        accumulate: bool,
-    ) -> PlainUpsampleParams {
-        PlainUpsampleParams {
+    /// The launch of an upsampling from images of this shape, or of its gradient in them.
+    fn upsample(&self, kernel: Kernel, [channels, height, width]: [usize; 3], ends: Ends<'_>) -> Dispatch {
+        let params = PlainUpsampleParams {
             planes: word(self.batch * channels),
             height: word(height),
             width: word(width),
-            accumulate: accumulate.into(),
-        }
+            accumulate: ends.accumulate.into(),
+        };
+        self.simple(kernel, &params, ends)
     }
 
+    /// The launch of a pooling of images of this shape, or of its gradient in them.
     fn pool(
         &self,
-        channels: usize,
-        [height, width]: [usize; 2],
+        kernel: Kernel,
+        [channels, height, width]: [usize; 3],
         [window_height, window_width]: [usize; 2],
-        accumulate: bool,
-    ) -> PlainPoolParams {
-        PlainPoolParams {
+        ends: Ends<'_>,
+    ) -> Dispatch {
+        let params = PlainPoolParams {
             planes: word(self.batch * channels),
             height: word(height),
             width: word(width),
             window_height: word(window_height),
             window_width: word(window_width),
-            accumulate: accumulate.into(),
-        }
+            accumulate: ends.accumulate.into(),
+        };
+        self.simple(kernel, &params, ends)
+    }
+
+    /// The launch of a scale and shift of each channel, or of its gradient in the input.
+    fn scale_shift(
+        &self,
+        kernel: Kernel,
+        [channels, positions]: [usize; 2],
+        [scale, shift]: [usize; 2],
+        ends: Ends<'_>,
+    ) -> Dispatch {
+        let elements = self.batch * channels * positions;
+        let params = PlainScaleShiftParams {
+            elements: word(elements),
+            channels: word(channels),
+            positions: word(positions),
+            scale: word(scale),
+            shift: word(shift),
+            accumulate: ends.accumulate.into(),
+        };
+        self.weighted(kernel, &params, ends, Extent::Elements(elements))
     }
 }
 

@@ -1,9 +1,10 @@
 //! How long kernels take, and what the device could do at best. Native only: a page has no use for it.
 
 use super::choice::{Choice, Size};
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, storage, submit, word, write};
+use super::error::GpuError;
 use super::kernels::{Kernel, PeakArithmeticParams, PeakCopyParams};
-use super::{Gpu, GpuError};
 use std::time::{Duration, Instant};
 
 /// One of a step's kernels.
@@ -13,11 +14,11 @@ pub struct KernelTime {
     pub name: String,
     /// The size that the kernel of a linear layer or a convolution was chosen by, and what was chosen.
     pub choice: Option<(Size, Choice)>,
-    /// The median, by the device's own clock.
+    /// Median time in microseconds, by the device's own clock.
     pub microseconds: f64,
 }
 
-/// What two kernels reach that do one thing only.
+/// Peak rates measured by two test kernels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Peaks {
     /// Multiply-adds on registers: 10⁹ floating-point operations a second.

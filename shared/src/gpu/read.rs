@@ -1,6 +1,7 @@
 //! Reading back: futures that work in a browser's event loop and on a native thread alike.
 
-use super::{Gpu, GpuError};
+use super::device::Gpu;
+use super::error::GpuError;
 use std::future::{self, Future};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};

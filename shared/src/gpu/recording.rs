@@ -1,10 +1,11 @@
 //! What a network becomes on the GPU: the dispatches of both passes and the buffers at their ends. The fused kernels
 //! ([`fused`](super::fused)) record it, or the plain ones; [`Layers`](super::layers::Layers) runs it.
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent};
+use super::error::GpuError;
 use super::kernels::CorrelationParams;
 use super::shader::Shader;
-use super::{Gpu, GpuError};
 use crate::network::Plan;
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ pub(super) enum Passes {
     ForwardAndGradient,
 }
 
-/// What a network's dispatches are made from.
-pub(super) struct Blueprint<'a> {
+/// What a recording is made from.
+pub(super) struct RecordingInput<'a> {
     pub(super) gpu: &'a Gpu,
     pub(super) plan: &'a Plan,
     /// Shape of one input.
@@ -29,7 +30,7 @@ pub(super) struct Blueprint<'a> {
 
 /// The dispatches of both passes, and the buffers at their ends.
 #[derive(Debug)]
-pub(super) struct Recorded {
+pub(super) struct Recording {
     /// `[batch, input]` and `[batch, output]`.
     pub(super) ends: [wgpu::Buffer; 2],
     /// The gradients of both ends; none for a network that only runs forward.

@@ -1,10 +1,11 @@
 //! The trajectory of a batch of chains, x-chains or z-chains: the step counter, the trace's ring, the Langevin update,
 //! and running many steps without the CPU.
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, storage, submit, uniform, word, write_params};
+use super::error::GpuError;
 use super::kernels::{AcceptParams, Kernel, LangevinParams, RecordParams};
 use super::layers::Layers;
-use super::{Gpu, GpuError};
 use crate::chain::{ChainNoise, Langevin, TRACE_LEN};
 use crate::noise::Stream;
 
@@ -270,7 +271,7 @@ impl Trajectory {
 
     /// Times of a step's kernels. The chains take some steps.
     #[cfg(feature = "workbench")]
-    pub(super) fn kernel_times(&self) -> Result<Vec<super::KernelTime>, GpuError> {
+    pub(super) fn kernel_times(&self) -> Result<Vec<super::profile::KernelTime>, GpuError> {
         self.gpu.kernel_times(&self.step)
     }
 }

@@ -2,7 +2,7 @@
 //! energies. The command line, the page and its workers all come here.
 //!
 //! A job such as [`Sampling`] runs as many chains as it is asked for from start to end. [`Sampler`] has one batch of
-//! them, to be watched: started, run on by some steps, looked at.
+//! them that can be advanced step by step: started, run on by some steps, looked at.
 
 mod reconstruct;
 mod sample;
@@ -32,26 +32,12 @@ pub enum JobError {
     /// The settings of a chain are impossible.
     #[error("{0}")]
     Settings(String),
-    /// The samples are not those of the model.
+    /// The samples' length does not fit the model.
     #[error("{0}")]
     Samples(String),
     /// The executor could not run the networks.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
-}
-
-impl JobError {
-    /// Check that `values` are whole samples of the model, and return how many.
-    fn check_samples(model: &Model, values: &[f32]) -> Result<usize, JobError> {
-        let len: usize = model.data_shape().iter().product();
-        if values.is_empty() || !values.len().is_multiple_of(len) {
-            let found = values.len();
-            return Err(JobError::Samples(format!(
-                "x must hold whole samples of {len} numbers, not {found}"
-            )));
-        }
-        Ok(values.len() / len)
-    }
 }
 
 /// Changes to the chain that a model recommends.
@@ -95,6 +81,16 @@ fn encoder(model: &Model) -> Result<&Weighted, JobError> {
     model.encoder.as_ref().ok_or(JobError::Missing("encoder"))
 }
 
+/// How many samples of the model `values` hold; an error unless they are whole samples.
+fn sample_count(model: &Model, values: &[f32]) -> Result<usize, JobError> {
+    let len: usize = model.data_shape().iter().product();
+    if values.is_empty() || !values.len().is_multiple_of(len) {
+        let found = values.len();
+        return Err(JobError::Samples(format!("x must hold whole samples of {len} numbers, not {found}")));
+    }
+    Ok(values.len() / len)
+}
+
 /// Latents z ~ N(0, I) of the `count` chains from number `first` on, `[count, latent]`: the same on every executor.
 pub fn prior(seed: u64, first: u32, count: usize, latent: usize) -> Vec<f32> {
     Noise::new(seed, Stream::Prior).normal_rows(first, count, latent, 0)
@@ -120,7 +116,7 @@ pub async fn decode(executor: &Executor, model: &Model, latents: &[f32]) -> Resu
 /// If the model has no energy, `x` is not made of whole samples, or the executor fails.
 pub async fn energies(executor: &Executor, model: &Model, x: &[f32]) -> Result<Vec<f32>, JobError> {
     let energy = energy(model)?;
-    JobError::check_samples(model, x)?;
+    sample_count(model, x)?;
     Ok(executor.forward(energy, x).await?)
 }
 
@@ -134,7 +130,7 @@ pub async fn energies_and_gradients(
     x: &[f32],
 ) -> Result<(Vec<f32>, Vec<f32>), JobError> {
     let energy = energy(model)?;
-    JobError::check_samples(model, x)?;
+    sample_count(model, x)?;
     Ok(executor.energy_and_gradient(energy, x).await?)
 }
 

@@ -1,6 +1,6 @@
 //! Reconstructing: z-chains on the posterior of a model's generator.
 
-use super::{Changes, JobError, WholeTrace, batch, encoder, generator, pieces, prior};
+use super::{Changes, JobError, WholeTrace, batch, encoder, generator, pieces, prior, sample_count};
 use crate::chain::{ChainNoise, Langevin};
 use crate::executor::Executor;
 use crate::model::Model;
@@ -9,11 +9,29 @@ use crate::noise::Stream;
 /// Where z-chains start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LatentStart {
-    /// At the encoder's mean.
+    /// Start at the encoder's mean.
     #[default]
     Encoder,
-    /// At the prior's samples.
+    /// Start at the prior's samples.
     Prior,
+}
+
+impl LatentStart {
+    /// All starts.
+    pub const ALL: [LatentStart; 2] = [LatentStart::Encoder, LatentStart::Prior];
+
+    /// The word for it, in options.
+    pub fn name(self) -> &'static str {
+        match self {
+            LatentStart::Encoder => "encoder",
+            LatentStart::Prior => "prior",
+        }
+    }
+
+    /// The start of that name.
+    pub fn from_name(name: &str) -> Option<LatentStart> {
+        LatentStart::ALL.into_iter().find(|start| start.name() == name)
+    }
 }
 
 /// A job for z-chains.
@@ -23,7 +41,7 @@ pub struct Reconstructing {
     pub start: LatentStart,
     /// Steps of each chain.
     pub steps: u32,
-    /// The update.
+    /// Settings of the Langevin update.
     pub langevin: Langevin,
     /// Standard deviation σ of the generator's observation noise.
     pub sigma: f32,
@@ -31,7 +49,7 @@ pub struct Reconstructing {
     pub seed: u64,
 }
 
-/// What z-chains give.
+/// Results of z-chains.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reconstructed {
     /// The generator's samples of the latents that the chains start at, `[count, data]`.
@@ -65,22 +83,32 @@ impl Reconstructing {
                 return Err(JobError::NoChain { chain: "z-chain", settings });
             }
         };
-        let langevin = changes.langevin(langevin);
-        langevin.check_z().map_err(JobError::Settings)?;
-        Ok(Reconstructing {
+        let job = Reconstructing {
             start: LatentStart::Encoder,
             steps: changes.steps.unwrap_or(steps),
-            langevin,
+            langevin: changes.langevin(langevin),
             sigma: changes.sigma.unwrap_or(sigma),
             seed,
-        })
+        };
+        job.check()?;
+        Ok(job)
+    }
+
+    /// An error unless a z-chain can be run with these settings.
+    fn check(&self) -> Result<(), JobError> {
+        self.langevin.check_z().map_err(JobError::Settings)?;
+        if !(self.sigma.is_finite() && self.sigma > 0.0) {
+            return Err(JobError::Settings(format!("sigma must be positive, not {}", self.sigma)));
+        }
+        Ok(())
     }
 
     /// Run the chains on `x`, `[count, data]`, with a `mask` of the same length: 1 where a value is
     /// known, 0 where it is to be filled in.
     ///
     /// # Errors
-    /// If the model lacks a network that is needed, `x` or the mask is not made of whole samples, or the executor fails.
+    /// If the chain is impossible, the model lacks a network that is needed, `x` or the mask is not made of whole
+    /// samples, or the executor fails.
     pub async fn run(
         &self,
         executor: &Executor,
@@ -88,10 +116,11 @@ impl Reconstructing {
         x: &[f32],
         mask: Option<&[f32]>,
     ) -> Result<Reconstructed, JobError> {
+        self.check()?;
         let generator = generator(model)?;
         let len: usize = model.data_shape().iter().product();
         let latent = generator.network.input_len();
-        let count = JobError::check_samples(model, x)?;
+        let count = sample_count(model, x)?;
         if mask.is_some_and(|mask| mask.len() != x.len()) {
             return Err(JobError::Samples("the mask must have as many values as the samples".into()));
         }

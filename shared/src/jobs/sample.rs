@@ -4,16 +4,16 @@ use super::{Changes, JobError, WholeTrace, batch, energy, generator, pieces, pri
 use crate::chain::{ChainNoise, Langevin, Trace, noise_start};
 use crate::executor::{Executor, Forward, XChain};
 #[cfg(feature = "gpu")]
-use crate::gpu::GpuError;
+use crate::gpu::{Gpu, GpuError};
 use crate::model::{Model, Weighted};
 use crate::noise::Stream;
 
 /// Where x-chains start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the generator's samples.
+    /// Start at the generator's samples.
     Generator,
-    /// At noise: standard normal for vectors, uniform in [-1, 1] for images.
+    /// Start at noise: standard normal for vectors, uniform in [-1, 1] for images.
     Noise,
 }
 
@@ -49,13 +49,13 @@ pub struct Sampling {
     pub start: Start,
     /// Steps of each.
     pub steps: u32,
-    /// The update.
+    /// Settings of the Langevin update.
     pub langevin: Langevin,
     /// Seed of start and noise.
     pub seed: u64,
 }
 
-/// What x-chains give.
+/// Results of x-chains.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampled {
     /// States before the first step, `[count, data]`.
@@ -80,7 +80,7 @@ impl Sampling {
     }
 
     /// The chain that the model recommends, with changes. Where it recommends none, all of it must come from
-    /// them; but the generator's samples, after no steps, need no chain.
+    /// them. With 0 steps no chain is needed.
     ///
     /// # Errors
     /// If something is missing, or the chain is impossible.
@@ -166,12 +166,11 @@ pub enum States<'a> {
 enum Starts {
     Memory(Vec<f32>),
     #[cfg(feature = "gpu")]
-    Gpu(wgpu::Buffer),
+    Gpu(Gpu, wgpu::Buffer),
 }
 
-/// A batch of a model's x-chains, to be watched. On a GPU the states and the starts stay there.
+/// A batch of a model's x-chains that can be advanced step by step. On a GPU the states and the starts stay there.
 pub struct Sampler {
-    executor: Executor,
     /// None for a model without an energy, whose samples stay as they are.
     chain: Option<XChain>,
     generator: Option<Forward>,
@@ -202,22 +201,22 @@ impl Sampler {
         let chain = energy.map(|energy| executor.x_chain(energy, chains)).transpose()?;
         let latent = generator.map_or(0, |generator| generator.network.input_len());
         let generator = generator.map(|generator| executor.prepare(generator, chains)).transpose()?;
-        let starts = match &chain {
+        let starts = match (executor, &chain) {
             #[cfg(feature = "gpu")]
-            Some(XChain::Gpu(chain)) => match executor {
-                Executor::Gpu(gpu) => Starts::Gpu(gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            (Executor::Gpu(gpu), Some(XChain::Gpu(chain))) => {
+                let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("starts"),
                     size: chain.state_buffer().size(),
                     usage: wgpu::BufferUsages::STORAGE
                         | wgpu::BufferUsages::COPY_DST
                         | wgpu::BufferUsages::COPY_SRC,
                     mapped_at_creation: false,
-                })),
-                Executor::Cpu { .. } => Starts::Memory(Vec::new()),
-            },
+                });
+                Starts::Gpu(gpu.clone(), buffer)
+            }
             _ => Starts::Memory(Vec::new()),
         };
-        Ok(Sampler { executor: executor.clone(), chain, generator, latent, shape, chains, starts, steps: 0 })
+        Ok(Sampler { chain, generator, latent, shape, chains, starts, steps: 0 })
     }
 
     /// Start all chains anew.
@@ -262,16 +261,14 @@ impl Sampler {
                 Ok(())
             }
             #[cfg(feature = "gpu")]
-            Starts::Gpu(_) => self.keep_starts(),
+            Starts::Gpu(..) => self.keep_starts(),
         }
     }
 
     /// Keep the states as the starts, on the GPU.
     #[cfg(feature = "gpu")]
     fn keep_starts(&self) -> Result<(), JobError> {
-        if let (Starts::Gpu(starts), Some(XChain::Gpu(chain)), Executor::Gpu(gpu)) =
-            (&self.starts, &self.chain, &self.executor)
-        {
+        if let (Starts::Gpu(gpu, starts), Some(XChain::Gpu(chain))) = (&self.starts, &self.chain) {
             let states = chain.state_buffer();
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(states, 0, starts, 0, states.size());
@@ -322,7 +319,7 @@ impl Sampler {
         match &self.starts {
             Starts::Memory(starts) => States::Memory(starts),
             #[cfg(feature = "gpu")]
-            Starts::Gpu(starts) => States::Gpu(starts),
+            Starts::Gpu(_, starts) => States::Gpu(starts),
         }
     }
 
@@ -341,7 +338,14 @@ impl Sampler {
     /// # Errors
     /// If the executor fails.
     pub async fn read_starts(&self) -> Result<Vec<f32>, JobError> {
-        self.read(self.starts()).await
+        match &self.starts {
+            Starts::Memory(starts) => Ok(starts.clone()),
+            #[cfg(feature = "gpu")]
+            Starts::Gpu(gpu, starts) => {
+                let numbers = self.chains * self.shape.iter().product::<usize>();
+                gpu.read(starts, numbers).await.map_err(gpu_failed)
+            }
+        }
     }
 
     /// Where the chains are, in memory.
@@ -349,19 +353,11 @@ impl Sampler {
     /// # Errors
     /// If the executor fails.
     pub async fn read_states(&self) -> Result<Vec<f32>, JobError> {
-        self.read(self.states()).await
-    }
-
-    async fn read(&self, states: States<'_>) -> Result<Vec<f32>, JobError> {
-        match (states, &self.executor) {
-            (States::Memory(states), _) => Ok(states.to_vec()),
+        match &self.chain {
+            Some(XChain::Cpu(chain)) => Ok(chain.state().to_vec()),
             #[cfg(feature = "gpu")]
-            (States::Gpu(buffer), Executor::Gpu(gpu)) => {
-                let numbers = self.chains * self.shape.iter().product::<usize>();
-                gpu.read(buffer, numbers).await.map_err(gpu_failed)
-            }
-            #[cfg(feature = "gpu")]
-            (States::Gpu(_), Executor::Cpu { .. }) => Ok(Vec::new()),
+            Some(XChain::Gpu(chain)) => chain.state().await.map_err(gpu_failed),
+            None => self.read_starts().await,
         }
     }
 

@@ -174,3 +174,37 @@ fn what_the_mask_hides_is_filled_in_by_the_prior() {
     assert!(matches!(block_on(from_encoder.run(&cpu, &model, &x, None)), Err(JobError::Missing("encoder"))));
     assert!(block_on(job.run(&cpu, &model, &x[..4], None)).is_err());
 }
+
+#[test]
+fn impossible_z_chains_are_refused() {
+    let (model, cpu) = (model(), Executor::Cpu { threads: 1 });
+    let possible = Reconstructing {
+        start: LatentStart::Prior,
+        steps: 1,
+        langevin: Langevin::new(0.1, 0.1),
+        sigma: 0.5,
+        seed: 0,
+    };
+    let run = |job: Reconstructing| block_on(job.run(&cpu, &model, &[0.0; 3], None));
+    assert!(run(possible).is_ok());
+    let mala = Langevin { mala: true, ..possible.langevin };
+    let refused = run(Reconstructing { langevin: mala, ..possible });
+    assert!(matches!(refused, Err(JobError::Settings(_))), "MALA");
+    for sigma in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let refused = run(Reconstructing { sigma, ..possible });
+        assert!(matches!(refused, Err(JobError::Settings(_))), "sigma {sigma}");
+        let changes = Changes { steps: Some(1), step_size: Some(0.1), noise: Some(0.1), sigma: Some(sigma) };
+        assert!(matches!(Reconstructing::changed(&model, 0, changes), Err(JobError::Settings(_))));
+    }
+}
+
+#[test]
+fn starts_have_names() {
+    for start in Start::ALL {
+        assert_eq!(Start::from_name(start.name()), Some(start));
+    }
+    for start in LatentStart::ALL {
+        assert_eq!(LatentStart::from_name(start.name()), Some(start));
+    }
+    assert_eq!((Start::from_name("prior"), LatentStart::from_name("noise")), (None, None));
+}

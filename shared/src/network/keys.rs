@@ -1,7 +1,7 @@
 //! A layer as it is written: one flat set of keys, of which each type takes its own.
 //!
-//! serde's own tagged enums let unknown keys pass beside the tag of a layer without settings, and
-//! cost the page ten kilobytes.
+//! serde's own tagged enums let unknown keys pass beside the tag of a layer without settings. Here a
+//! key that no layer takes, and one that a layer lacks, is an error in plain words.
 
 use super::Layer;
 use serde::Deserialize;

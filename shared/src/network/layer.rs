@@ -192,10 +192,6 @@ impl Layer {
 
     /// The shape this layer makes of `input`, or what is wrong with it, in words.
     pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        let image = |what: &str| match *input {
-            [c, h, w] => Ok((c, h, w)),
-            _ => Err(format!("{what} needs an image [C, H, W]")),
-        };
         let out = match self {
             Layer::Linear { in_features, out_features, .. } => {
                 if input != [*in_features] {
@@ -203,28 +199,10 @@ impl Layer {
                 }
                 vec![*out_features]
             }
-            Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, .. } => {
-                let (c, h, w) = image("it")?;
-                if c != *in_channels {
-                    return Err(format!("it expects [{in_channels}, H, W]"));
-                }
-                if *kernel == 0 || *stride == 0 {
-                    return Err("kernel and stride must be at least 1".into());
-                }
-                if *padding >= *kernel {
-                    return Err(format!("padding {padding} must be less than kernel {kernel}"));
-                }
-                let side = |n: usize| {
-                    padding
-                        .checked_mul(2)
-                        .and_then(|both| n.checked_add(both))
-                        .and_then(|padded| padded.checked_sub(*kernel))
-                        .map(|free| free / stride + 1)
-                        .ok_or_else(|| format!("kernel {kernel} is larger than the padded input"))
-                };
-                vec![*out_channels, side(h)?, side(w)?]
+            &Layer::Conv2d { in_channels, out_channels, kernel, stride, padding, .. } => {
+                conv2d_shape(input, [in_channels, out_channels], kernel, stride, padding)?
             }
-            Layer::ConvTranspose2d {
+            &Layer::ConvTranspose2d {
                 in_channels,
                 out_channels,
                 kernel,
@@ -233,35 +211,24 @@ impl Layer {
                 output_padding,
                 ..
             } => {
-                let (c, h, w) = image("it")?;
-                if c != *in_channels {
-                    return Err(format!("it expects [{in_channels}, H, W]"));
-                }
-                if *kernel == 0 || *stride == 0 {
-                    return Err("kernel and stride must be at least 1".into());
-                }
-                if *padding >= *kernel || *output_padding >= *stride {
-                    return Err("padding must be less than kernel, output_padding less than stride".into());
-                }
-                let side = |n: usize| {
-                    let whole = (n - 1).checked_mul(*stride)?.checked_add(*kernel)?;
-                    whole.checked_add(*output_padding)?.checked_sub(padding.checked_mul(2)?)
-                };
-                let side = |n| side(n).ok_or("its padding leaves nothing of the output");
-                vec![*out_channels, side(h)?, side(w)?]
+                let (channels, paddings) = ([in_channels, out_channels], [padding, output_padding]);
+                conv_transpose2d_shape(input, channels, kernel, stride, paddings)?
             }
             Layer::UpsampleNearest | Layer::UpsampleBilinear => {
-                let (c, h, w) = image("it")?;
+                let [c, h, w] = image(input)?;
                 vec![c, h * 2, w * 2]
             }
             Layer::AveragePool { kernel } => {
-                let (c, h, w) = image("it")?;
+                let [c, h, w] = image(input)?;
                 if *kernel == 0 || h % kernel != 0 || w % kernel != 0 {
                     return Err(format!("window {kernel} does not divide the input"));
                 }
                 vec![c, h / kernel, w / kernel]
             }
-            Layer::GlobalAveragePool => vec![image("it")?.0],
+            Layer::GlobalAveragePool => {
+                let [c, _, _] = image(input)?;
+                vec![c]
+            }
             Layer::LeakyRelu { slope } => {
                 if !slope.is_finite() {
                     return Err("slope must be finite".into());
@@ -300,6 +267,72 @@ impl Layer {
         }
         Ok(out)
     }
+}
+
+/// The shape of an image, or what is wrong with an input that is none.
+fn image(input: &[usize]) -> Result<[usize; 3], String> {
+    input.try_into().map_err(|_| "it needs an image [C, H, W]".into())
+}
+
+/// Height and width of the image that a convolution of either direction takes, or what is wrong with its channels or
+/// the convolution's kernel and stride.
+fn convolution_input(
+    input: &[usize],
+    in_channels: usize,
+    kernel: usize,
+    stride: usize,
+) -> Result<[usize; 2], String> {
+    let [c, h, w] = image(input)?;
+    if c != in_channels {
+        return Err(format!("it expects [{in_channels}, H, W]"));
+    }
+    if kernel == 0 || stride == 0 {
+        return Err("kernel and stride must be at least 1".into());
+    }
+    Ok([h, w])
+}
+
+/// The shape that a convolution makes of `input`, or what is wrong with it.
+fn conv2d_shape(
+    input: &[usize],
+    [in_channels, out_channels]: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Result<Vec<usize>, String> {
+    let [h, w] = convolution_input(input, in_channels, kernel, stride)?;
+    if padding >= kernel {
+        return Err(format!("padding {padding} must be less than kernel {kernel}"));
+    }
+    let side = |n: usize| {
+        padding
+            .checked_mul(2)
+            .and_then(|both| n.checked_add(both))
+            .and_then(|padded| padded.checked_sub(kernel))
+            .map(|free| free / stride + 1)
+            .ok_or_else(|| format!("kernel {kernel} is larger than the padded input"))
+    };
+    Ok(vec![out_channels, side(h)?, side(w)?])
+}
+
+/// The shape that a transposed convolution makes of `input`, or what is wrong with it.
+fn conv_transpose2d_shape(
+    input: &[usize],
+    [in_channels, out_channels]: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    [padding, output_padding]: [usize; 2],
+) -> Result<Vec<usize>, String> {
+    let [h, w] = convolution_input(input, in_channels, kernel, stride)?;
+    if padding >= kernel || output_padding >= stride {
+        return Err("padding must be less than kernel, output_padding less than stride".into());
+    }
+    let side = |n: usize| {
+        let whole = (n - 1).checked_mul(stride)?.checked_add(kernel)?;
+        whole.checked_add(output_padding)?.checked_sub(padding.checked_mul(2)?)
+    };
+    let side = |n| side(n).ok_or("its padding leaves nothing of the output");
+    Ok(vec![out_channels, side(h)?, side(w)?])
 }
 
 /// The shape that `layers` make of `input`, or which of them does not fit.

@@ -3,7 +3,7 @@
 use super::arguments::{Devices, count, distinct, positive, setting};
 use crate::console::answer;
 use crate::data::atomic;
-use crate::run::bench::{self, Kernels, Network, Settings, What};
+use crate::run::bench::{self, KernelSet, Network, Settings, What};
 use crate::run::device;
 use crate::run::evaluate::{Figures, table};
 use anyhow::Result;
@@ -33,12 +33,12 @@ pub struct Bench {
     chains: Vec<usize>,
     /// Kernels that chains run on
     #[arg(long, value_enum, default_value_t)]
-    kernels: Kernels,
+    kernels: KernelSet,
     /// Time each kernel of the chains by itself, too, on a GPU
     #[arg(long)]
     kernel_times: bool,
     /// Where `tune` writes the table of the fastest kernels
-    #[arg(long, value_name = "FILE", default_value = "shared/src/gpu/fused/table.rs")]
+    #[arg(long, value_name = "FILE", default_value = "shared/src/gpu/table.rs")]
     table: PathBuf,
     #[command(flatten)]
     devices: Devices,

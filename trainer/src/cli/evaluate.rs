@@ -3,7 +3,7 @@
 use super::arguments::{ChainOptions, Device, count, distinct, warn};
 use crate::console::{answer, say};
 use crate::data::{self, Dataset, atomic};
-use crate::run::evaluate::{self, Job};
+use crate::run::evaluate::{self, Evaluation};
 use crate::run::features::{self, Extractor};
 #[cfg(feature = "fid")]
 use crate::run::inception::Inception;
@@ -80,7 +80,7 @@ impl Evaluate {
         let extractors =
             extractors.chain(inception.iter().map(|inception| Extractor::inception(inception, &data.shape)));
         let extractors = extractors.collect::<Result<Vec<_>>>()?;
-        let job = Job {
+        let job = Evaluation {
             model: &model,
             data: &data,
             executor: &executor,

@@ -8,7 +8,8 @@ use crate::run::chains;
 use crate::run::pictures::{self, Panel};
 use crate::run::{device, model_file};
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use dual_mcmc::jobs::{Changes, LatentStart, Reconstructing};
 use dual_mcmc::model::Model;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,13 @@ pub struct Reconstruct {
     #[arg(long, value_name = "FILE.csv")]
     trace: Option<PathBuf>,
     /// Where the chains start
-    #[arg(long, value_enum, default_value_t = Init::Encoder, help_heading = "Chain")]
-    init: Init,
+    #[arg(
+        long,
+        value_parser = start(),
+        default_value = LatentStart::default().name(),
+        help_heading = "Chain"
+    )]
+    init: LatentStart,
     /// Standard deviation σ of the generator's observation noise [default: the model's]
     #[arg(long, value_parser = positive, help_heading = "Chain")]
     sigma: Option<f32>,
@@ -42,12 +48,15 @@ pub struct Reconstruct {
     device: Device,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Init {
-    /// The encoder's guess
-    Encoder,
-    /// A sample of the prior
-    Prior,
+/// The name of a start.
+fn start() -> impl TypedValueParser<Value = LatentStart> {
+    PossibleValuesParser::new(LatentStart::ALL.map(|start| {
+        clap::builder::PossibleValue::new(start.name()).help(match start {
+            LatentStart::Encoder => "The encoder's guess",
+            LatentStart::Prior => "A sample of the prior",
+        })
+    }))
+    .map(|name| LatentStart::from_name(&name).unwrap_or_default())
 }
 
 impl Reconstruct {
@@ -80,8 +89,8 @@ impl Reconstruct {
             "squared error of a sample: {:.4} at {}, {:.4} after {} steps",
             mean(back.trace.first()),
             match self.init {
-                Init::Encoder => "the encoder's guess",
-                Init::Prior => "a sample of the prior",
+                LatentStart::Encoder => "the encoder's guess",
+                LatentStart::Prior => "a sample of the prior",
             },
             mean(back.trace.last()),
             job.steps
@@ -106,16 +115,12 @@ impl Reconstruct {
     /// The model's chain with the changes that the options make.
     fn job(&self, model: &Model) -> Result<Reconstructing> {
         model_file::generator(model)?;
-        let start = match self.init {
-            Init::Encoder => LatentStart::Encoder,
-            Init::Prior => LatentStart::Prior,
-        };
-        if start == LatentStart::Encoder {
+        if self.init == LatentStart::Encoder {
             model_file::encoder(model)?;
         }
         let changes = Changes { sigma: self.sigma, ..self.chain.changes() };
         let job = Reconstructing::changed(model, self.chain.seed, changes)?;
-        Ok(Reconstructing { start, ..job })
+        Ok(Reconstructing { start: self.init, ..job })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that are either whole or not there: written beside, then renamed.
 
-use crate::run::interrupt::{self, Unfinished};
+use crate::run::interrupt::{self, Cleanup};
 use anyhow::{Context, Result};
 use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
@@ -31,7 +31,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<NamedTempFile>) -> Re
     }
     let file = builder.tempfile_in(folder_of(path)).with_context(cannot)?;
     let place = file.path().to_path_buf();
-    let _unfinished = Unfinished::new(move || drop(std::fs::remove_file(place)));
+    let _cleanup = Cleanup::new(move || drop(std::fs::remove_file(place)));
     // Where a file system knows no locks, nothing tells the unfinished from the abandoned.
     let _ = file.as_file().try_lock();
     let mut writer = BufWriter::new(file);
@@ -79,7 +79,7 @@ pub fn sweep(folder: &Path) -> Result<()> {
 pub struct Scratch {
     folder: TempDir,
     _lock: File,
-    _unfinished: Unfinished,
+    _cleanup: Cleanup,
 }
 
 impl Scratch {
@@ -95,10 +95,10 @@ impl Scratch {
         builder.prefix(UNFINISHED).rand_bytes(RANDOM);
         let folder = builder.tempdir_in(parent).with_context(cannot)?;
         let place = folder.path().to_path_buf();
-        let unfinished = Unfinished::new(move || drop(std::fs::remove_dir_all(place)));
+        let cleanup = Cleanup::new(move || drop(std::fs::remove_dir_all(place)));
         let lock = File::create(folder.path().join(LOCK)).with_context(cannot)?;
         let _ = lock.try_lock();
-        Ok(Scratch { folder, _lock: lock, _unfinished: unfinished })
+        Ok(Scratch { folder, _lock: lock, _cleanup: cleanup })
     }
 
     /// The folder.
@@ -112,10 +112,10 @@ impl Scratch {
 ///
 /// # Errors
 /// If one cannot be made.
-pub fn make_folder(path: &Path) -> Result<Unfinished> {
+pub fn make_folder(path: &Path) -> Result<Cleanup> {
     let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
     let missing: Vec<PathBuf> = missing.map(Path::to_path_buf).collect();
-    let made = Unfinished::new(move || missing.iter().for_each(|folder| drop(std::fs::remove_dir(folder))));
+    let made = Cleanup::new(move || missing.iter().for_each(|folder| drop(std::fs::remove_dir(folder))));
     std::fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
     Ok(made)
 }

@@ -47,7 +47,7 @@ pub struct Format {
 pub const WHITE: Rgb<u8> = Rgb([255; 3]);
 
 impl Format {
-    /// On white.
+    /// A format with a white background.
     pub fn new(channels: usize, side: usize) -> Format {
         Format { channels, side, background: WHITE }
     }

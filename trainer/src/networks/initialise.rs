@@ -5,9 +5,9 @@ use crate::recipe::{BatchNormWeight, Initialisation, TrainLayer, TrainNetwork};
 use dual_mcmc::network::Layer;
 use dual_mcmc::noise::{Noise, Stream};
 
-/// Random numbers of one layer: chain = network, step = layer and slot, so that no parameter's
+/// Draws the initial values of one layer: chain = network, step = layer and slot, so that no parameter's
 /// values depend on the others'. `index` counts the layers, those in residuals one by one.
-pub(super) struct Start<'a> {
+pub(super) struct LayerInitialiser<'a> {
     pub description: &'a TrainNetwork,
     pub role: Role,
     pub seed: u64,
@@ -21,7 +21,7 @@ const SLOTS: u32 = 16;
 const SLOT_U: u32 = 14;
 const SLOT_V: u32 = 15;
 
-impl Start<'_> {
+impl LayerInitialiser<'_> {
     /// Initial values of the parameter `name` of `layer`.
     pub fn values(&self, layer: &TrainLayer, name: &str, shape: &[usize], slot: u32) -> Vec<f32> {
         let len = shape.iter().product();

@@ -1,5 +1,4 @@
-//! Sampling and reconstruction for a command: the jobs of [`dual_mcmc::jobs`], for which memory is asked first, and ends
-//! that are no numbers, told in words.
+//! Jobs of [`dual_mcmc::jobs`] with checks of memory, and of results that are no numbers.
 
 use crate::data::memory;
 use anyhow::{Result, ensure};
@@ -58,7 +57,7 @@ pub fn energies(executor: &Executor, model: &Model, x: &[f32]) -> Result<Vec<f32
     Ok(block_on(jobs::energies(executor, model, x))?)
 }
 
-/// Check that x-chains have stayed where numbers are numbers.
+/// Check that all results of x-chains are finite.
 ///
 /// # Errors
 /// [`NotFinite`] if a state, or its energy, is no finite number; or if the executor fails.
@@ -78,7 +77,7 @@ pub fn check_sampled(executor: &Executor, model: &Model, sampled: &Sampled) -> R
     Ok(())
 }
 
-/// Check that z-chains have stayed where numbers are numbers.
+/// Check that all results of z-chains are finite.
 ///
 /// # Errors
 /// [`NotFinite`] if a reconstruction, or its error, is no finite number.

@@ -1,6 +1,6 @@
 //! A run's folder: what lies where, and which run, and which process, is there.
 
-use super::interrupt::Unfinished;
+use super::interrupt::Cleanup;
 use crate::data::atomic;
 use crate::recipe::Recipe;
 use anyhow::{Context, Result, bail, ensure};
@@ -68,7 +68,7 @@ impl Given {
 /// leaves nothing of the folder behind.
 pub struct Claim {
     directory: RunDirectory,
-    _begun: Vec<Unfinished>,
+    _begun: Vec<Cleanup>,
     _lock: File,
 }
 
@@ -148,9 +148,9 @@ impl RunDirectory {
     }
 
     /// Files that are unfinished as long as there is no recipe, and so no run.
-    fn without_recipe(&self, files: Vec<PathBuf>) -> Unfinished {
+    fn without_recipe(&self, files: Vec<PathBuf>) -> Cleanup {
         let recipe = self.recipe();
-        Unfinished::new(move || {
+        Cleanup::new(move || {
             if !recipe.exists() {
                 files.iter().for_each(|file| drop(std::fs::remove_file(file)));
             }

@@ -17,8 +17,8 @@ pub use points::quality;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What is measured against what, and where.
-pub struct Job<'a> {
+/// An evaluation to be done: what is measured against what, and where.
+pub struct Evaluation<'a> {
     /// The model.
     pub model: &'a Model,
     /// The data it was made for.
@@ -37,7 +37,7 @@ pub struct Job<'a> {
     pub seed: u64,
 }
 
-impl Job<'_> {
+impl Evaluation<'_> {
     /// The x-chains to be measured, `default` of them where no count is given.
     fn sampling(&self, default: usize) -> Result<Sampling> {
         let sampling = Sampling::changed(self.model, self.count.unwrap_or(default), self.seed, self.chain)?;
@@ -74,7 +74,7 @@ impl Serialize for Figures {
 ///
 /// # Errors
 /// If the model lacks a network, its chains diverge, or the executor fails.
-pub fn evaluate(job: &Job) -> Result<Figures> {
+pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     match job.data.known {
         Some(Known::Points(set)) => points::evaluate(job, set),
         _ => images::evaluate(job),

@@ -18,7 +18,7 @@ use std::sync::{Mutex, Once, PoisonError};
 pub struct Fault {
     /// The device, as a person names it.
     pub device: String,
-    /// What it said.
+    /// The device's error message.
     pub reason: String,
 }
 
@@ -49,7 +49,7 @@ fn of_a_device(panic: &PanicHookInfo) -> bool {
 }
 
 impl Quiet {
-    /// From now on, until it is dropped.
+    /// Silences panics of devices until dropped.
     pub fn new() -> Quiet {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {

@@ -69,7 +69,7 @@ fn ask() {
     std::process::exit(i32::from(EXIT));
 }
 
-/// From now on the first request to end is left to someone who looks at [`asked`].
+/// Makes the first request to end only set [`asked`].
 pub fn be_patient() {
     PATIENT.store(true, Ordering::SeqCst);
 }
@@ -79,26 +79,26 @@ pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Do something that a request to end must not cut in two; the request waits for it.
+/// Runs `work` without interruption: a request to end waits for it.
 pub fn undivided<T>(work: impl FnOnce() -> T) -> T {
     let _waits = unfinished();
     work()
 }
 
-/// Something unfinished, which is removed when this is dropped, and when the program is asked to end.
-pub struct Unfinished(u64);
+/// The removal of something unfinished: done when this is dropped, and when the program is asked to end.
+pub struct Cleanup(u64);
 
-impl Unfinished {
-    /// What `remove` removes.
-    pub fn new(remove: impl FnOnce() + Send + 'static) -> Unfinished {
+impl Cleanup {
+    /// Registers `remove`, which removes what is unfinished.
+    pub fn new(remove: impl FnOnce() + Send + 'static) -> Cleanup {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         unfinished().insert(number, Box::new(remove));
-        Unfinished(number)
+        Cleanup(number)
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for Cleanup {
     fn drop(&mut self) {
         // Removed under the lock, so that a request to end waits for it.
         let mut unfinished = unfinished();

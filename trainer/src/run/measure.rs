@@ -24,8 +24,8 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// What suits `data` and a model with or without an energy. For a distance this fits the
-    /// components, which takes seconds.
+    /// Chooses the figure of merit for `data` and a model with or without an energy. For a distance this
+    /// fits the components, which takes seconds.
     ///
     /// # Errors
     /// If the data cannot be read.

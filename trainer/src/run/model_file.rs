@@ -66,7 +66,7 @@ pub fn encoder(model: &Model) -> Result<&Weighted> {
     model.encoder.as_ref().context("the model has no encoder network")
 }
 
-/// Give a model what its provenance owes to the recipe and to how the run was started.
+/// Fills in the provenance, as far as the recipe and the start of the run tell it.
 pub fn describe(model: &mut Model, recipe: &Recipe, origin: &Origin) {
     let provenance = &mut model.provenance;
     provenance.data = published_name(&recipe.data.set, &origin.data);

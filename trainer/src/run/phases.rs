@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Seconds of each phase, over all iterations since the last look.
+/// Seconds of each phase, over all iterations since the means were last taken.
 #[derive(Clone, Default)]
 pub struct Phases(Rc<RefCell<Inner>>);
 
@@ -39,7 +39,7 @@ impl Phases {
         phases
     }
 
-    /// A phase begins outside the teacher.
+    /// Starts timing `phase`.
     pub fn begin(&self, phase: Phase) {
         self.0.borrow_mut().begin(phase);
     }
@@ -51,8 +51,8 @@ impl Phases {
         inner.iterations += 1;
     }
 
-    /// Mean milliseconds of each phase since the last look.
-    pub fn look(&self) -> Value {
+    /// Mean milliseconds of each phase since the last call.
+    pub fn take_means(&self) -> Value {
         let inner = self.0.take();
         let mean = |phase: Phase| {
             let ms = 1e3 * inner.seconds[phase as usize] / f64::from(inner.iterations.max(1));

@@ -4,7 +4,9 @@ use super::checkpoint::Record;
 use super::device::TrainingDevice;
 use super::fault::{Fault, caught, of_device, reason};
 use crate::recipe::{Recipe, TrainNetwork};
-use crate::teaching::{Batch, Gradients, Iteration, Meeting, Parted, Report, Share, Teacher, TeachingError};
+use crate::teaching::{
+    Batch, Exchange, Gradients, Iteration, ReplicaFailed, Report, Share, Teacher, TeachingError,
+};
 use anyhow::{Result, ensure};
 use burn::tensor::Tensor;
 use std::mem::ManuallyDrop;
@@ -16,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub struct Replicas {
     first: Teacher,
     others: Vec<Sender<Command>>,
-    rendezvous: Option<Arc<Rendezvous>>,
+    exchange: Option<Arc<ThreadExchange>>,
     device: String,
 }
 
@@ -37,28 +39,23 @@ impl Replicas {
         let batch = recipe.teaching.batch;
         if rest.is_empty() {
             let teacher = replica(recipe, first, Share::whole(batch), seed)?;
-            return Ok(Replicas {
-                first: teacher,
-                others: Vec::new(),
-                rendezvous: None,
-                device: first.name(),
-            });
+            return Ok(Replicas { first: teacher, others: Vec::new(), exchange: None, device: first.name() });
         }
         check_shares(recipe, devices.len())?;
-        let rendezvous = Arc::new(Rendezvous::new(devices.len()));
+        let exchange = Arc::new(ThreadExchange::new(devices.len()));
         let mut shares = Share::split(batch, devices.len()).into_iter().enumerate().map(|(rank, rows)| {
-            Share::of(rows, batch, Box::new(Place { rank, rendezvous: Arc::clone(&rendezvous) }))
+            Share::of(rows, batch, Box::new(Place { rank, exchange: Arc::clone(&exchange) }))
         });
         let own = shares.next();
         let (ready, made) = channel();
         let others = rest.iter().zip(shares).enumerate().map(|(i, (device, share))| {
             let (sender, commands) = channel();
             let (recipe, device) = (recipe.clone(), device.clone());
-            let (rendezvous, ready) = (Arc::clone(&rendezvous), ready.clone());
+            let (exchange, ready) = (Arc::clone(&exchange), ready.clone());
             let thread = std::thread::Builder::new().name(format!("replica {}", i + 1));
             thread.spawn(move || {
                 let make = || replica(&recipe, &device, share, seed);
-                follow(make, &device.name(), &ready, &commands, &rendezvous);
+                follow(make, &device.name(), &ready, &commands, &exchange);
             })?;
             Ok(sender)
         });
@@ -68,9 +65,9 @@ impl Replicas {
         let teacher = replica(recipe, first, own, seed)?;
         // What is wrong with the recipe on one of the devices is found before anything begins.
         for _ in &others {
-            made.recv().map_err(|_| Parted)??;
+            made.recv().map_err(|_| ReplicaFailed)??;
         }
-        Ok(Replicas { first: teacher, others, rendezvous: Some(rendezvous), device: first.name() })
+        Ok(Replicas { first: teacher, others, exchange: Some(exchange), device: first.name() })
     }
 
     /// The first replica.
@@ -110,14 +107,14 @@ impl Replicas {
 
     fn tell(&self, command: impl Fn() -> Command) {
         for other in &self.others {
-            // One that has ended has said why at the rendezvous, where the next iteration finds it.
+            // One that has ended has said why at the exchange, where the next iteration finds it.
             let _ = other.send(command());
         }
     }
 
     /// The device that has failed, if `error` comes from one.
     pub fn fault(&self, error: &anyhow::Error) -> Option<Fault> {
-        let of_other = self.rendezvous.as_ref().and_then(|rendezvous| rendezvous.state().fault.clone());
+        let of_other = self.exchange.as_ref().and_then(|exchange| exchange.state().fault.clone());
         let own = || Fault { device: self.device.clone(), reason: reason(error) };
         of_other.or_else(|| of_device(error).then(own))
     }
@@ -126,8 +123,8 @@ impl Replicas {
 impl Drop for Replicas {
     /// Tells the others, which must not wait for a first replica that is gone.
     fn drop(&mut self) {
-        if let Some(rendezvous) = &self.rendezvous {
-            rendezvous.part(None);
+        if let Some(exchange) = &self.exchange {
+            exchange.end(None);
         }
     }
 }
@@ -159,7 +156,7 @@ fn follow(
     device: &str,
     ready: &Sender<Result<()>>,
     commands: &Receiver<Command>,
-    rendezvous: &Rendezvous,
+    exchange: &ThreadExchange,
 ) {
     let run_commands = || -> Result<(), TeachingError> {
         let teacher = match make() {
@@ -184,17 +181,17 @@ fn follow(
     };
     let said = match caught(run_commands) {
         // The first replica has gone.
-        Ok(Ok(()) | Err(TeachingError::Parted(_))) => return,
+        Ok(Ok(()) | Err(TeachingError::ReplicaFailed(_))) => return,
         Ok(Err(error)) => reason(&error.into()),
         Err(panic) => panic,
     };
     let fault = Fault { device: device.into(), reason: said };
-    rendezvous.part(Some(fault.clone()));
+    exchange.end(Some(fault.clone()));
     let _ = ready.send(Err(fault.into()));
 }
 
 /// Where the replicas' threads wait for each other.
-struct Rendezvous {
+struct ThreadExchange {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -204,14 +201,14 @@ struct State {
     brought: Vec<Option<Tensor<1>>>,
     /// Once all have: their sum, and how many have yet to take it.
     sum: Option<(Tensor<1>, usize)>,
-    parted: bool,
+    ended: bool,
     fault: Option<Fault>,
 }
 
-impl Rendezvous {
-    fn new(replicas: usize) -> Rendezvous {
-        let state = State { brought: vec![None; replicas], sum: None, parted: false, fault: None };
-        Rendezvous { state: Mutex::new(state), changed: Condvar::new() }
+impl ThreadExchange {
+    fn new(replicas: usize) -> ThreadExchange {
+        let state = State { brought: vec![None; replicas], sum: None, ended: false, fault: None };
+        ThreadExchange { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -219,9 +216,9 @@ impl Rendezvous {
     }
 
     /// One replica has ended; nobody shall wait for it.
-    fn part(&self, fault: Option<Fault>) {
+    fn end(&self, fault: Option<Fault>) {
         let mut state = self.state();
-        state.parted = true;
+        state.ended = true;
         if state.fault.is_none() {
             state.fault = fault;
         }
@@ -229,40 +226,40 @@ impl Rendezvous {
     }
 
     /// Wait until `ready`.
-    fn wait(&self, ready: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Parted> {
-        let waiting = |state: &mut State| !state.parted && !ready(state);
+    fn wait(&self, ready: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, ReplicaFailed> {
+        let waiting = |state: &mut State| !state.ended && !ready(state);
         let state = self.changed.wait_while(self.state(), waiting).unwrap_or_else(PoisonError::into_inner);
-        if state.parted { Err(Parted) } else { Ok(state) }
+        if state.ended { Err(ReplicaFailed) } else { Ok(state) }
     }
 }
 
-/// A replica's place at the rendezvous.
+/// A replica's place at the exchange.
 struct Place {
     rank: usize,
-    rendezvous: Arc<Rendezvous>,
+    exchange: Arc<ThreadExchange>,
 }
 
-impl Meeting for Place {
-    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>, Parted> {
+impl Exchange for Place {
+    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>, ReplicaFailed> {
         // The last round's sum may be waiting for someone still.
-        let mut state = self.rendezvous.wait(|state| state.sum.is_none())?;
+        let mut state = self.exchange.wait(|state| state.sum.is_none())?;
         state.brought[self.rank] = Some(mine);
         if state.brought.iter().all(Option::is_some) {
             // In the order of their ranks, so that a run can be repeated.
             let all = std::mem::take(&mut state.brought);
             state.brought = vec![None; all.len()];
             let replicas = all.len();
-            let sum = all.into_iter().flatten().reduce(|a, b| a + b).ok_or(Parted)?;
+            let sum = all.into_iter().flatten().reduce(|a, b| a + b).ok_or(ReplicaFailed)?;
             state.sum = Some((sum, replicas));
-            self.rendezvous.changed.notify_all();
+            self.exchange.changed.notify_all();
         }
         drop(state);
-        let mut state = self.rendezvous.wait(|state| state.sum.is_some())?;
-        let Some((sum, left)) = state.sum.take() else { return Err(Parted) };
+        let mut state = self.exchange.wait(|state| state.sum.is_some())?;
+        let Some((sum, left)) = state.sum.take() else { return Err(ReplicaFailed) };
         if left > 1 {
             state.sum = Some((sum.clone(), left - 1));
         } else {
-            self.rendezvous.changed.notify_all();
+            self.exchange.changed.notify_all();
         }
         Ok(sum)
     }
@@ -274,16 +271,16 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    fn place(rank: usize, rendezvous: &Arc<Rendezvous>) -> Place {
-        Place { rank, rendezvous: Arc::clone(rendezvous) }
+    fn place(rank: usize, exchange: &Arc<ThreadExchange>) -> Place {
+        Place { rank, exchange: Arc::clone(exchange) }
     }
 
     #[test]
     fn every_round_is_the_sum_of_its_own() {
-        let rendezvous = Arc::new(Rendezvous::new(3));
+        let exchange = Arc::new(ThreadExchange::new(3));
         let threads: Vec<_> = (0..3)
             .map(|rank| {
-                let place = place(rank, &rendezvous);
+                let place = place(rank, &exchange);
                 std::thread::spawn(move || {
                     for round in 0..200 {
                         let mine = Tensor::from_floats([rank as f32, round as f32], &Device::flex());
@@ -298,13 +295,13 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_one_that_has_ended() {
-        let rendezvous = Arc::new(Rendezvous::new(2));
-        let waiting = place(0, &rendezvous);
+        let exchange = Arc::new(ThreadExchange::new(2));
+        let waiting = place(0, &exchange);
         let thread =
             std::thread::spawn(move || waiting.sum(Tensor::from_floats([1.0], &Device::flex())).map(|_| ()));
         let fault = Fault { device: "the other".into(), reason: "gone".into() };
-        rendezvous.part(Some(fault));
-        assert_eq!(thread.join().unwrap(), Err(Parted));
-        assert_eq!(rendezvous.state().fault.as_ref().unwrap().device, "the other");
+        exchange.end(Some(fault));
+        assert_eq!(thread.join().unwrap(), Err(ReplicaFailed));
+        assert_eq!(exchange.state().fault.as_ref().unwrap().device, "the other");
     }
 }

@@ -20,7 +20,7 @@ use crate::teaching::{Report, Teacher};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::model::{EnergyQuantiles, Model, Precision};
-use guard::Recorded;
+use guard::SavedState;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,13 +39,13 @@ const AT_ONCE: usize = 1 << 22;
 
 /// A run to be started or continued.
 pub struct Run {
-    /// Where it is kept.
+    /// The run's folder.
     pub directory: Claim,
     /// What is trained, as resolved.
     pub recipe: Recipe,
-    /// What from.
+    /// Training data.
     pub data: Dataset,
-    /// Where: each device takes its share of every batch.
+    /// Devices; each takes its share of every batch.
     pub devices: Vec<TrainingDevice>,
     /// What the folder remembers of the start: seed, data, and what was given for the whole run. Checkpoints and
     /// measurements come by the clock and the schedule where their distance in iterations was not given.
@@ -123,7 +123,7 @@ struct Training {
     /// State to go back to after a divergence: that checkpoint's.
     good: Arc<Record>,
     /// State whose checkpoint is due.
-    unproved: Option<Recorded>,
+    unproved: Option<SavedState>,
     phases: Phases,
     measure: Measure,
     metrics: Lines,

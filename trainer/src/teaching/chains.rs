@@ -1,8 +1,8 @@
 //! The two Markov chains of an iteration, on shared's executors, or in burn where they cannot be.
 
+use super::chain_noise::{ChainEnds, StepNoise, start_statistics};
 use super::folded::{Folded, lends, set_energy, set_generator};
 use super::in_burn::{x_chain_in_burn, z_chain_in_burn};
-use super::trajectory::{ChainEnds, StepNoise, start_statistics};
 use super::{Networks, TeachingError};
 use crate::networks::BurnNetwork;
 use crate::recipe::{ChainStatistics, Engine, Negatives, Recipe, RecipeError, SpectralIteration, ZStart};
@@ -27,6 +27,15 @@ pub struct Chains {
     z: Option<ZChain>,
     /// Whether the executor's weights are copied from burn's on their device.
     lent: bool,
+}
+
+/// Which of an iteration's x-chains. Each kind has noise of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XChains {
+    /// The chains that all networks learn from, with the persistent ones behind them.
+    Own,
+    /// The chains of the EBM's fresh negatives.
+    Fresh,
 }
 
 /// Chains of consecutive numbers, which key their noise.
@@ -169,43 +178,33 @@ impl Chains {
         self.seed = seed;
     }
 
-    /// The x-chain: x ← x - (s_x²/2) ∇ₓE(x) + n_x ε, K_x times from `start`. `folded` is the energy
-    /// for the executor; without it the chain runs in burn, where the recipe says so with a power
+    /// Runs x-chains: x ← x - (s_x²/2) ∇ₓE(x) + n_x ε, K_x times from `start`. `folded` is the energy
+    /// for the executor; without it the chains run in burn, where the recipe says so with a power
     /// iteration of the energy's spectral norms before each step.
     ///
     /// # Errors
     /// If the executor or the training device fails.
     pub async fn x_chain(
         &mut self,
+        which: XChains,
         energy: &mut BurnNetwork,
         folded: Option<&Folded>,
         start: &[f32],
         iteration: u64,
     ) -> Result<ChainEnds, TeachingError> {
         let settings = self.x_settings.unwrap_or(NO_STEPS);
-        let noise = self.noise(Stream::XChain, iteration, settings.steps);
-        match (&mut self.x, folded) {
+        let (stream, numbers) = match which {
+            XChains::Own => (Stream::XChain, self.rows.x()),
+            XChains::Fresh => (Stream::FreshXChain, self.rows.fresh()),
+        };
+        let noise = self.noise(stream, iteration, settings.steps);
+        let parts = match which {
+            XChains::Own => &mut self.x,
+            XChains::Fresh => &mut self.fresh,
+        };
+        match (parts, folded) {
             (Some(parts), Some(folded)) => run_x_chains(parts, folded, start, noise, &settings).await,
-            _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.x()), &settings),
-        }
-    }
-
-    /// The x-chain once more, with its own noise, for the EBM's fresh negatives.
-    ///
-    /// # Errors
-    /// If the executor or the training device fails.
-    pub async fn fresh_x_chain(
-        &mut self,
-        energy: &mut BurnNetwork,
-        folded: Option<&Folded>,
-        start: &[f32],
-        iteration: u64,
-    ) -> Result<ChainEnds, TeachingError> {
-        let settings = self.x_settings.unwrap_or(NO_STEPS);
-        let noise = self.noise(Stream::FreshXChain, iteration, settings.steps);
-        match (&mut self.fresh, folded) {
-            (Some(parts), Some(folded)) => run_x_chains(parts, folded, start, noise, &settings).await,
-            _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(self.rows.fresh()), &settings),
+            _ => x_chain_in_burn(energy, self.norms_move, start, noise.of(numbers), &settings),
         }
     }
 

@@ -13,9 +13,9 @@ use dual_mcmc::model::Weighted;
 
 /// A network's weights for an executor.
 pub enum Folded {
-    /// In memory.
+    /// Weights in memory.
     Read(Weighted),
-    /// On the device that executor and burn share.
+    /// Weights on the shared device.
     #[cfg(feature = "gpu")]
     Lent(Box<Tensor<1>>),
 }

@@ -2,7 +2,7 @@
 //! does.
 
 use super::TeachingError;
-use super::trajectory::{ChainEnds, NumberedNoise, start_statistics};
+use super::chain_noise::{ChainEnds, NumberedNoise, start_statistics};
 use crate::networks::{BurnNetwork, Normalise, read, rows};
 use crate::recipe::ChainStatistics;
 use burn::tensor::{Device, Tensor};
@@ -10,7 +10,7 @@ use dual_mcmc::chain::{Langevin, Trace, XChainSettings, ZChainSettings};
 
 /// Langevin steps in burn, on the sum of `potentials` (one a chain) and with what they report. The state
 /// stays on `device`, and is read once: a remote device is far away.
-fn walk_in_burn(
+fn langevin_in_burn(
     start: &[f32],
     len: usize,
     device: &Device,
@@ -77,13 +77,13 @@ pub(super) fn x_chain_in_burn(
     let steps = (settings.steps, &settings.langevin);
     if !norms_move {
         let tape = energy.constant();
-        return walk_in_burn(start, len, &device, &noise, steps, |x| {
+        return langevin_in_burn(start, len, &device, &noise, steps, |x| {
             let values = tape.forward(x, Normalise::Batch).value;
             Potentials { sum: values.clone().sum(), values }
         });
     }
     let mut taken = 0;
-    walk_in_burn(start, len, &device, &noise, steps, |x| {
+    langevin_in_burn(start, len, &device, &noise, steps, |x| {
         // The last call is for the record alone.
         if taken < settings.steps {
             energy.iterate_spectral_norms();
@@ -117,7 +117,7 @@ pub(super) fn z_chain_in_burn(
         ChainStatistics::Running => Normalise::By(generator.running()),
         ChainStatistics::Batch => Normalise::Batch,
     };
-    walk_in_burn(start, latent, &device, &noise, (settings.steps, &settings.langevin), |z| {
+    langevin_in_burn(start, latent, &device, &noise, (settings.steps, &settings.langevin), |z| {
         let values = (tape.forward(z.clone(), normalise).value - x.clone()).square().sum_dim(1);
         let sum = values.clone().sum().div_scalar(settings.sigma * settings.sigma)
             + z.square().sum().mul_scalar(0.5);

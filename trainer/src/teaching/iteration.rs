@@ -1,10 +1,12 @@
 //! One iteration as the paper tells it: x-chain, z-chain, and the updates of generator, encoder and energy.
 
-use super::chains::{ChainRows, encoded_start, prior_start};
+use super::chains::{ChainRows, XChains, encoded_start, prior_start};
 use super::folded::Folded;
 use super::losses::{EnergyLoss, TwoSided, encoder_loss, energy_loss, generator_loss};
+use super::share::Share;
 use super::{Networks, Teacher, TeachingError};
-use crate::networks::{DeviceError, Normalise, Output, Taped, read, rows};
+use crate::networks::{BurnNetwork, DeviceError, Normalise, Output, Taped, read, rows};
+use crate::optimiser::NetworkOptimiser;
 use crate::recipe::{Negatives, Optimiser, Recipe, SpectralIteration, XStart, ZStart};
 use burn::tensor::Tensor;
 use dual_mcmc::chain::{Trace, noise_start};
@@ -65,7 +67,7 @@ pub struct Batch {
     pub values: Vec<f32>,
 }
 
-/// What an iteration says of itself. Energies and errors are means over the whole batch. What belongs to
+/// Figures of one iteration. Energies and errors are means over the whole batch. What belongs to
 /// a network or a chain that the recipe does not have is absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -158,7 +160,7 @@ pub struct Iteration {
 }
 
 /// An iteration that has begun: what its phases hand on from one to the next.
-pub struct Unfinished {
+pub struct RunningIteration {
     /// What has been computed so far.
     pub snapshot: Snapshot,
     /// The phase that has been run last.
@@ -207,7 +209,7 @@ impl Teacher {
     ///
     /// # Errors
     /// If the batch has another size.
-    pub fn begin(&mut self, batch: &Batch, keep: Gradients) -> Result<Unfinished, TeachingError> {
+    pub fn begin(&mut self, batch: &Batch, keep: Gradients) -> Result<RunningIteration, TeachingError> {
         let (whole, len) = (self.recipe.teaching.batch, self.recipe.data_len());
         if batch.values.len() != whole * len || batch.samples.len() != whole {
             return Err(TeachingError::Batch { expected: whole * len, found: batch.values.len() });
@@ -216,7 +218,7 @@ impl Teacher {
         let in_batch = self.share.rows().clone();
         let rows_of_share = &batch.values[in_batch.start * len..in_batch.end * len];
         let data = self.augmented(rows_of_share, in_batch.start as u32, len);
-        Ok(Unfinished {
+        Ok(RunningIteration {
             snapshot: Snapshot::default(),
             phase: Phase::Data,
             keep,
@@ -244,7 +246,7 @@ impl Teacher {
     ///
     /// # Panics
     /// If it is not the iteration's next phase.
-    pub async fn run_x_chain(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+    pub async fn run_x_chain(&mut self, iteration: &mut RunningIteration) -> Result<(), TeachingError> {
         self.enter(iteration, Phase::XChain);
         let (first, count) = (iteration.in_batch.start as u32, iteration.in_batch.len());
         let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
@@ -293,7 +295,8 @@ impl Teacher {
             slots = drawn;
             starts.extend_from_slice(&states[persistent_rows.start * len..persistent_rows.end * len]);
         }
-        let ends = self.chains.x_chain(energy, iteration.folded_energy.as_ref(), &starts, t).await?;
+        let folded = iteration.folded_energy.as_ref();
+        let ends = self.chains.x_chain(XChains::Own, energy, folded, &starts, t).await?;
         snapshot.x_tilde = ends.state;
         snapshot.x_trace = ends.trace;
         iteration.x_chain_acceptance = ends.acceptance;
@@ -312,7 +315,7 @@ impl Teacher {
     ///
     /// # Panics
     /// If it is not the iteration's next phase.
-    pub async fn run_z_chain(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+    pub async fn run_z_chain(&mut self, iteration: &mut RunningIteration) -> Result<(), TeachingError> {
         self.enter(iteration, Phase::ZChain);
         if let Some(encoder) = &self.networks.encoder {
             let tape = encoder.taped();
@@ -354,7 +357,7 @@ impl Teacher {
     ///
     /// # Panics
     /// If it is not the iteration's next phase.
-    pub fn update_generator(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+    pub fn update_generator(&mut self, iteration: &mut RunningIteration) -> Result<(), TeachingError> {
         self.enter(iteration, Phase::Generator);
         let (Some(generator), Some((tape, generated))) =
             (&mut self.networks.generator, iteration.generator.take())
@@ -372,14 +375,9 @@ impl Teacher {
             (generated.value.clone(), x_tilde)
         });
         let Some(loss) = generator_loss(data_term, ebm_term, &self.recipe.teaching) else { return Ok(()) };
-        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
-        drop(tape);
-        if iteration.keep == Gradients::Keep {
-            snapshot.gradients.push(gradients.clone());
-        }
-        if let Some(optimiser) = &mut self.optimisers.generator {
-            optimiser.step(iteration.rates.generator, generator.parameters_mut(), gradients);
-        }
+        let kept = (iteration.keep == Gradients::Keep).then_some(&mut snapshot.gradients);
+        let (optimiser, rate) = (&mut self.optimisers.generator, iteration.rates.generator);
+        descend(generator, tape, &loss.total, &self.share, optimiser.as_mut(), rate, kept)?;
         generator.update_running(&self.share.statistics(generated.statistics)?);
         if let Some(average) = &mut self.averages.generator {
             average.update(self.iteration, generator.parameters());
@@ -395,7 +393,7 @@ impl Teacher {
     ///
     /// # Panics
     /// If it is not the iteration's next phase.
-    pub fn update_encoder(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+    pub fn update_encoder(&mut self, iteration: &mut RunningIteration) -> Result<(), TeachingError> {
         self.enter(iteration, Phase::Encoder);
         let (Some(encoder), Some((tape, posterior))) = (&mut self.networks.encoder, iteration.encoder.take())
         else {
@@ -411,14 +409,9 @@ impl Teacher {
         let of_model = tape.forward(x_tilde, Normalise::Batch).value;
         let model_term = Some((rows(&snapshot.z, latent, &self.device), of_model));
         let Some(loss) = encoder_loss(data_term, model_term, &self.recipe.teaching) else { return Ok(()) };
-        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
-        drop(tape);
-        if iteration.keep == Gradients::Keep {
-            snapshot.gradients.push(gradients.clone());
-        }
-        if let Some(optimiser) = &mut self.optimisers.encoder {
-            optimiser.step(iteration.rates.encoder, encoder.parameters_mut(), gradients);
-        }
+        let kept = (iteration.keep == Gradients::Keep).then_some(&mut snapshot.gradients);
+        let (optimiser, rate) = (&mut self.optimisers.encoder, iteration.rates.encoder);
+        descend(encoder, tape, &loss.total, &self.share, optimiser.as_mut(), rate, kept)?;
         encoder.update_running(&self.share.statistics(posterior.statistics)?);
         iteration.encoder_loss = Some(loss);
         Ok(())
@@ -431,7 +424,7 @@ impl Teacher {
     ///
     /// # Panics
     /// If it is not the iteration's next phase.
-    pub async fn update_energy(&mut self, iteration: &mut Unfinished) -> Result<(), TeachingError> {
+    pub async fn update_energy(&mut self, iteration: &mut RunningIteration) -> Result<(), TeachingError> {
         self.enter(iteration, Phase::Energy);
         if self.networks.energy.is_none() {
             return Ok(());
@@ -450,15 +443,10 @@ impl Teacher {
             self.recipe.teaching.energy_l2,
             self.recipe.temperature(),
         );
-        let gradients = self.share.mean(tape.gradients(&mut loss.total.backward()))?;
-        drop(tape);
         let snapshot = &mut iteration.snapshot;
-        if iteration.keep == Gradients::Keep {
-            snapshot.gradients.push(gradients.clone());
-        }
-        if let Some(optimiser) = &mut self.optimisers.energy {
-            optimiser.step(iteration.rates.energy, energy.parameters_mut(), gradients);
-        }
+        let kept = (iteration.keep == Gradients::Keep).then_some(&mut snapshot.gradients);
+        let (optimiser, rate) = (&mut self.optimisers.energy, iteration.rates.energy);
+        descend(energy, tape, &loss.total, &self.share, optimiser.as_mut(), rate, kept)?;
         if let Some(average) = &mut self.averages.energy {
             average.update(self.iteration, energy.parameters());
         }
@@ -468,7 +456,7 @@ impl Teacher {
     }
 
     /// x̃', what the energy's loss sets against the data. The last rows are the persistent chains'.
-    async fn negatives(&mut self, iteration: &mut Unfinished) -> Result<Vec<f32>, TeachingError> {
+    async fn negatives(&mut self, iteration: &mut RunningIteration) -> Result<Vec<f32>, TeachingError> {
         let (latent, len) = (self.recipe.latent(), self.recipe.data_len());
         let rest = iteration.chain_rows.rest() * len;
         let kind = self.recipe.teaching.negatives;
@@ -480,7 +468,8 @@ impl Teacher {
                 match &mut self.networks.energy {
                     Some(energy) if kind == Negatives::Fresh && rest > 0 => {
                         let folded = iteration.folded_energy.as_ref();
-                        self.chains.fresh_x_chain(energy, folded, &generated, self.iteration).await?.state
+                        let (which, t) = (XChains::Fresh, self.iteration);
+                        self.chains.x_chain(which, energy, folded, &generated, t).await?.state
                     }
                     _ => generated,
                 }
@@ -498,10 +487,10 @@ impl Teacher {
     ///
     /// # Panics
     /// If not all of its phases were run.
-    pub fn finish(&mut self, mut iteration: Unfinished) -> Result<Iteration, TeachingError> {
+    pub fn finish(&mut self, mut iteration: RunningIteration) -> Result<Iteration, TeachingError> {
         self.enter(&mut iteration, Phase::Figures);
         self.iteration += 1;
-        let Unfinished { snapshot, chain_rows, in_batch, rates, .. } = iteration;
+        let RunningIteration { snapshot, chain_rows, in_batch, rates, .. } = iteration;
         let own = chain_rows.own.len();
         let has_x_chain = self.networks.energy.is_some() && self.recipe.x_chain.is_some();
         let len = self.recipe.data_len();
@@ -541,7 +530,7 @@ impl Teacher {
     }
 
     /// Go over to the next phase.
-    fn enter(&mut self, iteration: &mut Unfinished, phase: Phase) {
+    fn enter(&mut self, iteration: &mut RunningIteration, phase: Phase) {
         let next = Phase::ALL.into_iter().find(|&other| other > iteration.phase);
         assert_eq!(Some(phase), next, "the phases of an iteration have an order");
         iteration.phase = phase;
@@ -591,6 +580,28 @@ impl Teacher {
         }
         data
     }
+}
+
+/// Takes an optimiser's step of `network` along the gradients of `loss`, of which `tape` is the record. The gradients
+/// are means over the whole batch; they are added to `kept`, where that is given.
+fn descend(
+    network: &mut BurnNetwork,
+    tape: Taped,
+    loss: &Tensor<1>,
+    share: &Share,
+    optimiser: Option<&mut NetworkOptimiser>,
+    rate: f64,
+    kept: Option<&mut Vec<Vec<Tensor<1>>>>,
+) -> Result<(), TeachingError> {
+    let gradients = share.mean(tape.gradients(&mut loss.backward()))?;
+    drop(tape);
+    if let Some(kept) = kept {
+        kept.push(gradients.clone());
+    }
+    if let Some(optimiser) = optimiser {
+        optimiser.step(rate, network.parameters_mut(), gradients);
+    }
+    Ok(())
 }
 
 /// Read figures to their places, all at once: each read waits for the device.

@@ -30,7 +30,7 @@ impl TwoSided {
     }
 }
 
-/// Generator: λ_data ‖g(z̃) - x‖² + λ_ebm ‖g(z) - x̃‖². Each term is a pair, generated and wanted.
+/// The generator's loss: λ_data ‖g(z̃) - x‖² + λ_ebm ‖g(z) - x̃‖². Each term is a pair, generated and wanted.
 /// `None` without any.
 pub fn generator_loss(
     data: Option<(Tensor<2>, Tensor<2>)>,
@@ -41,7 +41,7 @@ pub fn generator_loss(
     TwoSided::new(data.map(error), ebm.map(error), [weights.lambda_data, weights.lambda_ebm])
 }
 
-/// Encoder: λ_data NLL(z̃; q(·|x)) + λ_inf NLL(z; q(·|x̃)). Each term is a pair, latents and the
+/// The encoder's loss: λ_data NLL(z̃; q(·|x)) + λ_inf NLL(z; q(·|x̃)). Each term is a pair, latents and the
 /// encoder's output for what they belong to: means, then log-variances. `None` without any.
 pub fn encoder_loss(
     data: Option<(Tensor<2>, Tensor<2>)>,
@@ -52,7 +52,7 @@ pub fn encoder_loss(
     TwoSided::new(data.map(loss), model.map(loss), [weights.lambda_data, weights.lambda_inf])
 }
 
-/// The energy's loss.
+/// The energy's loss and its terms.
 pub struct EnergyLoss {
     /// Mean energy of the data.
     pub data: Tensor<1>,
@@ -64,7 +64,7 @@ pub struct EnergyLoss {
     pub total: Tensor<1>,
 }
 
-/// Energy: (E(x) - E(x̃') + α·mean(E(x)² + E(x̃')²)) / T.
+/// The energy's loss: (E(x) - E(x̃') + α·mean(E(x)² + E(x̃')²)) / T.
 pub fn energy_loss(
     energy_data: Tensor<2>,
     energy_model: Tensor<2>,

@@ -12,7 +12,7 @@ pub(crate) fn batch_indices(seed: u64, iteration: u64, batch: usize, data_len: u
 }
 
 /// Where `index` of `0..len` goes in the shuffle of `epoch`: a Feistel network over the smallest
-/// even number of bits that holds `len`, walked until it lands inside.
+/// even number of bits that holds `len`, applied again until the result is inside.
 fn shuffled(seed: u64, epoch: u64, len: usize, index: usize) -> usize {
     const ROUNDS: u32 = 6;
     let noise = Noise::new(seed, Stream::Shuffle);

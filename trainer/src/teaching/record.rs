@@ -33,8 +33,9 @@ struct Counters {
 }
 
 impl Teacher {
-    /// The whole state of the run: networks with their spectral and batch-norm state, the
-    /// generator's average, optimisers, persistent chains, counters.
+    /// The whole state of the run: networks with their spectral and batch-norm state, the averages of
+    /// generator and energy as far as they are kept, optimisers, persistent chains, latents kept for the
+    /// z-chains, counters.
     ///
     /// # Errors
     /// If the device fails.

@@ -10,38 +10,38 @@ use crate::networks::{Statistics, read};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::ops::Range;
 
-/// Where the replicas of a teacher meet.
-pub trait Meeting: Send {
+/// Sums tensors over all replicas of a teacher.
+pub trait Exchange: Send {
     /// The sum of what all replicas bring: each as many numbers, at the same place of its iteration, on
     /// the CPU. It is the same, to the bit, for each of them.
     ///
     /// # Errors
     /// If another replica has failed, and will not come.
-    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>, Parted>;
+    fn sum(&self, mine: Tensor<1>) -> Result<Tensor<1>, ReplicaFailed>;
 }
 
 /// Another replica has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("another of the devices that share the batch has failed")]
-pub struct Parted;
+pub struct ReplicaFailed;
 
 /// The rows of the batch that are one replica's.
 pub struct Share {
     rows: Range<usize>,
     batch: usize,
     /// None where the rows are the whole batch.
-    meeting: Option<Box<dyn Meeting>>,
+    exchange: Option<Box<dyn Exchange>>,
 }
 
 impl Share {
     /// All rows of a batch.
     pub fn whole(batch: usize) -> Share {
-        Share { rows: 0..batch, batch, meeting: None }
+        Share { rows: 0..batch, batch, exchange: None }
     }
 
-    /// `rows` of a batch whose other rows are with the other replicas at `meeting`.
-    pub fn of(rows: Range<usize>, batch: usize, meeting: Box<dyn Meeting>) -> Share {
-        Share { rows, batch, meeting: Some(meeting) }
+    /// `rows` of a batch whose other rows are with the other replicas, which `exchange` reaches.
+    pub fn of(rows: Range<usize>, batch: usize, exchange: Box<dyn Exchange>) -> Share {
+        Share { rows, batch, exchange: Some(exchange) }
     }
 
     /// A batch split over `replicas` as evenly as it can be; the first have one row more.
@@ -61,13 +61,13 @@ impl Share {
 
     /// Means over the whole batch of what are means over each replica's rows.
     pub(super) fn mean(&self, mine: Vec<Tensor<1>>) -> Result<Vec<Tensor<1>>, TeachingError> {
-        let (Some(meeting), Some(first)) = (&self.meeting, mine.first()) else { return Ok(mine) };
+        let (Some(exchange), Some(first)) = (&self.exchange, mine.first()) else { return Ok(mine) };
         let device = first.device();
         let lens: Vec<usize> = mine.iter().map(|tensor| tensor.dims()[0]).collect();
         // One transfer for all.
         let weight = self.rows.len() as f32 / self.batch as f32;
         let mine = Tensor::cat(mine, 0).mul_scalar(weight).to_device(&Device::flex());
-        let mean = meeting.sum(mine)?.to_device(&device);
+        let mean = exchange.sum(mine)?.to_device(&device);
         let mut start = 0;
         let parts = lens.into_iter().map(|len| {
             start += len;
@@ -78,7 +78,7 @@ impl Share {
 
     /// Means of statistics, so that the running ones are the same everywhere.
     pub(super) fn statistics(&self, mine: Vec<Statistics>) -> Result<Vec<Statistics>, TeachingError> {
-        if self.meeting.is_none() {
+        if self.exchange.is_none() {
             return Ok(mine);
         }
         let flat = mine.into_iter().flat_map(|s| [s.mean, s.variance]).collect();
@@ -98,17 +98,17 @@ impl Share {
         count: usize,
         len: usize,
     ) -> Result<Vec<f32>, TeachingError> {
-        let (Some(meeting), true) = (&self.meeting, count > 0) else { return Ok(mine.to_vec()) };
+        let (Some(exchange), true) = (&self.exchange, count > 0) else { return Ok(mine.to_vec()) };
         // The others' rows are zero here, as these are there.
         let mut all = vec![0.0; count * len];
         all[rows.start * len..rows.end * len].copy_from_slice(mine);
-        Ok(read(meeting.sum(on_cpu(&all))?)?)
+        Ok(read(exchange.sum(on_cpu(&all))?)?)
     }
 
     /// Make the figures of these rows those of the whole batch. `own` x-chains were this replica's, and
     /// `all` with the persistent ones.
     pub(super) fn report(&self, mine: &mut Report, own: usize, all: usize) -> Result<(), TeachingError> {
-        let Some(meeting) = &self.meeting else { return Ok(()) };
+        let Some(exchange) = &self.exchange else { return Ok(()) };
         let rows = self.rows.len();
         let (mut x_ends, mut z_ends) = (ends(mine.x_chain_energy), ends(mine.z_chain_error));
         let ([x_first, x_last], [z_first, z_last]) = (&mut x_ends, &mut z_ends);
@@ -132,7 +132,7 @@ impl Share {
             None => [0.0, 0.0],
         };
         let sums: Vec<f32> = figures.iter().flat_map(weighted).collect();
-        let sums = read(meeting.sum(on_cpu(&sums))?)?;
+        let sums = read(exchange.sum(on_cpu(&sums))?)?;
         for ((figure, _), sum) in figures.iter_mut().zip(sums.as_chunks::<2>().0) {
             **figure = (sum[1] > 0.0).then(|| sum[0] / sum[1]);
         }

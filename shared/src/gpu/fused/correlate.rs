@@ -12,14 +12,17 @@ use crate::gpu::kernels::CORRELATE;
 /// The variant's module without the functions it calls.
 pub(super) fn source(variant: &Variant, tail: &Tail) -> String {
     let element = |single: bool| if single { "f32" } else { "vec4<f32>" };
+    let (input, output) = (element(variant.scalar), element(variant.write != Write::Elements));
+    let Variant { positions, blocks, split, .. } = *variant;
+    let piece = variant.piece();
     let mut text = String::new();
-    line!(text, "alias In = {};", element(variant.scalar));
-    line!(text, "alias Out = {};", element(variant.write != Write::Elements));
-    line!(text, "const POSITIONS = {}u;", variant.positions);
-    line!(text, "const PIECE = {}u;", variant.piece());
-    if variant.split > 1 {
-        let parts = 64 * variant.positions * variant.blocks;
-        line!(text, "var<workgroup> parts: array<{}, {parts}>;", element(variant.narrow()));
+    line!(text, "alias In = {input};");
+    line!(text, "alias Out = {output};");
+    line!(text, "const POSITIONS = {positions}u;");
+    line!(text, "const PIECE = {piece}u;");
+    if split > 1 {
+        let (part, parts) = (element(variant.narrow()), 64 * positions * blocks);
+        line!(text, "var<workgroup> parts: array<{part}, {parts}>;");
     }
     text += CORRELATE;
     text += "\n@compute @workgroup_size(64)\nfn main(\n";
@@ -30,8 +33,8 @@ pub(super) fn source(variant: &Variant, tail: &Tail) -> String {
         text += "@builtin(subgroup_invocation_id) invocation: u32,\n";
     }
     text += ") {\n";
-    line!(text, "let outputs = outputs_of(element_index(id, groups) / {}u);", variant.split);
-    if variant.split == 1 {
+    line!(text, "let outputs = outputs_of(element_index(id, groups) / {split}u);");
+    if split == 1 {
         // Invocations that meet at a barrier must not leave before.
         text += "if (outputs.group >= params.groups) { return; }\n";
     }
@@ -40,7 +43,7 @@ pub(super) fn source(variant: &Variant, tail: &Tail) -> String {
     text += "let in_x = params.in_x;\nlet in_row = params.in_row;\nlet in_plane = params.in_plane;\n";
     variant.begin_sums(&mut text);
     variant.sum_up(&mut text);
-    if variant.split > 1 {
+    if split > 1 {
         variant.join_parts(&mut text);
     }
     variant.write_outputs(&mut text, tail.quad());
@@ -114,7 +117,7 @@ impl Variant {
 
     /// The loops over rows and columns of taps and over inputs, or one loop over an invocation's part of them.
     fn sum_up(&self, text: &mut String) {
-        let (split, piece) = (self.split, self.piece());
+        let (split, piece, taps) = (self.split, self.piece(), self.taps);
         if split == 1 {
             *text += "var weight = window.weight;\n";
             *text += "for (var ty = 0u; ty < window.taps; ty++) {\n";
@@ -132,7 +135,7 @@ impl Variant {
         if split == 1 {
             *text += "for (var tx = 0u; tx < window.tap_groups; tx++) {\n";
         }
-        line!(text, "var at = window.start + ty * in_row + tx * {}u;", self.taps);
+        line!(text, "var at = window.start + ty * in_row + tx * {taps}u;");
         if self.checked {
             self.check_columns(text);
         }
@@ -181,21 +184,16 @@ impl Variant {
     fn read_weights(&self, text: &mut String) {
         let each = self.weights();
         for (t, k) in (0..self.taps).flat_map(|t| (0..each).map(move |k| (t, k))) {
+            let at = t * each + k;
             if !self.shared {
-                line!(text, "let w_{t}_{k} = weights[weight + {}u];", t * each + k);
+                line!(text, "let w_{t}_{k} = weights[weight + {at}u];");
                 continue;
             }
             // Each of four invocations reads the weights of another element, and has the others' by swaps: what it
             // calls element o is o ^ turn.
             let quarter = each / 4;
             match (k / quarter, k % quarter) {
-                (0, own) => {
-                    line!(
-                        text,
-                        "let w_{t}_{own} = weights[weight + turn * {quarter}u + {}u];",
-                        t * each + own
-                    );
-                }
+                (0, own) => line!(text, "let w_{t}_{own} = weights[weight + turn * {quarter}u + {at}u];"),
                 (o, own) => {
                     let swap = ["X", "Y", "Diagonal"][o - 1];
                     line!(text, "let w_{t}_{k} = quadSwap{swap}(w_{t}_{own});");
@@ -209,17 +207,19 @@ impl Variant {
             let mut sum = format!("sum_{o}_{p} = sum_{o}_{p}");
             for t in 0..self.taps {
                 let x = self.offset(p, t);
-                let w = |lane: usize| format!("w_{t}_{}", 4 * o + lane);
+                // Numbers of the weights of the four input channels.
+                let [a, b, c, d] = [0, 1, 2, 3].map(|lane| 4 * o + lane);
                 sum += &match (self.narrow(), self.scalar) {
                     (true, true) => format!(" + w_{t}_0.x * x_{x}"),
                     (true, false) => format!(" + dot(w_{t}_0, x_{x})"),
                     (false, true) => format!(" + w_{t}_{o} * x_{x}"),
                     // In software it counts that this takes fewer registers.
                     (false, false) if self.shared => {
-                        format!(" + mat4x4<f32>({}, {}, {}, {}) * x_{x}", w(0), w(1), w(2), w(3))
+                        format!(" + mat4x4<f32>(w_{t}_{a}, w_{t}_{b}, w_{t}_{c}, w_{t}_{d}) * x_{x}")
                     }
                     (false, false) => {
-                        (0..4).map(|lane| format!(" + {} * x_{x}.{}", w(lane), COMPONENTS[lane])).collect()
+                        let weights = [a, b, c, d].into_iter().zip(COMPONENTS);
+                        weights.map(|(w, component)| format!(" + w_{t}_{w} * x_{x}.{component}")).collect()
                     }
                 };
             }
@@ -246,14 +246,15 @@ impl Variant {
     }
 
     fn write_outputs(&self, text: &mut String, quad: Option<Quad>) {
+        let blocks = self.blocks;
         *text += "if (!has_row(outputs)) { return; }\n";
         for p in (0..self.positions).step_by(if quad == Some(Quad::Row) { 4 } else { 1 }) {
             line!(text, "if (has_column(outputs, outputs.column + {p}u)) {{");
             line!(text, "let at = place_of(outputs, outputs.column + {p}u);");
-            for o in 0..self.blocks {
+            for o in 0..blocks {
                 match self.write {
                     Write::Elements => {
-                        line!(text, "let element_{o} = outputs.group * {}u + block_{o};", self.blocks);
+                        line!(text, "let element_{o} = outputs.group * {blocks}u + block_{o};");
                         line!(text, "if (element_{o} < params.outputs) {{");
                         line!(text, "finish(at + element_{o} * params.out_plane, sum_{o}_{p});\n}}");
                     }
@@ -266,15 +267,14 @@ impl Variant {
 
     /// The channels of an element one by one, at one position or, in a quad of a row, at four.
     fn write_channels(&self, text: &mut String, quad: Option<Quad>, o: usize, p: usize) {
+        let blocks = self.blocks;
         let lanes = if self.narrow() || quad == Some(Quad::Channels) { 1 } else { 4 };
         for (lane, component) in COMPONENTS.iter().enumerate().take(lanes) {
             match self.narrow() {
                 true => *text += "{ let channel = 0u;\n",
-                false => line!(
-                    text,
-                    "{{ let channel = (outputs.group * {}u + block_{o}) * 4u + {lane}u;",
-                    self.blocks
-                ),
+                false => {
+                    line!(text, "{{ let channel = (outputs.group * {blocks}u + block_{o}) * 4u + {lane}u;");
+                }
             }
             *text += "if (channel < params.outputs) {\n";
             let number = |p: usize| match self.narrow() {
@@ -294,7 +294,10 @@ impl Variant {
                     let four = (p..p + 4).map(number).collect::<Vec<_>>().join(", ");
                     line!(text, "step_from(at + channel * params.out_plane, vec4<f32>({four}), 4u);");
                 }
-                None => line!(text, "finish(at + channel * params.out_plane, {});", number(p)),
+                None => {
+                    let number = number(p);
+                    line!(text, "finish(at + channel * params.out_plane, {number});");
+                }
             }
             *text += "}}\n";
         }

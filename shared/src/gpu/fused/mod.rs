@@ -21,14 +21,15 @@ mod launch;
 mod stages;
 mod tiled;
 
+use super::device::Gpu;
 use super::dispatch::{Dispatch, Extent, storage, word};
+use super::error::GpuError;
 use super::kernels::{
     ACTIVATION_FUNCTIONS, ACTIVATIONS, CORRELATION, CopyParams, INDEX, Kernel, NOISE, PoolParams,
     ReshapeParams, STEP, STEP_ELEMENTS, STEP_NUMBERS, ScaleShiftParams, UPDATE, UpsampleParams,
 };
-use super::recording::{Blueprint, Passes, Recorded, Stepping, check_fit};
+use super::recording::{Passes, Recording, RecordingInput, Stepping, check_fit};
 use super::shader::Shader;
-use super::{Gpu, GpuError};
 use crate::network::{Activation, Plan};
 use bytemuck::Pod;
 use correlation::Correlation;
@@ -151,7 +152,7 @@ impl<'a> Finish<'a> {
 }
 
 struct Recorder<'a> {
-    blueprint: &'a Blueprint<'a>,
+    inputs: &'a RecordingInput<'a>,
     values: Vec<Value>,
 }
 
@@ -167,15 +168,15 @@ pub(super) fn numbers(plan: &Plan, input: &[usize], passes: Passes) -> [usize; 2
 }
 
 /// The dispatches of a plan.
-pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
-    let Blueprint { gpu, plan, input, batch, passes, .. } = *blueprint;
+pub(super) fn record(inputs: &RecordingInput<'_>) -> Result<Recording, GpuError> {
+    let RecordingInput { gpu, plan, input, batch, passes, .. } = *inputs;
     let stages = Stages::new(plan, input);
     let longest = stages.values.iter().map(Geometry::len).max().unwrap_or(0);
     check_fit(gpu, 0, longest, batch)?;
-    let values = (0..stages.values.len()).map(|index| Value::new(blueprint, &stages, index)).collect();
-    let recorder = Recorder { blueprint, values };
+    let values = (0..stages.values.len()).map(|index| Value::new(inputs, &stages, index)).collect();
+    let recorder = Recorder { inputs, values };
     let ends = [&recorder.values[0], &recorder.values[stages.output]];
-    let mut recorded = Recorded {
+    let mut recording = Recording {
         ends: ends.map(|value| value.data.clone()),
         gradients: ends.iter().filter_map(|value| value.gradient.clone()).collect(),
         prepare: Vec::new(),
@@ -184,12 +185,12 @@ pub(super) fn record(blueprint: &Blueprint<'_>) -> Result<Recorded, GpuError> {
         stepping: None,
     };
     for stage in &stages.stages {
-        recorder.forward(stage, &mut recorded)?;
+        recorder.forward(stage, &mut recording)?;
     }
     if passes == Passes::ForwardAndGradient {
-        recorder.backward(&stages, &mut recorded)?;
+        recorder.backward(&stages, &mut recording)?;
     }
-    Ok(recorded)
+    Ok(recording)
 }
 
 /// What a value needs beside its own buffer.
@@ -215,8 +216,8 @@ impl Needs {
 }
 
 impl Value {
-    fn new(blueprint: &Blueprint<'_>, stages: &Stages, index: usize) -> Value {
-        let Blueprint { gpu, batch, passes, .. } = *blueprint;
+    fn new(inputs: &RecordingInput<'_>, stages: &Stages, index: usize) -> Value {
+        let RecordingInput { gpu, batch, passes, .. } = *inputs;
         let geometry = stages.values[index];
         // Four numbers at a time may be read at the end; the input is as long as its caller expects.
         let numbers = batch * geometry.len();
@@ -253,7 +254,7 @@ impl Value {
 }
 
 impl Recorder<'_> {
-    fn forward(&self, stage: &Stage, recorded: &mut Recorded) -> Result<(), GpuError> {
+    fn forward(&self, stage: &Stage, recording: &mut Recording) -> Result<(), GpuError> {
         let (x, y) = (&self.values[stage.inputs[0]], &self.values[stage.output]);
         let finish = |adds| {
             let then = |activation| match y.kept {
@@ -265,20 +266,20 @@ impl Recorder<'_> {
         let ends = [(&x.geometry, &x.data), (&y.geometry, &y.data)];
         match &stage.work {
             Work::Correlate(correlation) => {
-                let dispatch = self.correlate(correlation, ends, &finish(false), recorded)?;
-                recorded.forward.push(dispatch);
+                let dispatch = self.correlate(correlation, ends, &finish(false), recording)?;
+                recording.forward.push(dispatch);
             }
             Work::Add => {
                 let other = (&x.geometry, &self.values[stage.inputs[1]].data);
-                recorded.forward.push(self.simple(&Work::Copy, false, ends, &Finish::default()));
-                recorded.forward.push(self.simple(&Work::Copy, false, [other, ends[1]], &finish(true)));
+                recording.forward.push(self.simple(&Work::Copy, false, ends, &Finish::default()));
+                recording.forward.push(self.simple(&Work::Copy, false, [other, ends[1]], &finish(true)));
             }
-            work => recorded.forward.push(self.simple(work, false, ends, &finish(false))),
+            work => recording.forward.push(self.simple(work, false, ends, &finish(false))),
         }
         Ok(())
     }
 
-    fn backward(&self, stages: &Stages, recorded: &mut Recorded) -> Result<(), GpuError> {
+    fn backward(&self, stages: &Stages, recording: &mut Recording) -> Result<(), GpuError> {
         let mut written = vec![0; self.values.len()];
         for stage in stages.stages.iter().rev() {
             let output = &self.values[stage.output];
@@ -286,7 +287,7 @@ impl Recorder<'_> {
             if stage.output == stages.output
                 && let Some(activation) = output.activation
             {
-                from = self.through_activation(output, &from, activation, recorded);
+                from = self.through_activation(output, &from, activation, recording);
             }
             for &input in &stage.inputs {
                 let x = &self.values[input];
@@ -306,11 +307,11 @@ impl Recorder<'_> {
                 };
                 let ends = [(&output.geometry, &from), (&x.geometry, to)];
                 let dispatch = match &stage.work {
-                    Work::Correlate(c) => self.correlate(&c.transposed(), ends, &finish, recorded)?,
+                    Work::Correlate(c) => self.correlate(&c.transposed(), ends, &finish, recording)?,
                     Work::Add => self.simple(&Work::Copy, true, ends, &finish),
                     work => self.simple(work, true, ends, &finish),
                 };
-                recorded.backward.push(dispatch);
+                recording.backward.push(dispatch);
             }
         }
         Ok(())
@@ -322,16 +323,16 @@ impl Recorder<'_> {
         output: &Value,
         gradient: &wgpu::Buffer,
         activation: Activation,
-        recorded: &mut Recorded,
+        recording: &mut Recording,
     ) -> wgpu::Buffer {
-        let Blueprint { gpu, .. } = *self.blueprint;
+        let RecordingInput { gpu, .. } = *self.inputs;
         let through = storage(gpu, "gradient", (output.data.size() / 4) as usize);
         let then = |activation| Then::SlopeAtExtra(Function::of_result(activation));
         let finish = Finish::new(false, Some(activation), then, Some(&output.data));
         let elements = (output.data.size() / 16) as usize;
         let params = CopyParams { slope: finish.slope, elements: word(elements) };
         let extent = Extent::Elements(elements);
-        recorded.backward.push(finish.dispatch(gpu, Kernel::Copy, &params, &[gradient, &through], extent));
+        recording.backward.push(finish.dispatch(gpu, Kernel::Copy, &params, &[gradient, &through], extent));
         through
     }
 
@@ -341,9 +342,9 @@ impl Recorder<'_> {
         correlation: &Correlation,
         [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2],
         finish: &Finish<'_>,
-        recorded: &mut Recorded,
+        recording: &mut Recording,
     ) -> Result<Dispatch, GpuError> {
-        let Blueprint { gpu, weights, batch, .. } = *self.blueprint;
+        let RecordingInput { gpu, weights, batch, .. } = *self.inputs;
         let [from, to] = [correlation.layout(correlation.from, from), correlation.layout(correlation.to, to)];
         let launch = correlation.launch(batch, [&from, &to], finish.slope, |size| gpu.choose(size));
         let biases = launch.pack_bias.map_or(0, |bias| bias.count);
@@ -352,17 +353,17 @@ impl Recorder<'_> {
         let packed = storage(gpu, "packed weights", 4 * elements);
         let buffers = [weights, &packed];
         let extent = Extent::Elements(launch.pack.count as usize);
-        recorded.prepare.push(Dispatch::new(gpu, &Kernel::Pack, &launch.pack, &buffers, extent));
+        recording.prepare.push(Dispatch::new(gpu, &Kernel::Pack, &launch.pack, &buffers, extent));
         if let Some(bias) = &launch.pack_bias {
             let extent = Extent::Elements(bias.count as usize);
-            recorded.prepare.push(Dispatch::new(gpu, &Kernel::PackBias, bias, &buffers, extent));
+            recording.prepare.push(Dispatch::new(gpu, &Kernel::PackBias, bias, &buffers, extent));
         }
         let mut buffers = vec![&packed, x, y];
         buffers.extend(finish.extra);
         // The gradient of the input, if this is its only part, can move the input at once.
         let state = &self.values[0];
         if state.readers == 1 && state.gradient.as_ref() == Some(y) {
-            recorded.stepping = launch.quad.map(|quad| Stepping {
+            recording.stepping = launch.quad.map(|quad| Stepping {
                 shader: Arc::new(Correlate(launch.kernel, Tail::step(quad))),
                 params: launch.params,
                 buffers: [packed.clone(), x.clone()],
@@ -383,7 +384,7 @@ impl Recorder<'_> {
         ends: [(&Geometry, &wgpu::Buffer); 2],
         finish: &Finish<'_>,
     ) -> Dispatch {
-        let Blueprint { gpu, weights, batch, .. } = *self.blueprint;
+        let RecordingInput { gpu, weights, batch, .. } = *self.inputs;
         let [(from, x), (to, y)] = ends;
         let slope = finish.slope;
         let extent = Extent::Elements(batch * to.planes() * to.height * to.width);
@@ -433,7 +434,7 @@ impl Recorder<'_> {
     }
 
     fn reshape(&self, [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2], accumulate: bool) -> Dispatch {
-        let Blueprint { gpu, batch, .. } = *self.blueprint;
+        let RecordingInput { gpu, batch, .. } = *self.inputs;
         let params = ReshapeParams {
             samples: word(batch),
             accumulate: accumulate.into(),
@@ -460,7 +461,7 @@ impl Recorder<'_> {
         [(from, x), (to, y)]: [(&Geometry, &wgpu::Buffer); 2],
         finish: &Finish<'_>,
     ) -> Dispatch {
-        let Blueprint { gpu, batch, .. } = *self.blueprint;
+        let RecordingInput { gpu, batch, .. } = *self.inputs;
         let (large, small) = if backward { (to, from) } else { (from, to) };
         let params = PoolParams {
             slope: finish.slope,

@@ -56,26 +56,26 @@ pub(super) fn invertible(activation: Activation) -> bool {
 
 impl Stages {
     pub(super) fn new(plan: &Plan, input: &[usize]) -> Stages {
-        let mut draft = Draft::new(plan, input);
+        let mut builder = StageBuilder::new(plan, input);
         for op in &plan.ops {
-            draft.push(plan, op);
+            builder.push(plan, op);
         }
-        draft.output = draft.names[plan.output];
-        draft.fuse();
+        builder.output = builder.names[plan.output];
+        builder.fuse();
         // What is read as plain rows is written by a correlation or a reshape, and read by no other stage.
-        let made = draft.stages.iter().find(|stage| stage.output == draft.output);
+        let made = builder.stages.iter().find(|stage| stage.output == builder.output);
         let correlates = made.is_some_and(|stage| matches!(stage.work, Work::Correlate(_)));
-        if !correlates || draft.uses(draft.output) > 0 {
-            let shape = draft.shapes[draft.output];
-            draft.output = draft.stage(Work::Reshape, vec![draft.output], shape);
+        if !correlates || builder.uses(builder.output) > 0 {
+            let shape = builder.shapes[builder.output];
+            builder.output = builder.stage(Work::Reshape, vec![builder.output], shape);
         }
-        draft.drop_unused();
-        draft.lay_out()
+        builder.drop_unused();
+        builder.lay_out()
     }
 }
 
 /// Stages while they are made.
-struct Draft {
+struct StageBuilder {
     /// The shape of each value.
     shapes: Vec<Shape>,
     stages: Vec<Stage>,
@@ -86,8 +86,8 @@ struct Draft {
     output: usize,
 }
 
-impl Draft {
-    fn new(plan: &Plan, input: &[usize]) -> Draft {
+impl StageBuilder {
+    fn new(plan: &Plan, input: &[usize]) -> StageBuilder {
         let mut wanted: Vec<Option<Shape>> = vec![None; plan.values.len()];
         for op in plan.ops.iter().rev() {
             match op {
@@ -108,7 +108,7 @@ impl Draft {
         };
         let mut names = vec![0; plan.values.len()];
         names[0] = 0;
-        Draft { shapes: vec![shape], stages: Vec::new(), names, wanted, output: 0 }
+        StageBuilder { shapes: vec![shape], stages: Vec::new(), names, wanted, output: 0 }
     }
 
     /// A stage that writes a new value.

@@ -57,23 +57,25 @@ impl Tile {
 
     /// The tile's module without the functions it calls.
     pub(super) fn source(&self) -> String {
+        let (threads, width, inputs, weights) = (self.threads(), self.width(), self.inputs(), self.weights());
+        let Tile { across, planes, .. } = *self;
         let mut text = String::new();
-        line!(text, "const TILE_WIDTH = {}u;", self.width());
-        line!(text, "const TILE_X = {}u;", self.inputs());
-        line!(text, "const TILE_W = {}u;", self.weights());
-        line!(text, "const PLANES = {}u;", self.planes);
+        line!(text, "const TILE_WIDTH = {width}u;");
+        line!(text, "const TILE_X = {inputs}u;");
+        line!(text, "const TILE_W = {weights}u;");
+        line!(text, "const PLANES = {planes}u;");
         text += TILED;
-        line!(text, "\n@compute @workgroup_size({})\nfn main(", self.threads());
+        line!(text, "\n@compute @workgroup_size({threads})\nfn main(");
         text += "@builtin(local_invocation_index) thread: u32,\n";
         text += "@builtin(workgroup_id) group_id: vec3<u32>,\n";
         text += "@builtin(num_workgroups) groups: vec3<u32>,\n) {\n";
         text += "let tile = tile_of(group_id.y * groups.x + group_id.x);\n";
         text += "if (tile.first >= tile.positions) { return; }\n";
         text += "let in_plane = params.in_plane;\n";
-        line!(text, "let across = thread % {}u;", self.across);
-        line!(text, "let deep = thread / {}u;", self.across);
+        line!(text, "let across = thread % {across}u;");
+        line!(text, "let deep = thread / {across}u;");
         text += "var plane = 0u;\nvar tap = 0u;\nvar at = 0u;\n";
-        line!(text, "var weight = tile.place * tile.slabs * {}u;", self.weights());
+        line!(text, "var weight = tile.place * tile.slabs * {weights}u;");
         self.begin_sums(&mut text);
         self.declare_loads(&mut text);
         self.sum_up(&mut text);
@@ -101,11 +103,11 @@ impl Tile {
     fn begin_sums(&self, text: &mut String) {
         let depth = self.depth();
         for o in 0..self.blocks {
+            let apart = o * self.deep;
             match self.biased {
                 true => line!(
                     text,
-                    "let bias_{o} = weights[params.biases + tile.place * {depth}u + deep + {}u];",
-                    o * self.deep
+                    "let bias_{o} = weights[params.biases + tile.place * {depth}u + deep + {apart}u];"
                 ),
                 false => line!(text, "let bias_{o} = vec4<f32>(0.0);"),
             }
@@ -119,20 +121,22 @@ impl Tile {
     fn declare_loads(&self, text: &mut String) {
         let (threads, width, depth) = (self.threads(), self.width(), self.depth());
         for i in 0..self.input_loads() {
-            line!(text, "let input_{i} = thread + {}u;", i * threads);
+            let apart = i * threads;
+            line!(text, "let input_{i} = thread + {apart}u;");
             line!(
                 text,
                 "let from_{i} = input_of(tile.first + input_{i} % {width}u, tile.start) + input_{i} / {width}u * in_plane;"
             );
             line!(text, "var bring_x_{i}: vec4<f32>;");
         }
+        let plane = 4 * depth;
         for i in 0..self.weight_loads() {
-            line!(text, "let weight_{i} = thread + {}u;", i * threads);
+            let apart = i * threads;
+            line!(text, "let weight_{i} = thread + {apart}u;");
             // Packed as [plane, block, lane]; here blocks are neighbours, so that invocations read side by side.
             line!(
                 text,
-                "let place_{i} = (weight_{i} / {}u * 4u + weight_{i} % 4u) * {depth}u + weight_{i} / 4u % {depth}u;",
-                4 * depth
+                "let place_{i} = (weight_{i} / {plane}u * 4u + weight_{i} % 4u) * {depth}u + weight_{i} / 4u % {depth}u;"
             );
             line!(text, "var bring_w_{i}: vec4<f32>;");
         }
@@ -190,7 +194,8 @@ impl Tile {
     fn multiply(&self, text: &mut String, plane: usize) {
         let (width, depth) = (self.width(), self.depth());
         for p in 0..self.positions {
-            line!(text, "let x_{plane}_{p} = tile_x[now_x + {}u];", plane * width + p * self.across);
+            let at = plane * width + p * self.across;
+            line!(text, "let x_{plane}_{p} = tile_x[now_x + {at}u];");
         }
         for (lane, component) in COMPONENTS.iter().enumerate() {
             for o in 0..self.blocks {
@@ -204,9 +209,11 @@ impl Tile {
     }
 
     fn write_outputs(&self, text: &mut String) {
-        line!(text, "let block = tile.group * {}u + deep;", self.depth());
+        let depth = self.depth();
+        line!(text, "let block = tile.group * {depth}u + deep;");
         for p in 0..self.positions {
-            line!(text, "let to_{p} = tile.first + across + {}u;", p * self.across);
+            let apart = p * self.across;
+            line!(text, "let to_{p} = tile.first + across + {apart}u;");
             line!(text, "if (has_output(tile, to_{p})) {{\nlet to = place_of(tile, to_{p});");
             for o in 0..self.blocks {
                 let apart = o * self.deep;
@@ -221,7 +228,7 @@ impl Tile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::Choice;
+    use crate::gpu::choice::Choice;
 
     /// WebGPU's default limits: 256 invocations and 16 KiB of memory for a workgroup.
     #[test]

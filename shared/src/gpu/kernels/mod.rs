@@ -31,8 +31,21 @@ const PLANE: &str = file!("fused/plane");
 #[cfg(feature = "workbench")]
 const TILE: &str = file!("plain/tile");
 
+/// `true` if a word is given.
+#[cfg(feature = "workbench")]
+macro_rules! given {
+    () => {
+        false
+    };
+    ($word:ident) => {
+        true
+    };
+}
+
+/// The table of kernels: the file of each, `with` the parts that it uses. One that `calls finish` hands its results to
+/// a function of that name, which is written for each network.
 macro_rules! kernels {
-    ($($(#[$on:meta])* $kernel:ident: $name:literal $(with $part:ident)*;)*) => {
+    ($($(#[$on:meta])* $kernel:ident: $name:literal $(with $part:ident)* $(calls $finish:ident)?;)*) => {
         /// A kernel that is the same for every network.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Kernel { $($(#[$on])* $kernel),* }
@@ -44,6 +57,12 @@ macro_rules! kernels {
             /// The name of its file.
             pub(super) fn name(self) -> &'static str {
                 match self { $($(#[$on])* Kernel::$kernel => $name),* }
+            }
+
+            /// Whether it hands its results to a function `finish`, which is written for each network.
+            #[cfg(feature = "workbench")]
+            pub(super) fn calls_finish(self) -> bool {
+                match self { $($(#[$on])* Kernel::$kernel => given!($($finish)?)),* }
             }
         }
 
@@ -64,16 +83,16 @@ macro_rules! kernels {
 kernels! {
     Pack: "fused/pack";
     PackBias: "fused/pack_bias";
-    Copy: "fused/copy";
+    Copy: "fused/copy" calls finish;
     Reshape: "fused/reshape" with PLANE;
-    Pool: "fused/pool" with PLANE;
-    PoolWide: "fused/pool_wide" with PLANE;
-    PoolInputGradient: "fused/pool_input_gradient" with PLANE;
-    Upsample: "fused/upsample" with PLANE;
-    UpsampleInputGradient: "fused/upsample_input_gradient" with PLANE;
-    Bilinear: "fused/bilinear" with PLANE with BETWEEN;
-    BilinearInputGradient: "fused/bilinear_input_gradient" with PLANE with BETWEEN;
-    ScaleShift: "fused/scale_shift" with PLANE;
+    Pool: "fused/pool" with PLANE calls finish;
+    PoolWide: "fused/pool_wide" with PLANE calls finish;
+    PoolInputGradient: "fused/pool_input_gradient" with PLANE calls finish;
+    Upsample: "fused/upsample" with PLANE calls finish;
+    UpsampleInputGradient: "fused/upsample_input_gradient" with PLANE calls finish;
+    Bilinear: "fused/bilinear" with PLANE with BETWEEN calls finish;
+    BilinearInputGradient: "fused/bilinear_input_gradient" with PLANE with BETWEEN calls finish;
+    ScaleShift: "fused/scale_shift" with PLANE calls finish;
     Add: "add";
     ReferenceEnergy: "reference_energy" with WORKGROUP_SUM;
     ReferenceGradient: "reference_gradient";
@@ -116,14 +135,6 @@ kernels! {
     PlainScaleShiftInputGradient: "plain/scale_shift_input_gradient";
 }
 
-#[cfg(feature = "workbench")]
-impl Kernel {
-    /// Whether it hands its results to a function `finish`, which is written for each network.
-    pub(super) fn calls_finish(self) -> bool {
-        self.source().contains("finish(")
-    }
-}
-
 macro_rules! params {
     ($($(#[$on:meta])* $name:ident { $($field:ident: $type:ident),* $(,)? })*) => {
         $(
@@ -134,7 +145,7 @@ macro_rules! params {
         )*
 
         /// Every struct's name, with its fields' names, types and offsets in bytes.
-        #[cfg(test)]
+        #[cfg(all(test, feature = "workbench"))]
         const LAYOUTS: &[(&str, &[(&str, &str, usize)])] = &[
             $($(#[$on])* (stringify!($name), &[
                 $((stringify!($field), stringify!($type), std::mem::offset_of!($name, $field))),*
@@ -348,5 +359,5 @@ params! {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "workbench"))]
 mod tests;

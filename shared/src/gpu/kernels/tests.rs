@@ -54,7 +54,7 @@ fn parameters_in_rust_are_those_in_wgsl() {
     assert_eq!(met, all);
 }
 
-/// The files of this folder whose names end so.
+/// The WGSL files below this folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries

@@ -1,6 +1,6 @@
 //! Steps of the chains alone.
 
-use super::{Kernels, Settings, median, recipe, repeated};
+use super::{KernelSet, Settings, median, recipe, repeated};
 use anyhow::{Context, Result, ensure};
 use dual_mcmc::chain::{ChainNoise, Langevin};
 use dual_mcmc::executor::{Executor, XChain, ZChain};
@@ -51,7 +51,7 @@ pub(super) fn run(executor: &Executor, settings: &Settings, peak: Option<f64>) -
             let mut figures = Map::new();
             for &chains in &settings.chains {
                 let mut chain = StartedChain::new(executor, &case, chains)?;
-                if settings.kernels == Kernels::Plain {
+                if settings.kernels == KernelSet::Plain {
                     chain = chain.plain_on_the_cpu();
                 }
                 let time = chain.time(settings)?;

@@ -25,7 +25,7 @@ pub enum What {
 
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kernels {
+pub enum KernelSet {
     /// The fused kernels, which everything runs on
     #[default]
     Fused,
@@ -47,7 +47,7 @@ pub struct Settings {
     /// Numbers of chains.
     pub chains: Vec<usize>,
     /// Kernels of the chains.
-    pub kernels: Kernels,
+    pub kernels: KernelSet,
     /// Whether each kernel is timed by itself, too.
     pub kernel_times: bool,
 }
@@ -65,7 +65,7 @@ pub fn run(devices: &[TrainingDevice], settings: &Settings) -> Result<Value> {
         && wanted(What::Chains)
     {
         let executor = match (executor, settings.kernels) {
-            (Executor::Gpu(gpu), Kernels::Plain) => Executor::Gpu(gpu.clone().with_plain_kernels()),
+            (Executor::Gpu(gpu), KernelSet::Plain) => Executor::Gpu(gpu.clone().with_plain_kernels()),
             (executor, _) => executor.clone(),
         };
         let mut peak = None;

@@ -56,13 +56,13 @@ fn iteration(recipe: &Recipe, devices: &[TrainingDevice], time: Duration) -> Res
     for _ in 0..WARM_UP {
         step()?;
     }
-    phases.look();
+    phases.take_means();
     let times = repeated(time, &mut step)?;
     Ok(json!({
         "batch": recipe.teaching.batch,
         "iterations": times.len(),
         "iteration_milliseconds": median(times),
-        "phase_milliseconds": phases.look(),
+        "phase_milliseconds": phases.take_means(),
     }))
 }
 

@@ -18,7 +18,7 @@ struct Row {
     times: Vec<(Choice, f64)>,
 }
 
-/// The text of `shared/src/gpu/fused/table.rs`, and all times that it comes from.
+/// The text of `shared/src/gpu/table.rs`, and all times that it comes from.
 ///
 /// # Errors
 /// If the device is no GPU with a clock, or fails.

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use dual_mcmc::executor::{Executor, ExecutorError};
 use std::error::Error;
 
-/// None: the CPU is chosen.
+/// Returns `None`, since this build has no GPU support: the CPU is chosen.
 ///
 /// # Errors
 /// If a GPU is asked for.
@@ -19,7 +19,7 @@ pub fn executor(choice: DeviceChoice) -> Result<Option<Executor>> {
     }
 }
 
-/// None: the CPU is chosen.
+/// Returns `None`, since this build has no GPU support: the CPU is chosen.
 ///
 /// # Errors
 /// If a GPU is asked for.

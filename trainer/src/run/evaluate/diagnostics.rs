@@ -2,7 +2,7 @@
 
 use super::super::chains;
 use super::similarity::{psnr, ssim};
-use super::{Job, mean};
+use super::{Evaluation, mean};
 use anyhow::Result;
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::jobs::{LatentStart, Reconstructing, Sampling};
@@ -15,7 +15,7 @@ const DRIFTING: usize = 128;
 const RECONSTRUCTED: usize = 512;
 
 /// Error along the z-chain from the encoder's mean; of the encoder alone where the model has no z-chain.
-pub fn reconstruction(job: &Job) -> Result<Value> {
+pub fn reconstruction(job: &Evaluation) -> Result<Value> {
     let len = job.data.sample_len();
     let x = job.data.held_out_batch(RECONSTRUCTED)?;
     let has_chain = job.model.chains.z.is_some();
@@ -59,7 +59,7 @@ pub fn reconstruction(job: &Job) -> Result<Value> {
 /// What becomes of the x-chain beyond its recommended length: its energies, and how far it has gone,
 /// after 1, 2, 5 and 10 times as many steps. A long-run diagnostic, no measure of quality: short-run
 /// chains have not converged.
-pub fn drift(job: &Job, sampling: &Sampling) -> Result<Value> {
+pub fn drift(job: &Evaluation, sampling: &Sampling) -> Result<Value> {
     let long = Sampling { count: DRIFTING.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
     let sampled = chains::sample(job.executor, job.model, &long, true)?;
     let at = |times: u32| {

@@ -4,14 +4,14 @@ use super::super::chains::{self, energies};
 use super::super::features::OnFeatures;
 use super::super::frechet::Components;
 use super::diagnostics::{displacement, drift, reconstruction};
-use super::{Figures, Job, mean, outliers};
+use super::{Evaluation, Figures, mean, outliers};
 use anyhow::Result;
 use serde_json::{Value, json};
 
 /// Samples where no count is given.
 const COUNT: usize = 5_000;
 
-pub fn evaluate(job: &Job) -> Result<Figures> {
+pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     let sampling = job.sampling(COUNT)?;
     let count = sampling.count;
     let len = job.data.sample_len();

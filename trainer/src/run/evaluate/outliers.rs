@@ -4,7 +4,7 @@
 //! has a higher energy than a held-out one. 1 is perfect, ½ is chance.
 
 use super::super::chains::energies;
-use super::Job;
+use super::Evaluation;
 use crate::console::say;
 use crate::data::image_sets::ImageSet;
 use crate::data::{self, Known, resize};
@@ -22,7 +22,7 @@ const SAMPLES: usize = 2_000;
 ///
 /// # Errors
 /// If the executor fails.
-pub fn evaluate(job: &Job) -> Result<Value> {
+pub fn evaluate(job: &Evaluation) -> Result<Value> {
     let own = job.data.held_out_batch(SAMPLES)?;
     let len = job.data.sample_len();
     let count = own.len() / len;

@@ -3,7 +3,7 @@
 use super::super::chains::{self, NotFinite};
 use super::super::landscape;
 use super::diagnostics::{drift, reconstruction};
-use super::{Figures, Job, outliers};
+use super::{Evaluation, Figures, outliers};
 use anyhow::Result;
 use dual_mcmc::jobs::{Sampling, Start};
 use dual_mcmc::points::PointSet;
@@ -16,7 +16,7 @@ const COUNT: usize = 4096;
 const LONG: u32 = 400;
 const FROM_NOISE: u32 = 1000;
 
-pub fn evaluate(job: &Job, set: PointSet) -> Result<Figures> {
+pub fn evaluate(job: &Evaluation, set: PointSet) -> Result<Figures> {
     let chosen = job.sampling(COUNT)?;
     let judge = |steps, start| -> Result<Value> {
         let sampling = Sampling { steps, start, ..chosen };

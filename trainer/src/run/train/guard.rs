@@ -17,8 +17,8 @@ use std::time::Instant;
 /// Divergences that a run goes back from before it gives up.
 const RECOVERIES: u32 = 5;
 
-/// A state that is to be kept, and what the run knew when it was in it.
-pub struct Recorded {
+/// A recorded state that is to be kept, and what the run knew when it was in it.
+pub struct SavedState {
     summary: Summary,
     record: Arc<Record>,
 }
@@ -43,7 +43,7 @@ impl Training {
         let record = Arc::new(self.replicas.first().record()?);
         // Where devices round differently, a resumed run would not be this one otherwise.
         self.replicas.follow_first(&record);
-        self.unproved = Some(Recorded { summary: self.summary.clone(), record });
+        self.unproved = Some(SavedState { summary: self.summary.clone(), record });
         self.summary.measure = None;
         self.saved = Instant::now();
         Ok(())
@@ -52,7 +52,7 @@ impl Training {
     /// The state that was recorded last, if any, has proved good: write its checkpoint, and a second one if it
     /// is the best so far.
     pub(super) fn keep(&mut self) -> Result<()> {
-        let Some(Recorded { mut summary, record }) = self.unproved.take() else { return Ok(()) };
+        let Some(SavedState { mut summary, record }) = self.unproved.take() else { return Ok(()) };
         let new = summary.measure;
         let best = match (new, self.summary.best) {
             (Some(new), Some(old)) => self.measure.better(new, old),

@@ -22,7 +22,7 @@ const SHOWN_IMAGES: usize = 64;
 const SHOWN_POINTS: usize = 2_000;
 
 /// What was seen along the model's chains.
-struct Looked {
+struct Measured {
     /// Mean energies of the x-chains.
     energies: Vec<f32>,
     /// Mean squared errors of the z-chains.
@@ -45,14 +45,14 @@ impl Training {
             value => value?,
         };
         self.summary.measure = Some(value);
-        let Looked { energies, errors, quality } = self.draw(&model)?;
+        let Measured { energies, errors, quality } = self.draw(&model)?;
         let mut line = json!({
             "iteration": iteration,
             self.measure.name(): value,
             "seconds": self.seconds(),
             "device": device::names(&self.run.devices),
             "divergences": self.summary.recoveries,
-            "phase_milliseconds": self.phases.look(),
+            "phase_milliseconds": self.phases.take_means(),
             "energy_along_the_x_chain": energies,
             "error_along_the_z_chain": errors,
         });
@@ -81,7 +81,7 @@ impl Training {
     }
 
     /// Draw samples and reconstructions, as far as the model and its data allow.
-    fn draw(&self, model: &Model) -> Result<Looked> {
+    fn draw(&self, model: &Model) -> Result<Measured> {
         let shape = &self.run.data.shape;
         let means = |trace: &[Vec<f32>]| -> Vec<f32> {
             trace.iter().map(|row| row.iter().sum::<f32>() / row.len() as f32).collect()
@@ -107,7 +107,7 @@ impl Training {
             _ => None,
         };
         if model.encoder.is_none() || model.chains.z.is_none() {
-            return Ok(Looked { energies, errors: Vec::new(), quality });
+            return Ok(Measured { energies, errors: Vec::new(), quality });
         }
         let x = if shape.len() == 1 { data } else { self.run.data.held_out_batch(16)? };
         let back = chains::reconstruct(
@@ -122,7 +122,7 @@ impl Training {
             let panels = [&x, &back.guess, &back.end].map(|values| Panel { values, shape });
             self.picture(&path, &pictures::rows(&panels));
         }
-        Ok(Looked { energies, errors: means(&back.trace), quality })
+        Ok(Measured { energies, errors: means(&back.trace), quality })
     }
 
     fn picture(&self, path: &Path, picture: &RgbImage) {
