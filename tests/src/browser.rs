@@ -121,6 +121,12 @@ impl Browser {
         self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
     }
 
+    /// Answer a media query with this value from now on.
+    pub fn prefer(&self, feature: &str, value: &str) {
+        let features = json!([{ "name": feature, "value": value }]);
+        self.command("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
     /// Put the page behind another tab for some time, as `document.hidden` then tells it.
     pub fn hide_for(&self, time: Duration) {
         let page = self.get("/window");
@@ -191,14 +197,15 @@ impl Browser {
         self.post("/url", json!({ "url": url }));
     }
 
-    /// Run the body of a JavaScript function, an async one too, and return what it returns.
+    /// Run the body of a JavaScript function, an async one too, and return what it returns. The body finds the page's figure
+    /// as `figure`, and the parts of its shadow tree by `ref(name)`.
     pub fn run(&self, body: &str) -> Value {
         self.run_with(body, &[])
     }
 
     /// Run the body of a JavaScript function as [`Browser::run`] does, with `arguments`, which it finds under that name.
     pub fn run_with(&self, body: &str, arguments: &[Value]) -> Value {
-        let script = format!("return (async function () {{ {body} }}).apply(null, arguments)");
+        let script = format!("{FIGURE} return (async function () {{ {body} }}).apply(null, arguments)");
         self.post("/execute/sync", json!({ "script": script, "args": arguments }))
     }
 
@@ -233,7 +240,11 @@ impl Browser {
     }
 
     fn element(&self, selector: &str) -> String {
-        let found = self.post("/element", json!({ "using": "css selector", "value": selector }));
+        // In the page, or in the shadow tree of its figure.
+        let found = self.run_with(
+            "return document.querySelector(arguments[0]) ?? figure?.shadowRoot?.querySelector(arguments[0])",
+            &[selector.into()],
+        );
         let id = found.as_object().and_then(|o| o.values().next()).and_then(Value::as_str);
         id.unwrap_or_else(|| panic!("no element {selector}")).to_string()
     }
@@ -267,6 +278,10 @@ impl Browser {
         picture(&self.get(&format!("/element/{element}/screenshot")))
     }
 }
+
+/// What every script finds.
+const FIGURE: &str = "const figure = document.querySelector('dual-mcmc'), \
+    ref = (name) => figure?.shadowRoot?.querySelector('[data-ref=\"' + name + '\"]');";
 
 impl Drop for Browser {
     fn drop(&mut self) {

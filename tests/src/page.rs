@@ -33,8 +33,12 @@ pub fn folder() -> &'static Path {
     })
 }
 
-/// What the page tells scripts of its chains, in JavaScript: null until a model runs.
-pub const STATE: &str = "window.dualMcmc && await window.dualMcmc.state().catch(() => null)";
+/// What the page's figure tells scripts of its chains, in JavaScript: null until a model runs.
+pub const STATE: &str = "await figure?.state?.().catch(() => null)";
+
+/// What the figure's message says, in JavaScript and lower case: null where there is none to be seen.
+pub const NOTICE: &str = "((box) => box && !box.hidden && box.getBoundingClientRect().height > 0 \
+    ? box.innerText.toLowerCase() : null)(ref('notice'))";
 
 /// The built page on a port of its own.
 pub fn serve() -> Server {

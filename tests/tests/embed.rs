@@ -12,8 +12,8 @@ const ARTICLE: &str = "<!doctype html><title>Article</title><link rel=icon href=
     <iframe id=figure style='width:600px;height:700px;border:0' \
     src='/embed.html?model=models/plane.safetensors&view=landscape&play=1'></iframe>";
 
-const STEPS: &str = "(w => w.dualMcmc ? w.dualMcmc.state().then(s => s.step, () => 0) : 0)\
-    (document.getElementById('figure').contentWindow)";
+const STEPS: &str = "((f) => f?.state ? f.state().then((s) => s.step, () => 0) : 0)\
+    (document.getElementById('figure').contentDocument.querySelector('dual-mcmc'))";
 
 #[test]
 fn a_figure_runs_only_while_it_can_be_seen() {
@@ -64,13 +64,9 @@ fn a_figure_without_webgpu_and_one_with_a_bad_model() {
     let name = &models::shipped()[0].0;
     let browser = Browser::start(WebGpu::Off, &[]);
     browser.open(&format!("{}embed.html?model=models/{name}&play=1", server.url()));
-    browser.wait_for(
-        "running figure",
-        "window.dualMcmc && (await window.dualMcmc.state().catch(() => ({}))).step > 3",
-    );
+    browser.wait_for("running figure", &format!("(s => s && s.step > 3)({})", page::STATE));
     browser.open(&format!("{}embed.html?model=models/nowhere.safetensors&play=1", server.url()));
-    let text = browser
-        .wait_for("message", "(box => !box.hidden && box.innerText)(document.getElementById('notice'))");
+    let text = browser.wait_for("message", page::NOTICE);
     assert!(text.as_str().unwrap().contains("404"), "{text}");
 }
 
@@ -81,20 +77,18 @@ fn chains_that_started_over_go_on_when_they_are_paused_or_asked() {
     let name = &models::shipped()[0].0;
     let browser = Browser::start(WebGpu::Off, &[]);
     browser.open(&format!("{}embed.html?model=models/{name}&play=1", server.url()));
-    let steps = || browser.run("return (await window.dualMcmc.state()).step").as_u64().unwrap();
-    let seed = || browser.run("return (await window.dualMcmc.state()).seed");
+    let steps = || browser.run("return (await figure.state()).step").as_u64().unwrap();
+    let seed = || browser.run("return (await figure.state()).seed");
     let beyond = |step: u64| {
-        let condition =
-            format!("window.dualMcmc && (await window.dualMcmc.state().catch(() => ({{}}))).step > {step}");
-        browser.wait_for("steps", &condition);
+        browser.wait_for("steps", &format!("(s => s && s.step > {step})({})", page::STATE));
     };
     beyond(20);
     let before = seed();
-    browser.click("#reset");
-    browser.wait_for("another seed", &format!("(await window.dualMcmc.state()).seed != {before}"));
+    browser.click("[data-ref=bar-reset]");
+    browser.wait_for("another seed", &format!("(await figure.state()).seed != {before}"));
     beyond(5);
     let (reached, first) = (steps(), seed());
-    browser.click("#play");
+    browser.click("[data-ref=bar-play]");
     std::thread::sleep(Duration::from_millis(500));
     let paused = steps();
     assert!(paused >= reached, "at step {reached} when it was paused, and then at {paused}");
@@ -138,16 +132,16 @@ fn a_site_is_written_whole_or_not_at_all() {
         browser.open(&format!("{}site/{page}?play=0", server.url()));
         if page == "embed.html" {
             // Asked not to play, the figure waits for its reader.
-            browser.click("#begin");
+            browser.wait_for("the element", "ref('begin')");
+            browser.click("[data-ref=begin]");
         }
         let state = browser.wait_for(&format!("running model on {page}"), page::STATE);
         assert_eq!(state["model"], "models/good.safetensors", "{page}");
         assert_eq!(browser.errors(), Vec::<String>::new(), "{page}");
     }
     browser.open(&format!("{}site/example/index.html", server.url()));
-    let inside = "(w => w.dualMcmc ? w.dualMcmc.state().then(s => s.model, () => null) : null)(document.querySelector('iframe').contentWindow)";
-    let model = browser.wait_for("running example", &format!("await {inside}"));
-    assert_eq!(model, "models/good.safetensors");
+    let state = browser.wait_for("running example", page::STATE);
+    assert_eq!(state["model"], "../models/good.safetensors");
 
     // Again over the earlier site, and never over anything else.
     xtask::site::write(&good, &out, Some("Again")).unwrap();

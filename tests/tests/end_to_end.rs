@@ -57,8 +57,8 @@ fn a_model_goes_from_its_data_to_a_live_sampler_and_back() {
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.open(&format!("{}?play=0&chains=64&start=noise&device=gpu", server.url()));
     browser.wait_for("running model", page::STATE);
-    browser.run("await window.dualMcmc.step(30)");
-    let state = browser.run("const s = await window.dualMcmc.state(); return { ...s, x: [...s.x] }");
+    browser.run("await figure.step(30)");
+    let state = browser.run("const s = await figure.state(); return { ...s, x: [...s.x] }");
     assert_eq!((&state["device"], &state["step"]), (&"gpu".into(), &30.into()));
 
     write_rows(&at("x.npy"), &numbers(&state["x"]), 2);

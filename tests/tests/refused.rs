@@ -21,12 +21,10 @@ fn serve(files: Vec<(&str, Reply)>) -> Server {
 
 /// The message that the page shows, in lower case. The page around it must still be there.
 fn message(browser: &Browser, what: &str) -> String {
-    let visible = "const box = document.getElementById('notice'); \
-                   return box && !box.hidden && box.getBoundingClientRect().height > 0 ? box.innerText : null";
-    let text = browser.wait_for(&format!("message for {what}"), &format!("(() => {{ {visible} }})()"));
+    let text = browser.wait_for(&format!("message for {what}"), page::NOTICE);
     let whole = browser.run(
         "return [document.querySelector('h1').getBoundingClientRect().height > 0, \
-                 document.getElementById('fatal').hidden, \
+                 ref('breakdown').hidden, \
                  !document.getElementById('model').disabled || document.getElementById('open').disabled === false]",
     );
     assert_eq!(whole, serde_json::json!([true, true, true]), "{what}: heading, no breakdown, a way on");
@@ -123,7 +121,7 @@ fn files_are_opened_and_a_bad_one_is_refused() {
             &format!("running {name}"),
             &format!("(s => s && s.model === '{name}' && s)({})", page::STATE),
         );
-        assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
+        assert_eq!(browser.run("return ref('notice').hidden"), true);
         state
     };
     running(&name(&good));
@@ -143,8 +141,8 @@ fn an_impossible_setting_in_the_address_is_named_and_the_rest_runs() {
     browser.open(&format!("{}?{query}", server.url()));
     let state = browser.wait_for("running model", page::STATE);
     assert_eq!(state["seed"], 2);
-    let remarks = browser.run("return document.getElementById('remarks').innerText");
-    for name in ["chains=-3", "noise=NaN", "view=cinema"] {
+    let remarks = browser.run("return ref('remarks').innerText");
+    for name in ["chains=\"-3\"", "noise=\"NaN\"", "view=\"cinema\""] {
         assert!(remarks.as_str().unwrap().contains(name), "{name}: {remarks}");
     }
 }
@@ -155,8 +153,7 @@ fn without_its_wasm_the_page_says_so() {
     let browser = Browser::start(WebGpu::Off, &[]);
     for page in ["", "embed.html"] {
         browser.open(&format!("{}{page}", server.url()));
-        let shown = "(box => !box.hidden && box.getBoundingClientRect().height > 0 && box.innerText)(document.getElementById('fatal'))";
-        let text = browser.wait_for("message", shown);
+        let text = browser.wait_for("message", page::NOTICE);
         assert!(text.as_str().unwrap().contains("could not be loaded"), "{page}: {text}");
     }
 }

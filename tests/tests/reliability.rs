@@ -26,22 +26,23 @@ fn state(browser: &Browser) -> Value {
 
 /// What the page's message says, once there is one.
 fn notice(browser: &Browser) -> String {
-    let shown = "(box => !box.hidden && box.innerText.toLowerCase())(document.getElementById('notice'))";
-    browser.wait_for("message", shown).as_str().unwrap().to_string()
+    browser.wait_for("message", page::NOTICE).as_str().unwrap().to_string()
 }
 
-/// A graphics device that fails in this way is told of by these words, and the reader can go on without it.
+/// After a graphics device has failed in this way the figure goes on on the processor, with the seed and the chains that were
+/// chosen, and says so in these words.
 fn fails(way: &str, says: &str) {
     let server = serve();
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.before_pages(way);
-    browser.open(&address(&server, "play=1&device=gpu"));
-    let text = notice(&browser);
-    assert!(text.contains(says), "{text}");
-    browser.click("#use-cpu");
-    browser.wait_for("steps on the processor", &format!("(s => s && s.step > 3)({})", page::STATE));
-    assert_eq!(state(&browser)["device"], "cpu");
-    assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
+    browser.open(&address(&server, "play=1&device=gpu&seed=5&chains=48"));
+    let there = format!("(s => s && s.device === 'cpu' && s.step > 3)({})", page::STATE);
+    browser.wait_for("steps on the processor", &there);
+    let state = state(&browser);
+    assert_eq!((&state["seed"], &state["chains"], &state["playing"]), (&5.into(), &48.into(), &true.into()));
+    let text = browser.run("return ref('remarks').innerText.toLowerCase()");
+    assert!(text.as_str().unwrap().contains(says), "{text}");
+    assert_eq!(browser.run("return ref('notice').hidden"), true);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn a_device_with_the_least_limits_will_do() {
     for (name, _) in models::shipped() {
         browser.open(&format!("{}?model=models/{name}&play=0&device=gpu", server.url()));
         assert_eq!(state(&browser)["device"], "gpu");
-        browser.run("await window.dualMcmc.step(3)");
+        browser.run("await figure.step(3)");
         assert!(state(&browser)["energies"][0].as_f64().unwrap().is_finite(), "{name}");
         assert_eq!(browser.run("return window.asked.flat(9)"), Value::Array(Vec::new()), "{name}");
         assert_eq!(browser.errors(), Vec::<String>::new(), "{name}");
@@ -120,14 +121,14 @@ fn chains_that_run_away_stop_and_can_start_over() {
         browser.open(&address(&server, &format!("play=1&step-size=999&rate=240&device={device}")));
         let text = notice(&browser);
         assert!(text.contains("run away") && text.contains("smaller step size"), "{text}");
-        browser.click("#defaults");
-        browser.click("#reset");
-        browser.wait_for("chains that can run", "!document.getElementById('play').disabled");
-        browser.click("#play");
-        browser.wait_for("steps again", "(await window.dualMcmc.state()).step > 5");
+        browser.click("[data-ref=defaults]");
+        browser.click("[data-ref=reset]");
+        browser.wait_for("chains that can run", "!ref('play').disabled");
+        browser.click("[data-ref=play]");
+        browser.wait_for("steps again", "(await figure.state()).step > 5");
         let state = state(&browser);
         assert!(state["energies"][0].as_f64().unwrap().is_finite(), "{device}: {}", state["energies"]);
-        assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
+        assert_eq!(browser.run("return ref('notice').hidden"), true);
         assert_eq!(browser.errors(), Vec::<String>::new(), "{device}");
     }
 }
@@ -137,10 +138,10 @@ fn hidden_for(time: Duration) {
     for device in ["gpu", "cpu"] {
         let browser = Browser::start(WebGpu::Software, &[]);
         browser.open(&address(&server, &format!("play=1&rate=60&device={device}")));
-        browser.wait_for("running chains", "(await window.dualMcmc.state()).step > 5");
+        browser.wait_for("running chains", "(await figure.state()).step > 5");
         browser.run(
             "window.seen = [];
-             const steps = () => Number(document.getElementById('step-count').textContent);
+             const steps = () => Number(ref('step-count').textContent);
              document.addEventListener('visibilitychange', () => window.seen.push([document.hidden, steps()]));",
         );
         browser.hide_for(time);
@@ -150,8 +151,8 @@ fn hidden_for(time: Duration) {
         assert!(hidden && !back, "{seen}");
         // What was under way when the page went, and nothing to make up for.
         assert!(returned - left < 70, "{device}: {} steps while nobody looked", returned - left);
-        browser.wait_for("going on", &format!("(await window.dualMcmc.state()).step > {}", returned + 5));
-        assert_eq!(browser.run("return document.getElementById('notice').hidden"), true);
+        browser.wait_for("going on", &format!("(await figure.state()).step > {}", returned + 5));
+        assert_eq!(browser.run("return ref('notice').hidden"), true);
         assert_eq!(browser.errors(), Vec::<String>::new(), "{device}");
     }
 }
@@ -193,14 +194,14 @@ fn the_page_stays_alive_while_the_processor_computes() {
         let times = browser.run(
             "let last = performance.now(), longest = 0, done = false;
              const begin = last;
-             const step = window.dualMcmc.step(2).then(() => done = true);
+             const step = figure.step(2).then(() => done = true);
              while (!done) {
                  await new Promise(next => setTimeout(next, 1));
                  const now = performance.now();
                  [longest, last] = [Math.max(longest, now - last), now];
              }
              await step;
-             return [longest, last - begin, (await window.dualMcmc.state()).step]",
+             return [longest, last - begin, (await figure.state()).step]",
         );
         let [longest, all] = [0, 1].map(|i| times[i].as_f64().unwrap());
         assert_eq!(times[2], 2);

@@ -80,12 +80,30 @@ impl Heat {
         ((energy - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
-    /// One colour a cell, RGBA, from evenly spaced `stops`, the first for the lowest energy.
-    pub fn colours(&self, stops: &[[u8; 3]]) -> Vec<u8> {
-        let mut rgba = Vec::with_capacity(4 * self.energies.len());
-        for &energy in &self.energies {
-            let [r, g, b] = blend(stops, self.level(energy));
-            rgba.extend([r, g, b, 255]);
+    /// A picture of `side` × `side` pixels, RGBA, of colours between evenly spaced `stops`, the first for the lowest
+    /// energy. Between the centres of cells the level is interpolated linearly.
+    pub fn paint(&self, side: usize, stops: &[[u8; 3]]) -> Vec<u8> {
+        let levels: Vec<f32> = self.energies.iter().map(|&energy| self.level(energy)).collect();
+        // For each pixel of an axis: the cells on either side of its centre, and the share of the second.
+        let places: Vec<(usize, usize, f32)> = (0..side)
+            .map(|pixel| {
+                let at = (pixel as f32 + 0.5) / side as f32 * self.n as f32 - 0.5;
+                let at = at.clamp(0.0, (self.n - 1) as f32);
+                let cell = (at as usize).min(self.n.saturating_sub(2));
+                (cell, (cell + 1).min(self.n - 1), at - cell as f32)
+            })
+            .collect();
+        let mut rgba = Vec::with_capacity(4 * side * side);
+        for &(above, below, down) in &places {
+            for &(left, right, along) in &places {
+                let row = |row: usize| {
+                    let (a, b) = (levels[row * self.n + left], levels[row * self.n + right]);
+                    a + along * (b - a)
+                };
+                let (upper, lower) = (row(above), row(below));
+                let [r, g, b] = blend(stops, upper + down * (lower - upper));
+                rgba.extend([r, g, b, 255]);
+            }
         }
         rgba
     }
@@ -195,9 +213,15 @@ mod tests {
     fn colours_run_from_the_lowest_energy_to_the_median() {
         let heat = Heat::new(2, vec![0.0, 1.0, 2.0, f32::INFINITY]);
         assert_eq!((heat.low, heat.high), (0.0, 1.0));
-        let rgba = heat.colours(&[[0, 0, 0], [200, 100, 50]]);
+        let rgba = heat.paint(2, &[[0, 0, 0], [200, 100, 50]]);
         assert_eq!(&rgba[..8], &[0, 0, 0, 255, 200, 100, 50, 255]);
         assert_eq!(&rgba[12..], &[200, 100, 50, 255]);
+        let rgba = heat.paint(4, &[[0, 0, 0], [200, 100, 50]]);
+        assert_eq!(
+            &rgba[..8],
+            &[0, 0, 0, 255, 50, 25, 13, 255],
+            "a quarter of the way from one cell to the next"
+        );
         assert_eq!(colour(" #0a10ff"), Some([10, 16, 255]));
         assert_eq!(colour("red"), None);
     }

@@ -1,43 +1,43 @@
-//! The lab page and the embedded figure: chains of dual-MCMC models in a web browser.
+//! The `<dual-mcmc>` element: chains of dual-MCMC models on any page.
 //!
-//! Plain logic, tested anywhere: [`state`] (the address), [`pacing`] (steps per frame), [`history`]
-//! (energies over steps), [`heat`] (the landscape's map), [`draw`] (layouts), [`explain`] and
-//! [`problem`] (words). In a browser, `engine` has the chains, and `session` runs the loop that brings
-//! what runs in line with what `controls` and the address ask for.
+//! Plain logic, tested anywhere: [`choices`] (the one table of what can be chosen), [`facts`] and [`settings`] (from choices
+//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`heat`] (the landscape's map),
+//! [`paint`] (layouts, and the twins of the shaders), [`explain`] and [`problem`] (words).
+//!
+//! In a browser, flow goes one way: an attribute, a control or a script → `message` → `instance`, which alone changes what a
+//! figure wants and owns → `engine`, the chains → `views` and `draw` → an event to the page. `host` is what figures share.
 
-pub mod draw;
+pub mod choices;
 pub mod explain;
+pub mod facts;
 pub mod heat;
 pub mod history;
 pub mod pacing;
+pub mod paint;
 pub mod problem;
-pub mod state;
+pub mod settings;
 
-#[cfg(target_arch = "wasm32")]
-mod about;
-#[cfg(target_arch = "wasm32")]
-mod api;
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]
 mod bench;
 #[cfg(target_arch = "wasm32")]
-mod controls;
-#[cfg(target_arch = "wasm32")]
 mod dom;
-#[cfg(target_arch = "wasm32")]
-mod embed;
+#[cfg(any(target_arch = "wasm32", test))]
+mod draw;
 #[cfg(target_arch = "wasm32")]
 mod engine;
 #[cfg(target_arch = "wasm32")]
-mod lab;
+mod handle;
 #[cfg(target_arch = "wasm32")]
-mod loading;
+mod host;
 #[cfg(target_arch = "wasm32")]
-mod page;
+mod instance;
+#[cfg(target_arch = "wasm32")]
+mod message;
+#[cfg(target_arch = "wasm32")]
+mod models;
 #[cfg(target_arch = "wasm32")]
 mod plot;
 #[cfg(target_arch = "wasm32")]
-mod session;
-#[cfg(target_arch = "wasm32")]
-mod theme;
+mod ui;
 #[cfg(target_arch = "wasm32")]
 mod views;

@@ -38,11 +38,13 @@ impl Pacer {
     /// Learn from `steps` that took `elapsed` milliseconds until the device had finished. The time
     /// includes the wait for the browser's report, so it bounds the cost of a step only from above:
     /// the number of steps at once grows while they still fit, and shrinks when they do not.
-    pub fn took(&mut self, steps: u32, elapsed: f64) {
-        let steps = f64::from(steps);
-        if elapsed > 2.0 * BUDGET_MS {
-            self.at_once = (steps * BUDGET_MS / elapsed).floor();
-        } else if elapsed < BUDGET_MS && steps >= self.at_once {
+    ///
+    /// Where several figures run, `share` is this one's part of the time between two frames.
+    pub fn took(&mut self, steps: u32, elapsed: f64, share: f64) {
+        let (steps, budget) = (f64::from(steps), BUDGET_MS * share);
+        if elapsed > 2.0 * budget {
+            self.at_once = (steps * budget / elapsed).floor();
+        } else if elapsed < budget && steps >= self.at_once {
             self.at_once += self.at_once.max(1.0);
         }
         self.at_once = self.at_once.clamp(1.0, f64::from(MOST_AT_ONCE));
@@ -66,7 +68,7 @@ mod tests {
             let n = pacer.due(now, rate);
             let elapsed = if n == 0 { 0.0 } else { f64::from(n) * step_ms + wait_ms };
             if n > 0 {
-                pacer.took(n, elapsed);
+                pacer.took(n, elapsed, 1.0);
             }
             if now > 5_000.0 {
                 longest = longest.max(elapsed);

@@ -4,7 +4,7 @@ use crate::dom;
 use crate::explain::readable;
 use crate::heat::ticks;
 use crate::history::{History, Row};
-use crate::theme::Theme;
+use crate::ui::Theme;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// With so few chains each one's energy is a line of its own; with more, these stand for all, and a

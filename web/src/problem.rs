@@ -9,19 +9,26 @@ pub struct Problem {
     pub title: String,
     /// Why, and what to do about it.
     pub advice: String,
-    /// Whether the graphics device is what failed, so that the CPU is a way on.
+    /// Whether what computes has failed, a device or the workers, so that a new start is a way on.
     pub device: bool,
+    /// Whether the graphics device is gone, so that another may come in its place.
+    pub lost: bool,
 }
 
 impl Problem {
     /// A problem with a title and an advice.
     pub fn new(title: impl Into<String>, advice: impl Into<String>) -> Problem {
-        Problem { title: title.into(), advice: advice.into(), device: false }
+        Problem { title: title.into(), advice: advice.into(), device: false, lost: false }
     }
 
     /// A chain whose settings are impossible.
     pub fn settings(reason: &str) -> Problem {
         Problem::new("The chain cannot run like this", format!("{reason}."))
+    }
+
+    /// Samples that are none of the model's.
+    pub fn samples(reason: &str) -> Problem {
+        Problem::new("These are no samples of the model", format!("{reason}."))
     }
 
     /// A problem of the graphics device.
@@ -36,6 +43,33 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Most new starts of a figure by itself, and the time that they are counted in, in milliseconds.
+const MOST_RESTARTS: usize = 3;
+const RESTARTS_IN: f64 = 60_000.0;
+
+/// The new starts of a figure after failures.
+#[derive(Clone, Debug, Default)]
+pub struct Restarts {
+    times: Vec<f64>,
+}
+
+impl Restarts {
+    /// Whether there may be another at time `now` (milliseconds); it counts then.
+    pub fn grant(&mut self, now: f64) -> bool {
+        self.times.retain(|&time| now - time < RESTARTS_IN);
+        let granted = self.times.len() < MOST_RESTARTS;
+        if granted {
+            self.times.push(now);
+        }
+        granted
+    }
+
+    /// Whether the last one was not the first within a minute.
+    pub fn again(&self) -> bool {
+        self.times.len() > 1
+    }
+}
+
 /// What a server's answer to a request for a model is, before its body has been read.
 ///
 /// # Errors
@@ -45,7 +79,7 @@ pub fn check_answer(url: &str, status: u16, content_type: &str) -> Result<(), Pr
         return Err(Problem::new(
             "There is no model at this address",
             format!(
-                "The server has no file “{url}” (status {status}). Check the address, or choose a model from the list."
+                "The server has no file “{url}” (status {status}). Check the address, or choose another model."
             ),
         ));
     }
@@ -108,6 +142,16 @@ pub fn no_answer(url: &str, same_site: bool) -> Problem {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_figure_starts_anew_three_times_a_minute() {
+        let mut restarts = Restarts::default();
+        assert!(restarts.grant(0.0) && !restarts.again());
+        assert!(restarts.grant(1e3) && restarts.again() && restarts.grant(2e3));
+        assert!(!restarts.grant(3e3) && !restarts.grant(59e3));
+        assert!(restarts.grant(60e3), "the first is a minute ago");
+        assert!(!restarts.grant(60.5e3));
+    }
 
     #[test]
     fn answers_that_are_no_model_are_told_apart() {

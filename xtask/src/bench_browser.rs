@@ -32,7 +32,8 @@ pub fn run(options: &Options) -> Result<()> {
     let model = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let toolbox = tools::for_page()?;
     let source = process::root().join("web/bench");
-    let peers = tools::node_modules(&source.join("package.json"))?;
+    let why = "the libraries that the engine is compared with come through it";
+    let peers = tools::node_modules(&source.join("package.json"), why)?;
     let shipped = process::root().join("models");
     let lab = suites::page_folder()?.with_file_name("bench-page");
     page::build_bare(&toolbox, &lab, &["bench"])?;

@@ -84,6 +84,8 @@ fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
         "--no-typescript",
         "--remove-name-section",
         "--remove-producers-section",
+        // So that figures start anew after a breakdown of the code.
+        "--experimental-reset-state-function",
     ]);
     bindgen.args(["--out-name", PAGE, "--out-dir"]).arg(out).arg(wasm);
     run(&mut bindgen)?;

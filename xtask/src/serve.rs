@@ -1,15 +1,21 @@
 //! A small web server on the loopback address, for looking at the page and for testing it.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
+use httparse::{EMPTY_HEADER, Request, Status};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use tiny_http::{Header, Response};
+use std::time::Duration;
 
-/// Requests answered at the same time. A page asks for a handful of files.
-const WORKERS: usize = 4;
+/// Browsers open connections that they may need, and send nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Most bytes before a request's body, and headers in them.
+const LONGEST_HEAD: usize = 1 << 16;
+const MOST_HEADERS: usize = 64;
 
 /// The answer to one request.
 #[derive(Clone, Debug)]
@@ -47,10 +53,12 @@ impl Reply {
 }
 
 /// A running server; it ends when dropped.
+///
+/// Each connection has a thread of its own and brings one request, so that none waits for another.
 pub struct Server {
-    server: Arc<tiny_http::Server>,
     port: u16,
-    workers: Vec<JoinHandle<()>>,
+    ended: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -59,30 +67,24 @@ impl Server {
     /// # Errors
     /// If the port is taken. Port 0 is always free: the system chooses.
     pub fn start(port: u16, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Result<Server> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let server =
-            tiny_http::Server::http(address).map_err(|e| anyhow!("cannot serve on {address}: {e}"))?;
-        let port = server.server_addr().to_ip().map_or(port, |address| address.port());
-        let (server, answer) = (Arc::new(server), Arc::new(answer));
-        let workers = (0..WORKERS).map(|_| {
-            let (server, answer) = (Arc::clone(&server), Arc::clone(&answer));
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    let path = decoded(request.url().split(['?', '#']).next().unwrap_or("/"));
-                    let reply = answer(&path);
-                    let mut response = Response::from_data(reply.body).with_status_code(reply.status);
-                    for (name, value) in reply.headers {
-                        if let Ok(header) = Header::from_bytes(name, value) {
-                            response.add_header(header);
-                        }
-                    }
-                    // A browser that has gone away is no error of the server.
-                    let _ = request.respond(response);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .with_context(|| format!("cannot serve on 127.0.0.1:{port}"))?;
+        let port = listener.local_addr()?.port();
+        let ended = Arc::new(AtomicBool::new(false));
+        let (answer, until) = (Arc::new(answer), Arc::clone(&ended));
+        let accepting = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if until.load(Ordering::Relaxed) {
+                    break;
                 }
-            })
+                let answer = Arc::clone(&answer);
+                // A browser that has gone away is no error of the server.
+                if let Ok(stream) = stream {
+                    std::thread::spawn(move || drop(serve(stream, &*answer)));
+                }
+            }
         });
-        let workers = workers.collect();
-        Ok(Server { server, port, workers })
+        Ok(Server { port, ended, accepting: Some(accepting) })
     }
 
     /// The port in use.
@@ -98,12 +100,54 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for _ in &self.workers {
-            self.server.unblock();
+        self.ended.store(true, Ordering::Relaxed);
+        // The thread that accepts connections sees it with the next one.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
         }
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+    }
+}
+
+/// Answer the request of one connection.
+fn serve(mut stream: TcpStream, answer: &dyn Fn(&str) -> Reply) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut head = Vec::new();
+    let mut part = [0; 4096];
+    let (reply, with_body) = loop {
+        let n = stream.read(&mut part)?;
+        if n == 0 {
+            return Ok(());
         }
+        head.extend_from_slice(&part[..n]);
+        let mut headers = [EMPTY_HEADER; MOST_HEADERS];
+        let mut request = Request::new(&mut headers);
+        match request.parse(&head) {
+            Ok(Status::Partial) if head.len() < LONGEST_HEAD => {}
+            Ok(Status::Complete(_)) => break reply_to(&request, answer),
+            _ => break (Reply::of("text/plain; charset=utf-8", "bad request\n").status(400), true),
+        }
+    };
+    let mut out = format!("HTTP/1.1 {} \r\n", reply.status);
+    for (name, value) in &reply.headers {
+        out.push_str(&format!("{name}: {value}\r\n"));
+    }
+    out.push_str(&format!("Content-Length: {}\r\nConnection: close\r\n\r\n", reply.body.len()));
+    stream.write_all(out.as_bytes())?;
+    if with_body {
+        stream.write_all(&reply.body)?;
+    }
+    stream.flush()
+}
+
+/// The reply to a request, and whether its body is wanted.
+fn reply_to(request: &Request, answer: &dyn Fn(&str) -> Reply) -> (Reply, bool) {
+    let path = request.path.unwrap_or("/");
+    match request.method {
+        Some(method @ ("GET" | "HEAD")) => {
+            (answer(&decoded(path.split(['?', '#']).next().unwrap_or("/"))), method == "GET")
+        }
+        _ => (Reply::of("text/plain; charset=utf-8", "only GET\n").status(405), true),
     }
 }
 
@@ -137,7 +181,30 @@ fn decoded(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn exchange(server: &Server, request: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn requests_are_answered_however_many_connections_are_open() {
+        let server = Server::start(0, |path| Reply::of("text/plain", format!("it is {path}"))).unwrap();
+        let idle: Vec<_> =
+            (0..40).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).unwrap()).collect();
+        let text = exchange(&server, "GET /a%20b?c=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("Content-Length: 10\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\nit is /a b"), "{text}");
+        assert!(exchange(&server, "HEAD /a HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
+        assert!(exchange(&server, "POST /a HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+        assert!(exchange(&server, "no request at all\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        drop(idle);
+    }
 
     #[test]
     fn only_files_inside_the_folder_are_served() {

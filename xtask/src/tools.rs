@@ -104,6 +104,9 @@ pub fn for_tests() -> Result<Toolbox> {
         variables.push(("VK_DRIVER_FILES", icd.into_os_string()));
     }
     let (chromium, chromedriver) = browser()?;
+    let why = "axe, which checks that the pages are accessible, comes through it";
+    let modules = node_modules(&root().join("tests/package.json"), why)?;
+    variables.push(("DUAL_MCMC_NODE_MODULES", modules.into_os_string()));
     variables.push(("CHROMIUM", chromium.into_os_string()));
     variables.push(("CHROMEDRIVER", chromedriver.into_os_string()));
     Ok(Toolbox { folders: Vec::new(), variables })
@@ -202,11 +205,12 @@ impl CrateTool {
     }
 }
 
-/// The folder `node_modules` with the packages that a `package.json` names.
+/// The folder `node_modules` with the packages that a `package.json` names; `why` they are wanted is said where npm must be
+/// installed for them.
 ///
 /// # Errors
 /// If npm is missing and cannot be installed, or fails.
-pub fn node_modules(package: &Path) -> Result<PathBuf> {
+pub fn node_modules(package: &Path, why: &'static str) -> Result<PathBuf> {
     let wanted = fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
     let mut hasher = DefaultHasher::new();
     wanted.hash(&mut hasher);
@@ -217,7 +221,7 @@ pub fn node_modules(package: &Path) -> Result<PathBuf> {
     if find("npm").is_none() {
         packages::install(&Package {
             what: "npm",
-            why: "the libraries that the engine is compared with come through it",
+            why,
             apt: &["npm"],
             elsewhere: &[
                 ("brew", "brew install node"),
@@ -226,7 +230,7 @@ pub fn node_modules(package: &Path) -> Result<PathBuf> {
             ],
         })?;
     }
-    say!("Installing what the engine is compared with into {}.", home.display());
+    say!("Installing {} into {}.", package.display(), home.display());
     install_beside(&home, |partial| {
         fs::write(partial.join("package.json"), &wanted)?;
         let mut npm = command("npm");

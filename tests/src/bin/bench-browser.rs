@@ -49,7 +49,7 @@ fn cold_start(base: &str, model: &str, device: &str) -> Value {
     let browser = Browser::start(WebGpu::Software, &[]);
     browser.open(&format!("{base}?model=models/{model}.safetensors&play=1&device={device}"));
     let seen = browser.run(
-        "const shown = () => Number(document.getElementById('step-count').textContent);
+        "const shown = () => Number(ref('step-count')?.textContent);
          while (!(shown() > 0)) await new Promise(done => setTimeout(done, 5));
          const now = performance.now(), kinds = ['navigation', 'resource'];
          const sent = kinds.flatMap(kind => performance.getEntriesByType(kind)).map(entry => entry.transferSize);

@@ -1,9 +1,12 @@
-//! Pictures of chains: grids of images and points of the plane, on WebGPU and on a plain canvas.
+//! Pictures of chains on canvases, by the device that runs them.
 
-mod paint;
+mod painters;
 #[cfg(target_arch = "wasm32")]
 mod surface;
+#[cfg(test)]
+mod tests;
 
-pub use paint::{ImageGrid, Scatter};
 #[cfg(target_arch = "wasm32")]
-pub use surface::Canvas;
+pub use painters::Painters;
+#[cfg(target_arch = "wasm32")]
+pub use surface::{Canvas, put};

@@ -1,63 +1,84 @@
 //! The device that chains run on: WebGPU where there is a graphics processor, else the processor.
 
 use crate::dom;
-use crate::state::DeviceChoice;
+use crate::draw::Painters;
 use dual_mcmc::gpu::{Gpu, GpuChoice, GpuError};
+use std::cell::OnceCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
+/// The graphics device that all figures of a page share.
+pub struct Graphics {
+    /// The device.
+    pub gpu: Gpu,
+    /// The adapter's name, where the browser tells it.
+    pub name: String,
+    painters: OnceCell<Painters>,
+}
+
+impl Graphics {
+    /// Open the browser's graphics device.
+    ///
+    /// # Errors
+    /// Why there is none, to follow “on your processor, ”.
+    pub async fn find() -> Result<Graphics, String> {
+        let Some(browser_gpu) = dom::window().navigator().unchecked_into::<GpuNavigator>().gpu() else {
+            return Err(if dom::window().is_secure_context() {
+                "since this browser has no WebGPU".into()
+            } else {
+                "since browsers offer WebGPU only over https (or on localhost), and this page came over plain http".into()
+            });
+        };
+        match Gpu::request(GpuChoice::Any).await {
+            Ok(gpu) => {
+                let name = adapter_name(&browser_gpu).await.unwrap_or_default();
+                Ok(Graphics { gpu, name, painters: OnceCell::new() })
+            }
+            Err(GpuError::NoAdapter(_)) => {
+                Err("since the browser offers WebGPU but no graphics adapter".into())
+            }
+            Err(error) => Err(format!("since the graphics adapter could not be opened ({error})")),
+        }
+    }
+
+    /// Whether the device is gone for good.
+    pub fn lost(&self) -> bool {
+        matches!(self.gpu.check(), Err(GpuError::Lost(_)))
+    }
+
+    /// What draws on canvases of this format, the first that was asked for. All canvases have the same.
+    pub fn painters(&self, format: wgpu::TextureFormat) -> &Painters {
+        self.painters.get_or_init(|| Painters::new(&self.gpu, format))
+    }
+}
+
 /// What the chains run on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Device {
-    /// WebGPU, and the adapter's name where the browser tells it.
-    Gpu(Gpu, String),
+    /// WebGPU.
+    Gpu(Rc<Graphics>),
     /// The processor, in workers beside the page, and why: a sentence for the reader.
     Cpu(String),
 }
 
 impl Device {
-    /// Find the device to run on. There is always one: the CPU.
-    ///
-    /// An adapter that is a program on the CPU is taken only where it is asked for: there the page's own code starts at
-    /// once and takes its steps in a fifth of the time, while WebGPU's kernels take seconds to be compiled.
-    pub async fn find(choice: DeviceChoice) -> Device {
-        if choice == DeviceChoice::Cpu {
-            return Device::cpu("as the address asks (device=cpu)");
-        }
-        let Some(browser_gpu) = dom::window().navigator().unchecked_into::<GpuNavigator>().gpu() else {
-            return Device::cpu(if dom::window().is_secure_context() {
-                "since this browser has no WebGPU"
-            } else {
-                "since browsers offer WebGPU only over https (or on localhost), and this page came over plain http"
-            });
-        };
-        match Gpu::request(GpuChoice::Any).await {
-            Ok(gpu) if gpu.is_software() && choice == DeviceChoice::Auto => Device::cpu(
-                "since this browser has WebGPU in software only (device=gpu in the address runs that)",
-            ),
-            Ok(gpu) => Device::Gpu(gpu, adapter_name(&browser_gpu).await.unwrap_or_default()),
-            Err(GpuError::NoAdapter(_)) => {
-                Device::cpu("since the browser offers WebGPU but no graphics adapter")
-            }
-            Err(error) => Device::cpu(&format!("since the graphics adapter could not be opened ({error})")),
-        }
-    }
-
-    fn cpu(why: &str) -> Device {
-        Device::Cpu(why.into())
-    }
-
     /// Whether steps take long: on the CPU, or on an adapter that is a program on it.
     pub fn slow(&self) -> bool {
         match self {
-            Device::Gpu(gpu, _) => gpu.is_software(),
+            Device::Gpu(graphics) => graphics.gpu.is_software(),
             Device::Cpu(_) => true,
         }
+    }
+
+    /// Whether it is WebGPU.
+    pub fn is_gpu(&self) -> bool {
+        matches!(self, Device::Gpu(_))
     }
 
     /// The adapter's name, or why there is none.
     pub fn name(&self) -> &str {
         match self {
-            Device::Gpu(_, name) => name,
+            Device::Gpu(graphics) => &graphics.name,
             Device::Cpu(why) => why,
         }
     }
@@ -65,12 +86,13 @@ impl Device {
     /// The device in words, to follow “on”.
     pub fn words(&self) -> String {
         match self {
-            Device::Gpu(gpu, name) => {
-                let what = if gpu.is_software() {
+            Device::Gpu(graphics) => {
+                let what = if graphics.gpu.is_software() {
                     "WebGPU, in software"
                 } else {
                     "your graphics processor, through WebGPU"
                 };
+                let name = &graphics.name;
                 if name.is_empty() { what.into() } else { format!("{what} ({name})") }
             }
             Device::Cpu(why) => format!("your processor, {why}"),

@@ -1,8 +1,11 @@
-//! The chains of the page: the jobs of [`dual_mcmc::jobs`] on the device that was found.
+//! Chains, on the graphics device or in workers.
 
 mod device;
+mod pool;
+mod question;
 mod run;
-mod workers;
+mod worker;
 
-pub use device::Device;
-pub use run::{Engine, energies_here};
+pub use device::{Device, Graphics};
+pub use pool::Pool;
+pub use run::Engine;

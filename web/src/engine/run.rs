@@ -1,50 +1,57 @@
 //! One batch of chains, on the device that was found.
 
 use super::Device;
-use super::workers::{self, Pool};
+use super::pool::WorkerChains;
+use crate::host;
+use crate::models::Loaded;
 use crate::problem::Problem;
-use crate::state::Settings;
+use crate::settings::Settings;
 use dual_mcmc::chain::{Langevin, Trace};
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::gpu::GpuError;
 use dual_mcmc::jobs::{self, JobError, Sampler, States};
-use dual_mcmc::model::Model;
 use dual_mcmc::network::NetworkError;
-use js_sys::Uint8Array;
+use std::rc::Rc;
 
 /// Who runs the chains.
 enum Runner {
     /// The graphics device.
     Gpu(Executor, Box<Sampler>),
     /// Workers beside the page.
-    Workers(Pool),
+    Workers(WorkerChains),
 }
 
 /// Chains that run.
 pub struct Engine {
     runner: Runner,
-    runs: bool,
+    loaded: Rc<Loaded>,
 }
 
 impl From<GpuError> for Problem {
     fn from(error: GpuError) -> Problem {
         match error {
-            GpuError::Lost(reason) => Problem::device(
-                "The graphics device was lost",
-                format!("The driver says: {}. Try again, or go on on the CPU.", reason.trim_end_matches('.')),
-            ),
+            GpuError::Lost(reason) => Problem {
+                lost: true,
+                ..Problem::device(
+                    "The graphics device was lost",
+                    format!(
+                        "The driver says: {}. Try again, or go on on the processor.",
+                        reason.trim_end_matches('.')
+                    ),
+                )
+            },
             GpuError::TooMany { asked, fit } => Problem::new(
                 "Too many chains",
                 format!("{asked} do not fit into this graphics device at once; choose {fit} or fewer."),
             ),
             GpuError::OutOfMemory => Problem::device(
                 "The graphics device is out of memory",
-                "Choose fewer chains, close other programs, or go on on the CPU.",
+                "Choose fewer chains, close other programs, or go on on the processor.",
             ),
             GpuError::Settings(reason) => Problem::settings(&reason),
             other => Problem::device(
                 "The graphics device failed",
-                format!("{other}. Try again, or go on on the CPU."),
+                format!("{other}. Try again, or go on on the processor."),
             ),
         }
     }
@@ -62,35 +69,28 @@ impl From<JobError> for Problem {
             JobError::Executor(ExecutorError::Gpu(error)) => error.into(),
             JobError::Executor(ExecutorError::Network(error)) => error.into(),
             JobError::Settings(reason) => Problem::settings(&reason),
+            JobError::Samples(reason) => Problem::samples(&reason),
             other => Problem::new("The model cannot be run", format!("{other}.")),
         }
     }
 }
 
 impl Engine {
-    /// Chains of `model`, read from `file`, on `device`, not yet started.
+    /// Chains of a model on `device`, not yet started.
     ///
     /// # Errors
     /// If they do not fit the device.
-    pub async fn new(
-        device: &Device,
-        model: &Model,
-        file: &Uint8Array,
-        chains: usize,
-    ) -> Result<Engine, Problem> {
-        let runner = match (device, &model.energy) {
-            (Device::Gpu(gpu, _), Some(_)) => {
-                let executor = Executor::Gpu(gpu.clone());
-                let sampler = Sampler::new(&executor, model, chains)?;
+    pub async fn new(device: &Device, loaded: &Rc<Loaded>, chains: usize) -> Result<Engine, Problem> {
+        let runner = match (device, &loaded.model.energy) {
+            (Device::Gpu(graphics), Some(_)) => {
+                let executor = Executor::Gpu(graphics.gpu.clone());
+                let sampler = Sampler::new(&executor, &loaded.model, chains)?;
                 Runner::Gpu(executor, Box::new(sampler))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
-            (_, energy) => {
-                let workers = energy.as_ref().map_or(Ok(1), |energy| workers::count(energy, chains))?;
-                Runner::Workers(Pool::new(file, chains, workers).await?)
-            }
+            _ => Runner::Workers(WorkerChains::open(&host::pool(), loaded, chains).await?),
         };
-        Ok(Engine { runner, runs: model.energy.is_some() })
+        Ok(Engine { runner, loaded: loaded.clone() })
     }
 
     /// Start all chains anew.
@@ -100,20 +100,20 @@ impl Engine {
     pub async fn start(&mut self, settings: &Settings) -> Result<(), Problem> {
         match &mut self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.start(settings.start, settings.seed).await?),
-            Runner::Workers(pool) => pool.start(settings.start, settings.seed).await,
+            Runner::Workers(chains) => chains.start(settings.start, settings.seed).await,
         }
     }
 
     /// Whether there is a chain to run, and not only starts to look at.
     pub fn runs(&self) -> bool {
-        self.runs
+        self.loaded.model.energy.is_some()
     }
 
     /// Steps that all chains have taken.
     pub fn steps(&self) -> u32 {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.steps(),
-            Runner::Workers(pool) => pool.steps(),
+            Runner::Workers(chains) => chains.steps(),
         }
     }
 
@@ -127,9 +127,9 @@ impl Engine {
                 sampler.advance(steps, langevin)?;
                 Ok(sampler.finish().await?)
             }
-            Runner::Workers(pool) => {
+            Runner::Workers(chains) => {
                 langevin.check().map_err(|reason| Problem::settings(&reason))?;
-                pool.advance(steps, langevin).await
+                chains.advance(steps, langevin).await
             }
         }
     }
@@ -141,7 +141,18 @@ impl Engine {
     pub async fn state(&self) -> Result<Vec<f32>, Problem> {
         match &self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.read_states().await?),
-            Runner::Workers(pool) => Ok(pool.states().to_vec()),
+            Runner::Workers(chains) => Ok(chains.states().to_vec()),
+        }
+    }
+
+    /// The states at the start, `[chains, data]`.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn start_states(&self) -> Result<Vec<f32>, Problem> {
+        match &self.runner {
+            Runner::Gpu(_, sampler) => Ok(sampler.read_starts().await?),
+            Runner::Workers(chains) => Ok(chains.starts().to_vec()),
         }
     }
 
@@ -152,7 +163,7 @@ impl Engine {
     pub async fn trace(&mut self) -> Result<Trace, Problem> {
         match &mut self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.trace().await?),
-            Runner::Workers(pool) => pool.trace().await,
+            Runner::Workers(chains) => chains.trace().await,
         }
     }
 
@@ -160,7 +171,7 @@ impl Engine {
     pub fn current(&self) -> States<'_> {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.states(),
-            Runner::Workers(pool) => States::Memory(pool.states()),
+            Runner::Workers(chains) => States::Memory(chains.states()),
         }
     }
 
@@ -168,27 +179,18 @@ impl Engine {
     pub fn beginning(&self) -> States<'_> {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.starts(),
-            Runner::Workers(pool) => States::Memory(pool.starts()),
+            Runner::Workers(chains) => States::Memory(chains.starts()),
         }
     }
 
-    /// Energies at `points` of `model`, which these are chains of.
+    /// Energies of samples `x`, `[n, data]`.
     ///
     /// # Errors
-    /// If the device failed.
-    pub async fn energies(&self, model: &Model, points: &[f32]) -> Result<Vec<f32>, Problem> {
+    /// If they are not whole samples, or the device failed.
+    pub async fn energies(&self, x: &[f32]) -> Result<Vec<f32>, Problem> {
         match &self.runner {
-            Runner::Gpu(executor, _) => Ok(jobs::energies(executor, model, points).await?),
-            Runner::Workers(pool) => pool.energies(points).await,
+            Runner::Gpu(executor, _) => Ok(jobs::energies(executor, &self.loaded.model, x).await?),
+            Runner::Workers(chains) => chains.energies(x).await,
         }
     }
-}
-
-/// Energies of samples on the processor, in a worker that opens the model's file anew: nothing is shared with chains that
-/// run.
-///
-/// # Errors
-/// If the file is no model, or `x` not made of whole samples.
-pub async fn energies_here(file: &Uint8Array, x: &[f32]) -> Result<Vec<f32>, Problem> {
-    Pool::new(file, 1, 1).await?.energies(x).await
 }

@@ -2,15 +2,15 @@
 
 use super::Scene;
 use super::panel::{Panel, draw_axes, draw_data};
-use crate::dom;
-use crate::draw::Scatter;
+use crate::engine::Graphics;
 use crate::explain::{count, readable};
 use crate::heat::{Bounds, Heat};
+use crate::paint::Scatter;
 use crate::problem::Problem;
-use crate::theme::Theme;
-use dual_mcmc::gpu::Gpu;
-use wasm_bindgen::Clamped;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+use crate::ui::{Refs, Theme};
+use crate::{dom, draw};
+use std::rc::Rc;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// What lies under the chains of a model of the plane.
 pub struct Ground {
@@ -32,15 +32,15 @@ impl Landscape {
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(gpu: Option<&Gpu>) -> Result<Landscape, Problem> {
-        Ok(Landscape { panel: Panel::open("landscape-panel", gpu, true)? })
+    pub fn open(refs: &Refs, graphics: Option<&Rc<Graphics>>) -> Result<Landscape, Problem> {
+        Ok(Landscape { panel: Panel::open(refs, "landscape-panel", graphics, true)? })
     }
 
     /// Draw the chains, and the map under them if it must be drawn `anew`.
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
+    pub fn draw(&mut self, scene: &Scene, refs: &Refs, anew: bool) -> Result<(), Problem> {
         let Some(ground) = scene.ground else { return Ok(()) };
         if anew {
             if let Some((context, side)) = self.panel.clear_ground() {
@@ -52,38 +52,42 @@ impl Landscape {
             }
             let range =
                 ground.heat.as_ref().map(|h| format!("{} to {} and more", readable(h.low), readable(h.high)));
-            dom::set_text("heat-range", &range.unwrap_or_default());
-            dom::show("data-key", !ground.data.is_empty());
+            refs.set_text("heat-range", &range.unwrap_or_default());
+            refs.show("data-key", !ground.data.is_empty());
         }
-        let scatter = Scatter {
-            bounds: ground.bounds,
-            canvas: self.panel.width(),
-            radius: Scatter::radius_for(scene.chains) * dom::pixel_ratio() as f32,
-            colour: scene.theme.particle(0.9),
-            chosen: scene.chosen,
-        };
         self.panel.describe(&format!(
             "Map of the energy over the plane, blue where it is low, with {} as dots after {}",
             count(scene.chains, "chain"),
             count(scene.engine.steps() as usize, "step"),
         ));
-        self.panel.canvas.draw_points(&scatter, scene.chains, &scene.engine.current())
+        self.panel.canvas.draw_points(&self.scatter(scene, ground), scene.chains, &scene.engine.current())
+    }
+
+    fn scatter(&self, scene: &Scene, ground: &Ground) -> Scatter {
+        Scatter {
+            bounds: ground.bounds,
+            canvas: self.panel.width(),
+            radius: Scatter::radius_for(scene.chains) * dom::pixel_ratio() as f32,
+            colour: scene.theme.particle(0.9),
+            chosen: scene.chosen,
+        }
+    }
+
+    /// The view as a picture, with the chains at `states`.
+    ///
+    /// # Errors
+    /// If the browser has no canvas to give.
+    pub fn picture(&self, scene: &Scene, states: &[f32]) -> Result<HtmlCanvasElement, Problem> {
+        let Some(ground) = scene.ground else { return self.panel.picture(&[], [0; 2]) };
+        let scatter = self.scatter(scene, ground);
+        self.panel.picture(&scatter.paint(states), [scatter.canvas; 2])
     }
 }
 
 fn draw_heat(context: &CanvasRenderingContext2d, side: f64, heat: &Heat, theme: &Theme) {
-    let n = heat.n as u32;
-    let small = dom::create::<HtmlCanvasElement>("canvas");
-    let colours = heat.colours(&theme.heat);
-    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&colours), n, n);
-    if let (Some(small), Ok(image)) = (small, image) {
-        small.set_width(n);
-        small.set_height(n);
-        if let Some(small_context) = dom::context_2d(&small) {
-            let _ = small_context.put_image_data(&image, 0.0, 0.0);
-            let _ = context.draw_image_with_html_canvas_element_and_dw_and_dh(&small, 0.0, 0.0, side, side);
-        }
-    }
+    let pixels = side as usize;
+    // Out of memory for a picture of the page's own width, there is nothing better to show than no map.
+    let _ = draw::put(context, &heat.paint(pixels, &theme.heat), [pixels as u32; 2]);
     context.set_stroke_style_str(&theme.contour);
     context.set_line_width(0.8 * dom::pixel_ratio());
     for (i, level) in [0.1, 0.25, 0.45, 0.7].into_iter().enumerate() {

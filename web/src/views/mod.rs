@@ -7,12 +7,12 @@ mod sample;
 pub use landscape::{Ground, Landscape};
 pub use sample::Sample;
 
-use crate::dom;
+use crate::choices::ViewKind;
 use crate::engine::{Device, Engine};
+use crate::facts::Facts;
 use crate::problem::Problem;
-use crate::state::{Facts, ViewKind};
-use crate::theme::Theme;
-use dual_mcmc::gpu::Gpu;
+use crate::ui::{Refs, Theme};
+use web_sys::HtmlCanvasElement;
 
 /// What a view draws from.
 pub struct Scene<'a> {
@@ -39,21 +39,21 @@ pub enum View {
 }
 
 impl View {
-    /// Open a view, with canvases for the device that `engine` runs on.
+    /// Open a view in a figure, with canvases for the device that the chains run on.
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(kind: ViewKind, device: &Device, facts: &Facts) -> Result<View, Problem> {
+    pub fn open(kind: ViewKind, refs: &Refs, device: &Device, facts: &Facts) -> Result<View, Problem> {
         // A model without an energy has its few samples in memory, whatever the device.
-        let gpu: Option<&Gpu> = match device {
-            Device::Gpu(gpu, _) if facts.energy => Some(gpu),
+        let graphics = match device {
+            Device::Gpu(graphics) if facts.energy => Some(graphics),
             _ => None,
         };
-        dom::show("landscape", kind == ViewKind::Landscape);
-        dom::show("sample", kind == ViewKind::Sample);
+        refs.show("landscape", kind == ViewKind::Landscape);
+        refs.show("sample", kind == ViewKind::Sample);
         Ok(match kind {
-            ViewKind::Landscape => View::Landscape(Landscape::open(gpu)?),
-            ViewKind::Sample => View::Sample(Sample::open(gpu, facts)?),
+            ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
+            ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts)?),
         })
     }
 
@@ -70,10 +70,26 @@ impl View {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
+    pub fn draw(&mut self, scene: &Scene, refs: &Refs, anew: bool) -> Result<(), Problem> {
         match self {
             View::Sample(view) => view.draw(scene, anew),
-            View::Landscape(view) => view.draw(scene, anew),
+            View::Landscape(view) => view.draw(scene, refs, anew),
+        }
+    }
+
+    /// The view as a picture on a canvas of its own, of chains that started at `starts` and are at `states`.
+    ///
+    /// # Errors
+    /// If the browser has no canvas to give.
+    pub fn picture(
+        &self,
+        scene: &Scene,
+        starts: &[f32],
+        states: &[f32],
+    ) -> Result<HtmlCanvasElement, Problem> {
+        match self {
+            View::Sample(view) => view.picture(scene, starts, states),
+            View::Landscape(view) => view.picture(scene, states),
         }
     }
 

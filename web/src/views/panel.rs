@@ -1,11 +1,13 @@
 //! A place on the page where chains are drawn, with what lies under and over them.
 
 use crate::dom;
-use crate::draw::{Canvas, ImageGrid};
+use crate::draw::{self, Canvas};
+use crate::engine::Graphics;
 use crate::heat::{Bounds, ticks};
+use crate::paint::ImageGrid;
 use crate::problem::Problem;
-use crate::theme::Theme;
-use dual_mcmc::gpu::Gpu;
+use crate::ui::{Refs, Theme};
+use std::rc::Rc;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 
 /// A panel: for the plane a still background canvas, then the chains' canvas, and for images a frame
@@ -18,18 +20,30 @@ pub struct Panel {
     frame: Option<HtmlElement>,
 }
 
+impl Drop for Panel {
+    fn drop(&mut self) {
+        self.holder.set_text_content(None);
+    }
+}
+
 impl Panel {
-    /// Fill the element with this id.
+    /// Fill the element with this `data-ref`.
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(id: &str, gpu: Option<&Gpu>, plane: bool) -> Result<Panel, Problem> {
-        let missing =
-            || Problem::new("The picture cannot be drawn", "This page lacks the place for it; reload it.");
-        let holder: HtmlElement = dom::find(id).ok_or_else(missing)?;
+    pub fn open(
+        refs: &Refs,
+        name: &str,
+        graphics: Option<&Rc<Graphics>>,
+        plane: bool,
+    ) -> Result<Panel, Problem> {
+        let missing = || {
+            Problem::new("The picture cannot be drawn", "The figure lacks the place for it; reload the page.")
+        };
+        let holder: HtmlElement = refs.find(name).ok_or_else(missing)?;
         holder.set_text_content(None);
         holder.set_class_name(if plane { "panel plane" } else { "panel" });
-        let canvas = Canvas::new(gpu)?;
+        let canvas = Canvas::new(graphics)?;
         let ground: Option<HtmlCanvasElement> = if plane { dom::create("canvas") } else { None };
         if let Some(ground) = &ground {
             let _ = ground.set_attribute("aria-hidden", "true");
@@ -37,6 +51,21 @@ impl Panel {
         }
         let _ = holder.append_child(canvas.element());
         Ok(Panel { holder, ground, canvas, frame: None })
+    }
+
+    /// The panel as a picture: its background, and over it pixels of this size.
+    ///
+    /// # Errors
+    /// If the browser has no canvas to give.
+    pub fn picture(&self, rgba: &[u8], size: [usize; 2]) -> Result<HtmlCanvasElement, Problem> {
+        let size = size.map(|n| n as u32);
+        let (picture, context) = blank(size)?;
+        let (pixels, to) = blank(size)?;
+        draw::put(&to, rgba, size)?;
+        for layer in self.ground.iter().chain([&pixels]) {
+            let _ = context.draw_image_with_html_canvas_element(layer, 0.0, 0.0);
+        }
+        Ok(picture)
     }
 
     /// Width in device pixels.
@@ -81,6 +110,21 @@ impl Panel {
         ground.set_height(side as u32);
         Some((dom::context_2d(ground)?, side as f64))
     }
+}
+
+/// A blank canvas that is on no page, and its context.
+///
+/// # Errors
+/// If the browser has none to give.
+pub fn blank([width, height]: [u32; 2]) -> Result<(HtmlCanvasElement, CanvasRenderingContext2d), Problem> {
+    let canvas = dom::create::<HtmlCanvasElement>("canvas").and_then(|canvas| {
+        canvas.set_width(width);
+        canvas.set_height(height);
+        let context = dom::context_2d(&canvas)?;
+        Some((canvas, context))
+    });
+    canvas
+        .ok_or_else(|| Problem::new("The picture cannot be drawn", "The browser gives this page no canvas."))
 }
 
 /// Numbers along the left and lower edge of a square of the plane.

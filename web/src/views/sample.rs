@@ -1,13 +1,19 @@
 //! The generator's proposals, or noise, beside what the chains have made of them.
 
-use super::Scene;
-use super::panel::{Panel, draw_axes, draw_data};
+use super::panel::{Panel, blank, draw_axes, draw_data};
+use super::{Ground, Scene};
 use crate::dom;
-use crate::draw::{ImageGrid, Scatter};
+use crate::engine::Graphics;
 use crate::explain::count;
+use crate::facts::Facts;
+use crate::paint::{ImageGrid, Scatter};
 use crate::problem::Problem;
-use crate::state::Facts;
-use dual_mcmc::gpu::Gpu;
+use crate::ui::Refs;
+use std::rc::Rc;
+use web_sys::HtmlCanvasElement;
+
+/// Pixels between the two panels of a picture.
+const BETWEEN: u32 = 16;
 
 /// The view: two panels.
 pub struct Sample {
@@ -21,10 +27,10 @@ impl Sample {
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(gpu: Option<&Gpu>, facts: &Facts) -> Result<Sample, Problem> {
+    pub fn open(refs: &Refs, graphics: Option<&Rc<Graphics>>, facts: &Facts) -> Result<Sample, Problem> {
         Ok(Sample {
-            start: Panel::open("start-panel", gpu, facts.plane())?,
-            refined: Panel::open("refined-panel", gpu, facts.plane())?,
+            start: Panel::open(refs, "start-panel", graphics, facts.plane())?,
+            refined: Panel::open(refs, "refined-panel", graphics, facts.plane())?,
             grid: None,
         })
     }
@@ -45,7 +51,7 @@ impl Sample {
     }
 
     fn draw_images(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
-        let grid = ImageGrid::new(&scene.facts.shape, scene.chains, self.refined.width());
+        let grid = self.layout(scene);
         self.grid = Some(grid);
         if anew {
             self.start.canvas.draw_images(&grid, &scene.engine.beginning())?;
@@ -57,13 +63,7 @@ impl Sample {
 
     fn draw_points(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
         let Some(ground) = scene.ground else { return Ok(()) };
-        let scatter = Scatter {
-            bounds: ground.bounds,
-            canvas: self.refined.width(),
-            radius: Scatter::radius_for(scene.chains) * 0.8 * dom::pixel_ratio() as f32,
-            colour: scene.theme.particle(0.9),
-            chosen: scene.chosen,
-        };
+        let scatter = self.scatter(scene, ground);
         if anew {
             for panel in [&self.start, &self.refined] {
                 if let Some((context, side)) = panel.clear_ground() {
@@ -74,6 +74,49 @@ impl Sample {
             self.start.canvas.draw_points(&scatter, scene.chains, &scene.engine.beginning())?;
         }
         self.refined.canvas.draw_points(&scatter, scene.chains, &scene.engine.current())
+    }
+
+    fn layout(&self, scene: &Scene) -> ImageGrid {
+        ImageGrid::new(&scene.facts.shape, scene.chains, self.refined.width())
+    }
+
+    fn scatter(&self, scene: &Scene, ground: &Ground) -> Scatter {
+        Scatter {
+            bounds: ground.bounds,
+            canvas: self.refined.width(),
+            radius: Scatter::radius_for(scene.chains) * 0.8 * dom::pixel_ratio() as f32,
+            colour: scene.theme.particle(0.9),
+            chosen: scene.chosen,
+        }
+    }
+
+    /// The view as a picture: the starts, and beside them the chains at `states`.
+    ///
+    /// # Errors
+    /// If the browser has no canvas to give.
+    pub fn picture(
+        &self,
+        scene: &Scene,
+        starts: &[f32],
+        states: &[f32],
+    ) -> Result<HtmlCanvasElement, Problem> {
+        let panel = |panel: &Panel, states: &[f32]| match scene.ground {
+            Some(ground) => {
+                let scatter = self.scatter(scene, ground);
+                panel.picture(&scatter.paint(states), [scatter.canvas; 2])
+            }
+            None => {
+                let grid = self.layout(scene);
+                panel.picture(&grid.paint(states), grid.canvas())
+            }
+        };
+        let (left, right) = (panel(&self.start, starts)?, panel(&self.refined, states)?);
+        let [width, height] = [left.width(), left.height()];
+        let (picture, context) = blank([2 * width + BETWEEN, height])?;
+        for (layer, x) in [(left, 0), (right, width + BETWEEN)] {
+            let _ = context.draw_image_with_html_canvas_element(&layer, x.into(), 0.0);
+        }
+        Ok(picture)
     }
 
     /// The chain whose image lies at a place of a panel, in shares of it.

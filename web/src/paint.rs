@@ -1,4 +1,4 @@
-//! What is drawn where, and the drawing of it without a graphics device.
+//! What is drawn where, and the drawing of it without a graphics device: the twins of draw/*.wgsl.
 
 use crate::heat::Bounds;
 
@@ -90,6 +90,15 @@ impl ImageGrid {
         Some(row * self.columns + column).filter(|&chain| chain < self.chains)
     }
 
+    /// The parameters of images.wgsl, in its order.
+    pub fn uniforms(&self) -> Vec<u8> {
+        let [width, height] = self.size;
+        let [scale_x, scale_y] = self.scale;
+        let words = [width, height, scale_x, scale_y, self.gap, self.columns, self.chains, self.channels];
+        let words = words.iter().flat_map(|&word| (word as u32).to_le_bytes());
+        words.chain(self.range.iter().flat_map(|v| v.to_le_bytes())).collect()
+    }
+
     /// The canvas' pixels, RGBA: what images.wgsl draws.
     pub fn paint(&self, states: &[f32]) -> Vec<u8> {
         let ([width, height], [cell_x, cell_y]) = (self.canvas(), self.cell());
@@ -138,6 +147,45 @@ pub struct Scatter {
 }
 
 impl Scatter {
+    /// The parameters of particles.wgsl, in its order.
+    pub fn uniforms(&self) -> Vec<u8> {
+        let ([x, y], [r, g, b, a]) = (self.bounds.low, self.colour);
+        let numbers = [x, y, self.bounds.side, self.radius, r, g, b, a, self.canvas as f32];
+        let chosen = self.chosen.map_or(u32::MAX, |chain| chain as u32);
+        numbers.iter().flat_map(|v| v.to_le_bytes()).chain(chosen.to_le_bytes()).collect()
+    }
+
+    /// The canvas' pixels, RGBA, not premultiplied: what particles.wgsl draws of the points `states`, `[n, 2]`.
+    pub fn paint(&self, states: &[f32]) -> Vec<u8> {
+        self.paint_premultiplied(states).into_iter().flat_map(without_alpha).collect()
+    }
+
+    /// The canvas' pixels, premultiplied, and rounded after each disc, as a canvas of eight bits is.
+    pub fn paint_premultiplied(&self, states: &[f32]) -> Vec<[u8; 4]> {
+        let side = self.canvas;
+        let mut pixels = vec![[0u8; 4]; side * side];
+        for (chain, point) in states.chunks_exact(2).enumerate() {
+            let [x, y] = self.bounds.place(point).map(|share| share * side as f32);
+            let radius = self.radius * if self.chosen == Some(chain) { 2.5 } else { 1.0 };
+            let reach = radius + 1.0;
+            if !(x.is_finite() && y.is_finite()) {
+                continue;
+            }
+            let span = |centre: f32| {
+                let from = (centre - reach - 0.5).ceil().max(0.0) as usize;
+                from..((centre + reach - 0.5).floor().max(-1.0) + 1.0).min(side as f32) as usize
+            };
+            for row in span(y) {
+                for column in span(x) {
+                    let distance = (column as f32 + 0.5 - x).hypot(row as f32 + 0.5 - y);
+                    let alpha = self.colour[3] * (radius + 0.5 - distance).clamp(0.0, 1.0);
+                    blend_over(&mut pixels[row * side + column], self.colour, alpha);
+                }
+            }
+        }
+        pixels
+    }
+
     /// A radius, in CSS pixels, at which this many points are still told apart.
     pub fn radius_for(chains: usize) -> f32 {
         match chains {
@@ -146,6 +194,23 @@ impl Scatter {
             _ => 1.5,
         }
     }
+}
+
+/// A colour over a premultiplied pixel.
+fn blend_over(pixel: &mut [u8; 4], colour: [f32; 4], alpha: f32) {
+    let [r, g, b, _] = colour;
+    for (under, over) in pixel.iter_mut().zip([r * alpha, g * alpha, b * alpha, alpha]) {
+        let sum = over + f32::from(*under) / 255.0 * (1.0 - alpha);
+        *under = (sum.clamp(0.0, 1.0) * 255.0).round() as u8;
+    }
+}
+
+/// A premultiplied pixel as canvases take it.
+fn without_alpha([r, g, b, a]: [u8; 4]) -> [u8; 4] {
+    let plain = |c: u8| {
+        if a == 0 { 0 } else { ((u32::from(c) * 255 + u32::from(a) / 2) / u32::from(a)).min(255) as u8 }
+    };
+    [plain(r), plain(g), plain(b), a]
 }
 
 #[cfg(test)]

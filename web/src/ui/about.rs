@@ -2,12 +2,13 @@
 
 use crate::dom;
 use crate::explain::{count, readable};
-use crate::state::Facts;
+use crate::facts::Facts;
+use crate::ui::Refs;
 use dual_mcmc::model::Model;
 use web_sys::Element;
 
-/// One line beside the model's name.
-pub fn line(model: &Model, facts: &Facts) -> String {
+/// One line about a model.
+fn line(model: &Model, facts: &Facts) -> String {
     let mut parts = vec![match facts.shape[..] {
         [1, h, w] => format!("grey images, {w} × {h}"),
         [3, h, w] => format!("colour images, {w} × {h}"),
@@ -21,21 +22,25 @@ pub fn line(model: &Model, facts: &Facts) -> String {
     parts.join(" · ")
 }
 
-/// The list under “About this model”.
-pub fn fill(model: &Model, facts: &Facts) {
-    let Some(list) = dom::find::<Element>("about-list") else { return };
+/// Fill the line beside the pictures, and the list under “About this model”. Text from a file never becomes HTML.
+pub fn fill(refs: &Refs, model: &Model, facts: &Facts) {
+    refs.set_text("model-line", &line(model, facts));
+    let Some(list) = refs.find::<Element>("about-list") else { return };
     list.set_text_content(None);
-    let put = |term: &str, words: String| {
-        if words.is_empty() {
-            return;
-        }
+    for (term, words) in entries(model, facts).into_iter().filter(|(_, words)| !words.is_empty()) {
         for (tag, text) in [("dt", term), ("dd", words.as_str())] {
             if let Some(element) = dom::create::<Element>(tag) {
                 element.set_text_content(Some(text));
                 let _ = list.append_child(&element);
             }
         }
-    };
+    }
+}
+
+/// Terms and what the file says of them.
+fn entries(model: &Model, facts: &Facts) -> Vec<(&'static str, String)> {
+    let mut entries = Vec::new();
+    let mut put = |term: &'static str, words: String| entries.push((term, words));
     let provenance = &model.provenance;
     put("Data", provenance.data.clone());
     for (term, network) in
@@ -82,6 +87,7 @@ pub fn fill(model: &Model, facts: &Facts) {
     put("Measured", metrics.join("; "));
     put("Licence", provenance.license.clone());
     put("Written by", provenance.version.clone());
+    entries
 }
 
 /// The range that holds nine tenths of held-out data's energies, where the file says it.
@@ -99,9 +105,9 @@ pub fn held_out(model: &Model) -> Option<[f32; 2]> {
     Some([at(0.05)?, at(0.95)?])
 }
 
-/// Show what of the address or the model could not be used.
-pub fn remark(sentences: &[String]) {
-    let Some(list) = dom::find::<Element>("remarks") else { return };
+/// Show what of the choices or the model could not be used.
+pub fn remark(refs: &Refs, sentences: &[String]) {
+    let Some(list) = refs.find::<Element>("remarks") else { return };
     if list.text_content().as_deref() != Some(&sentences.concat()) {
         list.set_text_content(None);
         for sentence in sentences {
@@ -111,5 +117,5 @@ pub fn remark(sentences: &[String]) {
             }
         }
     }
-    dom::show("remarks", !sentences.is_empty());
+    refs.show("remarks", !sentences.is_empty());
 }

@@ -2,6 +2,7 @@
 
 use crate::dom;
 use crate::heat::colour;
+use web_sys::HtmlElement;
 
 /// Colours of the current theme, light or dark.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,21 +32,26 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// The colours in force.
-    pub fn current() -> Theme {
-        let heat = (0..5).filter_map(|i| colour(&dom::style(&format!("--heat-{i}")))).collect::<Vec<_>>();
+    /// The colours in force at an element: those of its style sheet, or of the page around it.
+    pub fn of(element: &HtmlElement) -> Theme {
+        let style = dom::window().get_computed_style(element).ok().flatten();
+        let value = |name: &str| {
+            let value = style.as_ref().and_then(|style| style.get_property_value(&format!("--{name}")).ok());
+            value.unwrap_or_default().trim().to_string()
+        };
+        let heat: Vec<_> = (0..5).filter_map(|i| colour(&value(&format!("heat-{i}")))).collect();
         Theme {
             heat: if heat.is_empty() { vec![[0; 3], [255; 3]] } else { heat },
-            particle: colour(&dom::style("--particle")).unwrap_or([200, 80, 20]),
-            contour: dom::style("--contour"),
-            datum: dom::style("--datum"),
-            soft: dom::style("--soft"),
-            rule: dom::style("--rule"),
-            line: dom::style("--line"),
-            chosen: dom::style("--particle"),
-            mean: dom::style("--mean"),
-            band: dom::style("--band"),
-            held_out: dom::style("--held-out"),
+            particle: colour(&value("particle")).unwrap_or([200, 80, 20]),
+            contour: value("contour"),
+            datum: value("datum"),
+            soft: value("soft"),
+            rule: value("rule"),
+            line: value("line"),
+            chosen: value("particle"),
+            mean: value("mean"),
+            band: value("band"),
+            held_out: value("held-out"),
         }
     }
 

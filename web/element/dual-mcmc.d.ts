@@ -1,0 +1,114 @@
+/** Types of the element in dual-mcmc.js. docs/embedding.md says what everything means. */
+
+export type View = 'sample' | 'landscape';
+export type Start = 'generator' | 'noise';
+export type Device = 'auto' | 'gpu' | 'cpu';
+export type Loading = 'auto' | 'lazy' | 'eager';
+export type Reveal = 'auto' | 'interaction' | 'manual';
+
+/** What `state()` gives. */
+export interface State {
+  device: 'gpu' | 'cpu';
+  /** The adapter's name, or why the chains run on the processor. */
+  adapter: string;
+  /** The model's address as it was given, or the file's name. */
+  model: string;
+  view: View;
+  chains: number;
+  /** Shape of one sample. */
+  shape: number[];
+  /** Steps that all chains have taken. */
+  step: number;
+  playing: boolean;
+  stepSize: number;
+  noise: number;
+  seed: number;
+  /** Energies of the chains. */
+  energies: number[];
+  /** Mean energy before each step that is kept, and after the last. */
+  trace: number[];
+  /** The chains' states, [chains, ...shape] in row-major order. */
+  x: Float32Array;
+}
+
+export interface DualMcmcEventMap {
+  /** The chains of a model have started. */
+  load: CustomEvent<{ model: string; shape: number[]; view: View; chains: number; device: 'gpu' | 'cpu'; deviceWords: string }>;
+  /** Bytes of the model so far, and of how many where the server says so. */
+  progress: CustomEvent<{ loaded: number; total?: number }>;
+  /** A choice was made at the figure; `playing` is 'true' or 'false'. The attribute has the value already. */
+  change: CustomEvent<{ name: string; value?: string }>;
+  /** Energies were read: the steps taken, and the chains' mean energy. At most some four times a second. */
+  step: CustomEvent<{ step: number; energy?: number }>;
+  /** Something is wrong: the sentence that the figure shows. */
+  problem: CustomEvent<{ title: string; advice: string; message: string }>;
+  /** The figure has come into view, or gone. */
+  visibility: CustomEvent<{ visible: boolean }>;
+}
+
+/** Attributes, as written in HTML. */
+export interface DualMcmcAttributes {
+  'src'?: string;
+  'view'?: View;
+  'chains'?: number | string;
+  'rate'?: number | string;
+  'step-size'?: number | string;
+  'noise'?: number | string;
+  'start'?: Start;
+  'seed'?: number | string;
+  'device'?: Device;
+  'autoplay'?: boolean | '' | 'always';
+  'controls'?: boolean | '';
+  'loading'?: Loading;
+  'reveal'?: Reveal;
+  'poster'?: string;
+  'alt'?: string;
+}
+
+export class DualMcmc extends HTMLElement {
+  src: string | null;
+  view: View | null;
+  chains: number | null;
+  rate: number | null;
+  stepSize: number | null;
+  noise: number | null;
+  start: Start | null;
+  seed: number | null;
+  device: Device | null;
+  autoplay: boolean | 'always';
+  controls: boolean;
+  get loading(): Loading;
+  set loading(value: Loading);
+  get reveal(): Reveal;
+  set reveal(value: Reveal);
+  poster: string | null;
+  alt: string | null;
+  /** A model's file in the place of `src`. */
+  get model(): Blob | null;
+  set model(file: Blob | ArrayBuffer | ArrayBufferView | null);
+
+  /** Run the chains. They still rest while the figure cannot be seen. */
+  play(): Promise<void>;
+  /** Let the chains rest. */
+  pause(): Promise<void>;
+  /** Take `n` steps now (1 if not given), seen or not. */
+  step(n?: number): Promise<void>;
+  /** Start the chains anew, with another seed if one is given. */
+  reset(seed?: number): Promise<void>;
+  state(): Promise<State>;
+  /** The energies of samples: as many numbers as samples have, one after the other. */
+  energies(x: ArrayLike<number>): Promise<Float32Array>;
+  /** The picture, as a file: 'image/png' (if not given), 'image/jpeg' or 'image/webp'. */
+  toBlob(type?: string): Promise<Blob>;
+
+  addEventListener<K extends keyof DualMcmcEventMap>(
+    type: K, listener: (this: DualMcmc, event: DualMcmcEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'dual-mcmc': DualMcmc;
+  }
+}

@@ -1,0 +1,455 @@
+/**
+ * `<dual-mcmc>`: chains of an energy-based model, live, as a figure on any page.
+ *
+ *   <script type="module" src="dual-mcmc.js"></script>
+ *   <dual-mcmc src="models/ring.safetensors" autoplay>Shown where scripts are off.</dual-mcmc>
+ *
+ * docs/embedding.md has its attributes, methods and events; dual-mcmc.d.ts has their types. This file is the element's life on
+ * the page: when its code is fetched, whether it can be seen, what its attributes are. Everything else is in Rust.
+ * Imported where there is no page, as on a server, it does nothing.
+ */
+import { style } from './style.js';
+import { template } from './template.js';
+
+const ATTRIBUTES = [
+  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'seed', 'device', 'autoplay',
+  'controls', 'loading', 'reveal', 'poster', 'alt',
+];
+const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'seed']);
+
+/** Most new starts after a breakdown of the code, and the milliseconds that they are counted in. */
+const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
+
+/** What all figures of a page share: the code, once, and who uses it. */
+const shared = { code: null, glue: null, figures: new Set(), restarts: [], sheet: null };
+
+/** The code, compiled and running. */
+function code() {
+  shared.code ??= load().catch((error) => {
+    // Another figure, or the next try, may have more luck.
+    shared.code = null;
+    throw error;
+  });
+  return shared.code;
+}
+
+async function load() {
+  if (typeof WebAssembly === 'undefined') {
+    throw new Error('This browser has no WebAssembly, or it is switched off.');
+  }
+  try {
+    const glue = await import('./dual-mcmc-web.js');
+    await glue.default({ module_or_path: new URL('./dual-mcmc-web_bg.wasm', import.meta.url) });
+    shared.glue = glue;
+    glue.prepare(makeWorker, brokeDown);
+    addEventListener('error', (event) => fromOurCode(event.error) && brokeDown(event.message));
+    addEventListener('unhandledrejection', (event) => fromOurCode(event.reason) && brokeDown(String(event.reason)));
+    return glue;
+  } catch (error) {
+    throw new Error(`Reload the page; if that does not help, its files are incomplete or this browser is older than 2023. (${error?.message ?? error})`);
+  }
+}
+
+/** A thread for chains on the processor. Where the code comes from another site, a worker of this one must import it. */
+function makeWorker() {
+  const url = new URL('./worker.js', import.meta.url);
+  if (url.origin === location.origin) {
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  }
+  const blob = URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));
+  return new Worker(blob, { type: 'module' });
+}
+
+/** Whether an exception has passed through our own code, which then is in no state to go on. */
+function fromOurCode(error) {
+  return String(error?.stack ?? '').includes(new URL('./dual-mcmc-web', import.meta.url).href);
+}
+
+/** The code has broken down, which is a fault of its own: all figures start anew, with what they show and their seeds. */
+function brokeDown(words) {
+  if (!shared.glue) return;
+  const glue = shared.glue;
+  shared.glue = null;
+  shared.code = null;
+  const now = performance.now();
+  shared.restarts = shared.restarts.filter((time) => now - time < RESTARTS_IN);
+  const again = shared.restarts.length < MOST_RESTARTS && typeof glue.__wbg_reset_state === 'function';
+  shared.restarts.push(now);
+  console.warn(`dual-mcmc: ${words}`);
+  // Not before the code that has broken down is off the stack.
+  setTimeout(() => {
+    if (again) {
+      glue.__wbg_reset_state();
+      glue.prepare(makeWorker, brokeDown);
+      shared.glue = glue;
+      shared.code = Promise.resolve(glue);
+    }
+    for (const figure of [...shared.figures]) figure[lose](again, words);
+  });
+}
+
+const lose = Symbol('lose');
+
+function sheet() {
+  if (!shared.sheet) {
+    shared.sheet = new CSSStyleSheet();
+    shared.sheet.replaceSync(style);
+  }
+  return shared.sheet;
+}
+
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+/** @extends HTMLElement */
+export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
+  static observedAttributes = ATTRIBUTES;
+
+  #root = this.attachShadow({ mode: 'open' });
+  /** What Rust holds of this figure; none before it is needed. */
+  #figure = null;
+  #starting = null;
+  /** Ends all listeners and observers when the figure leaves its page. */
+  #life = null;
+  #file = null;
+  #near = false;
+  #seen = false;
+  /** Whether somebody has asked for the figure, by a click or a method. */
+  #asked = false;
+  #plays = false;
+  /** Whether there is something to be seen: chains, or a problem. */
+  #shows = false;
+  /** Promises that a breakdown must not leave open. */
+  #open = new Set();
+
+  constructor() {
+    super();
+    this.#root.innerHTML = template;
+    this.#root.adoptedStyleSheets = [sheet()];
+    this.#ref('begin').addEventListener('click', () => this.play().catch(() => {}));
+    for (const name of ['load', 'problem']) {
+      this.addEventListener(name, () => {
+        this.#shows ||= name === 'load' || !this.#ref('notice').hidden;
+        this.#cover();
+      });
+    }
+  }
+
+  connectedCallback() {
+    // Moved within the page: everything goes on.
+    if (this.#life) return;
+    for (const name of [...ATTRIBUTES.map(property), 'model']) {
+      // Set before the element was defined.
+      if (Object.hasOwn(this, name)) {
+        const value = this[name];
+        delete this[name];
+        this[name] = value;
+      }
+    }
+    this.#life = new AbortController();
+    const { signal } = this.#life;
+    shared.figures.add(this);
+    this.#watch(signal);
+    this.#describe();
+    this.#cover();
+    if (this.loading === 'eager') this.#start().catch(() => {});
+  }
+
+  disconnectedCallback() {
+    queueMicrotask(() => {
+      if (this.#life && !this.isConnected) this.#end();
+    });
+  }
+
+  attributeChangedCallback(name, _, value) {
+    this.#figure?.attribute(name, value ?? undefined);
+    if (!this.#life) return;
+    if (name === 'poster' || name === 'alt') this.#describe();
+    if (name === 'autoplay' && this.#mayPlay()) this.#figure?.autoplay();
+    this.#cover();
+    this.#startIfDue();
+  }
+
+  #watch(signal) {
+    const observe = (margin, see) => {
+      if (typeof IntersectionObserver === 'undefined') return see(true);
+      const observer = new IntersectionObserver((entries) => see(entries.at(-1).isIntersecting), { rootMargin: margin });
+      observer.observe(this);
+      signal.addEventListener('abort', () => observer.disconnect());
+    };
+    observe('200px', (near) => {
+      this.#near = near;
+      this.#startIfDue();
+    });
+    observe('0px', (seen) => {
+      this.#seen = seen;
+      this.#look();
+    });
+    const sizes = new ResizeObserver(() => this.#figure?.redraw());
+    sizes.observe(this);
+    signal.addEventListener('abort', () => sizes.disconnect());
+    document.addEventListener('visibilitychange', () => {
+      this.#look();
+      this.#startIfDue();
+    }, { signal });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#figure?.redraw(), { signal });
+    matchMedia('(prefers-reduced-motion: reduce)').addEventListener('change', ({ matches }) => {
+      if (matches && this.getAttribute('autoplay') !== 'always') this.#figure?.pause();
+    }, { signal });
+  }
+
+  #look() {
+    this.#figure?.see(this.#seen && !document.hidden);
+  }
+
+  #mayPlay() {
+    const autoplay = this.getAttribute('autoplay');
+    return autoplay === 'always' || (autoplay !== null && !calm());
+  }
+
+  /** Begin to load, if it is time. */
+  #startIfDue() {
+    if (this.#figure || this.#starting || !this.#life) return;
+    const waits = this.loading !== 'lazy' && this.reveal !== 'auto' && !this.#asked;
+    const due = this.loading === 'eager' || (this.#near && !document.hidden && !waits);
+    if (due && (this.src || this.#file)) this.#start().catch(() => {});
+  }
+
+  /** What Rust holds of this figure, once there is a figure. */
+  #start() {
+    if (!this.#life) return Promise.reject(new Error('The figure is not on a page.'));
+    this.#starting ??= this.#begin(this.#life.signal);
+    return this.#starting;
+  }
+
+  async #begin(signal) {
+    this.#ref('begin').disabled = true;
+    this.#ref('cover-text').textContent = 'The sampler is being loaded…';
+    try {
+      const { Figure } = await code();
+      if (signal.aborted) throw new Error('The figure is no longer on the page.');
+      const figure = new Figure(this, this.#root);
+      for (const name of ATTRIBUTES) {
+        if (this.hasAttribute(name)) figure.attribute(name, this.getAttribute(name));
+      }
+      if (this.#file) figure.open(this.#file, this.#file.name ?? 'the model');
+      if (this.#plays || (this.reveal === 'auto' && this.#mayPlay())) figure.autoplay();
+      this.#figure = figure;
+      this.#look();
+      this.#cover();
+      return figure;
+    } catch (error) {
+      if (!signal.aborted) {
+        this.#starting = null;
+        this.#fail('The sampler could not be loaded', error.message);
+      }
+      throw error;
+    }
+  }
+
+  /** The figure leaves its page, and all that it has goes. */
+  #end() {
+    this.#life.abort();
+    this.#life = null;
+    shared.figures.delete(this);
+    this.#figure?.free();
+    this.#forget();
+    for (const reject of this.#open) reject(new Error('The figure is no longer on the page.'));
+    this.#open.clear();
+  }
+
+  /** As before there was a figure. */
+  #forget() {
+    this.#figure = null;
+    this.#starting = null;
+    this.#asked = this.#plays = this.#shows = this.#near = this.#seen = false;
+    const fresh = document.createElement('template');
+    fresh.innerHTML = template;
+    const focus = this.#root.activeElement?.dataset.ref;
+    this.#root.replaceChildren(fresh.content);
+    this.#ref('begin').addEventListener('click', () => this.play().catch(() => {}));
+    this.#describe();
+    if (focus) this.#ref(focus)?.focus();
+  }
+
+  /** The code has broken down. */
+  [lose](again, words) {
+    const figure = this.#figure;
+    for (const reject of this.#open) reject(new Error('The sampler has stopped, by a fault of its own.'));
+    this.#open.clear();
+    if (!figure && !this.#starting) return;
+    const { near, seen, asked } = { near: this.#near, seen: this.#seen, asked: this.#asked };
+    const plays = this.#plays || this.#ref('play').textContent === 'Pause';
+    this.#forget();
+    [this.#near, this.#seen, this.#asked, this.#plays] = [near, seen, asked, plays];
+    if (again) {
+      this.#start().then(() => this.#note(`The sampler has stopped, by a fault of its own (${words}), and has started anew.`), () => {});
+    } else {
+      this.#fail('The sampler has stopped', `This is a fault of its own; reload the page to go on. (${words})`);
+    }
+  }
+
+  #note(words) {
+    this.#ref('breakdown').textContent = words;
+    this.#ref('breakdown').hidden = false;
+  }
+
+  #fail(title, advice) {
+    this.#ref('notice-title').textContent = `${title}.`;
+    this.#ref('notice-advice').textContent = advice;
+    this.#ref('notice').hidden = false;
+    this.#ref('cover-text').textContent = 'Nothing runs.';
+    this.#ref('begin').hidden = true;
+    this.dispatchEvent(new CustomEvent('problem', { detail: { title, advice, message: `${title}: ${advice}` } }));
+  }
+
+  /** Show the poster, or what is behind it. */
+  #cover() {
+    const waits = this.reveal !== 'auto' && !this.#asked;
+    const poster = this.hasAttribute('poster') || this.querySelector('[slot=poster]');
+    const covered = waits || !this.#figure || (poster && !this.#shows);
+    this.#ref('cover').hidden = !covered;
+    this.#ref('lab').hidden = covered;
+    this.#ref('begin').hidden = this.reveal === 'manual' || (this.reveal === 'auto' && !!this.src);
+    const text = this.#ref('cover-text');
+    text.hidden = !!poster && !this.#starting;
+  }
+
+  #describe() {
+    const image = this.#ref('poster');
+    const poster = this.getAttribute('poster');
+    image.hidden = !poster;
+    if (poster) image.src = poster;
+    else image.removeAttribute('src');
+    image.alt = this.alt ?? '';
+    this.#ref('stage').setAttribute('aria-label', this.alt ?? 'Chains of an energy-based model');
+  }
+
+  #ref(name) {
+    return this.#root.querySelector(`[data-ref="${name}"]`);
+  }
+
+  /** Ask the figure something, which brings it to life wherever it is. */
+  #ask(method, ...values) {
+    this.#asked = true;
+    return new Promise((resolve, reject) => {
+      this.#open.add(reject);
+      const settle = (how) => (value) => {
+        this.#open.delete(reject);
+        how(value);
+      };
+      this.#start()
+        .then((figure) => {
+          this.#cover();
+          return figure[method](...values);
+        })
+        .then(settle(resolve), settle(reject));
+    });
+  }
+
+  /** Run the chains. They still rest while the figure cannot be seen. */
+  play() {
+    this.#plays = true;
+    return this.#ask('play');
+  }
+
+  /** Let the chains rest. */
+  pause() {
+    this.#plays = false;
+    return this.#ask('pause');
+  }
+
+  /** Take `n` steps now, seen or not. */
+  step(n = 1) {
+    if (!(Number.isInteger(n) && n >= 0 && n <= 1e6)) {
+      return Promise.reject(new Error(`step takes a whole number from 0 to 1000000, not ${n}.`));
+    }
+    return this.#ask('step', n);
+  }
+
+  /** Start the chains anew, with another seed if one is given. */
+  reset(seed) {
+    if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32)) {
+      return Promise.reject(new Error(`reset takes a seed, a whole number from 0 to 4294967295, not ${seed}.`));
+    }
+    return this.#ask('reset', seed);
+  }
+
+  /** What runs, with the chains' states. */
+  state() {
+    return this.#ask('state');
+  }
+
+  /** The energies of samples: as many numbers as samples have, one after the other. */
+  energies(x) {
+    return this.#ask('energies', Float32Array.from(x));
+  }
+
+  /** The picture, as a file. */
+  toBlob(type = 'image/png') {
+    return this.#ask('toBlob', String(type));
+  }
+
+  /** A model's file, as a Blob, File or ArrayBuffer, in the place of `src`. */
+  get model() {
+    return this.#file;
+  }
+  set model(file) {
+    const blob = file instanceof ArrayBuffer || ArrayBuffer.isView(file) ? new Blob([file]) : file;
+    if (blob !== null && !(blob instanceof Blob)) throw new TypeError('model takes a Blob, a File or an ArrayBuffer.');
+    this.#file = blob;
+    if (!blob) return;
+    this.#figure?.open(blob, blob.name ?? 'the model');
+    if (this.#life) this.#startIfDue();
+  }
+
+  get controls() {
+    return this.hasAttribute('controls');
+  }
+  set controls(value) {
+    this.toggleAttribute('controls', !!value);
+  }
+
+  get autoplay() {
+    const value = this.getAttribute('autoplay');
+    return value === null ? false : value === 'always' ? value : true;
+  }
+  set autoplay(value) {
+    if (value === false || value === null || value === undefined) this.removeAttribute('autoplay');
+    else this.setAttribute('autoplay', value === 'always' ? value : '');
+  }
+
+  get loading() {
+    return word(this.getAttribute('loading'), ['auto', 'lazy', 'eager']);
+  }
+  set loading(value) {
+    this.setAttribute('loading', value);
+  }
+
+  get reveal() {
+    return word(this.getAttribute('reveal'), ['auto', 'interaction', 'manual']);
+  }
+  set reveal(value) {
+    this.setAttribute('reveal', value);
+  }
+}
+
+const word = (value, words) => (words.includes(value) ? value : words[0]);
+const property = (attribute) => attribute.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+
+for (const name of ATTRIBUTES) {
+  if (property(name) in DualMcmc.prototype) continue;
+  Object.defineProperty(DualMcmc.prototype, property(name), {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = this.getAttribute(name);
+      return value === null || !NUMBERS.has(name) ? value : Number(value);
+    },
+    set(value) {
+      if (value === null || value === undefined) this.removeAttribute(name);
+      else this.setAttribute(name, value);
+    },
+  });
+}
+
+if (globalThis.customElements && !customElements.get('dual-mcmc')) customElements.define('dual-mcmc', DualMcmc);

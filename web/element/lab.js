@@ -1,0 +1,87 @@
+// What only the lab has: its address, the list of models beside it, files of the reader's own.
+import './dual-mcmc.js';
+import { apply, models, queryOf } from './address.js';
+
+const figure = document.querySelector('dual-mcmc');
+const element = (id) => document.getElementById(id);
+const select = element('model');
+let list = null, own = null;
+
+/** Write what has been chosen to the address. */
+function mirror() {
+  const query = queryOf(figure);
+  history.replaceState(null, '', query || location.pathname);
+  element('embed-link').href = `embed.html${query}`;
+}
+
+/** Forget how the last model's chains ran. */
+function forget() {
+  for (const name of ['view', 'chains', 'rate', 'step-size', 'noise', 'start']) figure.removeAttribute(name);
+}
+
+function open(file) {
+  own = file;
+  forget();
+  figure.model = file;
+  figure.removeAttribute('src');
+  mirror();
+  show();
+}
+
+function choose(url) {
+  own = null;
+  forget();
+  figure.src = url;
+  mirror();
+  show();
+}
+
+/** Fill the list of models, with what is shown now chosen. An open list is disturbed only when its entries change. */
+function show() {
+  const entries = (list ?? []).map(({ url, title }) => [url, title]);
+  const shown = own ? '' : figure.src ?? '';
+  if (own) entries.push(['', `${own.name} (your file)`]);
+  else if (!shown) entries.push(['', 'no model yet']);
+  else if (!entries.some(([url]) => url === shown)) entries.push([shown, shown.split('/').at(-1)]);
+  const key = JSON.stringify(entries);
+  if (select.dataset.entries !== key) {
+    select.dataset.entries = key;
+    select.replaceChildren(...entries.map(([url, title]) => new Option(title, url)));
+    select.disabled = false;
+  }
+  select.value = shown;
+  element('no-models').hidden = !(list && !list.length && !own && !shown);
+}
+
+async function read() {
+  const found = await models();
+  // A list that cannot be read once does not take models away.
+  if (found || !list) list = found ?? [];
+  if (!own && !figure.src && list.length) figure.src = list[0].url;
+  show();
+}
+
+apply(figure, location.search);
+element('embed-link').href = `embed.html${queryOf(figure)}`;
+figure.addEventListener('change', mirror);
+figure.addEventListener('load', ({ detail }) => (element('device-line').textContent = `on ${detail.deviceWords}`));
+select.addEventListener('change', () => select.value && choose(select.value));
+element('open').addEventListener('click', () => element('file').click());
+element('file').addEventListener('change', ({ target }) => {
+  if (target.files[0]) open(target.files[0]);
+  // So that the same file can be opened again once it has changed.
+  target.value = '';
+});
+addEventListener('dragover', (event) => {
+  event.preventDefault();
+  element('drop').hidden = false;
+});
+addEventListener('dragleave', (event) => (element('drop').hidden = !event.relatedTarget));
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  element('drop').hidden = true;
+  if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
+});
+show();
+read();
+setInterval(() => document.hidden || read(), 10_000);

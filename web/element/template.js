@@ -1,0 +1,144 @@
+/** The shadow tree of a figure. Rust finds its parts by `data-ref`; pages style them by `part`. */
+export const template = /* html */ `
+<div class="cover" data-ref="cover" part="cover">
+  <slot name="poster"><img data-ref="poster" part="poster" alt="" hidden></slot>
+  <p data-ref="cover-text">Chains of an energy-based model. They run in your browser, and only while you can see them.</p>
+  <p><button type="button" data-ref="begin" class="primary" part="button">Run the chains</button></p>
+</div>
+<div class="notice" data-ref="notice" part="notice" role="alert" hidden>
+  <slot name="error"></slot>
+  <p><strong data-ref="notice-title"></strong> <span data-ref="notice-advice"></span></p>
+  <p class="actions">
+    <button type="button" data-ref="use-cpu" hidden>Continue on the processor</button>
+    <button type="button" data-ref="retry" hidden>Try again</button>
+  </p>
+</div>
+<div class="lab" data-ref="lab" hidden>
+  <section class="stage" data-ref="stage" part="stage" aria-label="Chains of an energy-based model">
+    <p class="model-line" data-ref="model-line" part="model"></p>
+    <div class="progress" data-ref="progress-line" hidden>
+      <label for="progress" data-ref="progress-text">Loading the model</label>
+      <progress id="progress" data-ref="progress" max="1"></progress>
+    </div>
+    <p class="remarks" data-ref="breakdown" hidden></p>
+    <ul class="remarks" data-ref="remarks" hidden></ul>
+    <div class="head" data-ref="head" hidden>
+      <fieldset class="segmented" data-ref="view-choice">
+        <legend class="sr">View</legend>
+        <label><input type="radio" name="view" value="landscape"><span>Landscape</span></label>
+        <label><input type="radio" name="view" value="sample"><span>Sample</span></label>
+      </fieldset>
+      <p class="counter" aria-hidden="true">
+        <span>step <b data-ref="step-count">0</b></span>
+        <span>mean energy <b data-ref="mean-energy">–</b></span>
+        <span><b data-ref="achieved">0</b> steps/s</span>
+      </p>
+    </div>
+
+    <div class="figures one" data-ref="landscape" hidden>
+      <figure>
+        <div class="panel" data-ref="landscape-panel" part="panel" tabindex="0" role="img" aria-label="Energy landscape with chains"></div>
+        <figcaption part="caption" class="full">
+          <span class="key"><i class="swatch heat"></i>energy, <span data-ref="heat-range"></span></span>
+          <span class="key"><i class="swatch particle"></i>chains</span>
+          <span class="key" data-ref="data-key"><i class="swatch datum"></i>data</span>
+          <span class="says">Every dot is one chain. The bluer the map, the lower the energy, and the likelier the model holds data there.</span>
+        </figcaption>
+      </figure>
+    </div>
+    <div class="figures two" data-ref="sample" hidden>
+      <figure>
+        <div class="panel" data-ref="start-panel" part="panel" tabindex="0" role="img" aria-label="Where the chains started"></div>
+        <figcaption part="caption" data-ref="start-caption">Start</figcaption>
+      </figure>
+      <figure>
+        <div class="panel" data-ref="refined-panel" part="panel" tabindex="0" role="img" aria-label="The chains now"></div>
+        <figcaption part="caption" data-ref="refined-caption">Refined</figcaption>
+      </figure>
+    </div>
+    <div class="empty" data-ref="empty"><p data-ref="empty-text">The sampler is being loaded…</p></div>
+
+    <figure class="trace" data-ref="trace" hidden>
+      <canvas data-ref="trace-canvas" part="plot" role="img" aria-label="Energy of the chains over the steps"></canvas>
+      <figcaption part="caption">
+        Energy over the steps: <span class="key"><i class="swatch line"></i>each chain</span>
+        <span class="key"><i class="swatch mean"></i>mean</span>
+        <span class="key" data-ref="band-key"><i class="swatch band"></i>eight of ten chains</span>
+        <span class="key" data-ref="held-out-key" hidden><i class="swatch held-out"></i>held-out data, nine of ten</span>
+        <span class="says" data-ref="trace-says"></span>
+      </figcaption>
+    </figure>
+
+    <div class="bar" data-ref="bar" part="bar" hidden>
+      <button type="button" data-ref="bar-play" class="primary" part="button" disabled>Play</button>
+      <button type="button" data-ref="bar-reset" part="button" disabled>Start over</button>
+      <slot name="bar"></slot>
+    </div>
+  </section>
+
+  <div class="transport" data-ref="transport" part="transport" hidden>
+    <button type="button" data-ref="play" class="primary" part="button" disabled>Play</button>
+    <button type="button" data-ref="step" part="button" disabled>One step</button>
+    <button type="button" data-ref="reset" part="button" disabled>Start over</button>
+  </div>
+
+  <form class="settings" data-ref="settings" part="controls" autocomplete="off" aria-label="Settings" hidden>
+    <div class="field">
+      <label for="rate">Steps per second <output data-ref="rate-value" for="rate"></output></label>
+      <input type="range" id="rate" data-ref="rate" min="0" max="8" step="1">
+    </div>
+    <div class="field">
+      <label for="chains">Chains</label>
+      <select id="chains" data-ref="chains"></select>
+    </div>
+    <fieldset class="field" data-ref="start-choice">
+      <legend>Chains start from</legend>
+      <div class="segmented">
+        <label><input type="radio" name="start" value="generator"><span>generator</span></label>
+        <label><input type="radio" name="start" value="noise"><span>noise</span></label>
+      </div>
+      <p class="hint" data-ref="start-hint"></p>
+    </fieldset>
+    <fieldset class="update">
+      <legend>The update</legend>
+      <p class="formula" role="math" aria-label="x becomes x minus half the squared step size times the gradient of the energy, plus noise n times epsilon">
+        <i>x</i> ← <i>x</i> − <span class="frac">½</span><i class="s">s</i>² ∇<i>E</i>(<i>x</i>) + <i class="n">n</i> <i>ε</i>
+      </p>
+      <div class="field pair">
+        <label for="step-size">Step size <i class="s">s</i></label>
+        <input type="number" id="step-size" data-ref="step-size" min="0" step="any" inputmode="decimal">
+        <input type="range" data-ref="step-size-range" min="0" max="100" step="1" aria-label="Step size, slider">
+      </div>
+      <div class="field pair">
+        <label for="noise">Noise <i class="n">n</i></label>
+        <input type="number" id="noise" data-ref="noise" min="0" step="any" inputmode="decimal">
+        <input type="range" data-ref="noise-range" min="0" max="100" step="1" aria-label="Noise, slider">
+      </div>
+      <p class="temperature">
+        <span class="t">Temperature <i>T</i> = (<i>n</i>/<i>s</i>)² = <output data-ref="temperature">–</output></span>
+        <span class="hint" data-ref="temperature-hint"></span>
+      </p>
+      <button type="button" data-ref="defaults" class="quiet">The model’s own settings</button>
+    </fieldset>
+    <div class="field seed">
+      <label for="seed">Seed</label>
+      <input type="number" id="seed" data-ref="seed" min="0" max="4294967295" step="1" inputmode="numeric">
+      <button type="button" data-ref="reseed">New seed</button>
+    </div>
+    <div class="field">
+      <label for="device">Runs on</label>
+      <select id="device" data-ref="device">
+        <option value="auto">what suits best</option>
+        <option value="gpu">WebGPU</option>
+        <option value="cpu">the processor</option>
+      </select>
+      <p class="hint" data-ref="device-line"></p>
+    </div>
+  </form>
+  <p class="status" data-ref="status" part="status" role="status" aria-live="polite"></p>
+  <details class="about" data-ref="about" part="about" hidden>
+    <summary>About this model</summary>
+    <dl data-ref="about-list"></dl>
+  </details>
+</div>
+`;

@@ -1,0 +1,463 @@
+//! The one table of what a reader, a page's author or an address may choose: attributes of the element, parameters
+//! of an address and controls all come from it, and docs/embedding.md is tested against it.
+//!
+//! A choice that is not made stays `None` and follows the model and the device, so that attributes and addresses hold
+//! only what someone has chosen.
+
+use dual_mcmc::jobs::Start;
+use std::str::FromStr;
+
+/// How chains are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewKind {
+    /// Starts beside refined samples.
+    Sample,
+    /// The energy as a map, with the chains on it.
+    Landscape,
+}
+
+impl ViewKind {
+    /// Every view.
+    pub const ALL: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            ViewKind::Sample => "sample",
+            ViewKind::Landscape => "landscape",
+        }
+    }
+
+    /// The view that a word stands for.
+    pub fn from_word(word: &str) -> Option<ViewKind> {
+        ViewKind::ALL.iter().copied().find(|view| view.word() == word)
+    }
+}
+
+/// Which device runs the chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeviceChoice {
+    /// WebGPU where there is a graphics processor, else the CPU.
+    #[default]
+    Auto,
+    /// WebGPU where there is an adapter, even one that is a program on the CPU.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+impl DeviceChoice {
+    const ALL: [DeviceChoice; 3] = [DeviceChoice::Auto, DeviceChoice::Gpu, DeviceChoice::Cpu];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            DeviceChoice::Auto => "auto",
+            DeviceChoice::Gpu => "gpu",
+            DeviceChoice::Cpu => "cpu",
+        }
+    }
+
+    /// The choice that a word stands for.
+    pub fn from_word(word: &str) -> Option<DeviceChoice> {
+        DeviceChoice::ALL.into_iter().find(|choice| choice.word() == word)
+    }
+}
+
+/// The values that a choice takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Takes {
+    /// The address of a file.
+    Address,
+    /// Any text.
+    Text,
+    /// One of these words; an empty one is the attribute without a value.
+    Word(&'static [&'static str]),
+    /// A number in this range.
+    Number(f32, f32),
+    /// A whole number in this range.
+    Whole(u32, u32),
+    /// The attribute is there or not; its value means nothing.
+    Presence,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// The element's attribute.
+    pub attribute: &'static str,
+    /// The parameter of the address of the lab and of the embedded page.
+    pub parameter: Option<&'static str>,
+    /// The control under `controls`, by its `data-ref` in the shadow tree.
+    pub control: Option<&'static str>,
+    /// What it takes.
+    pub takes: Takes,
+    /// What is so without it, in words.
+    pub default: &'static str,
+    /// The views that have it.
+    pub views: &'static [ViewKind],
+    /// What it means, for the documentation.
+    pub meaning: &'static str,
+}
+
+/// Most steps per second that can be asked for.
+pub const MAX_RATE: f32 = 240.0;
+
+const fn choice(
+    attribute: &'static str,
+    parameter: Option<&'static str>,
+    control: Option<&'static str>,
+    takes: Takes,
+    default: &'static str,
+    meaning: &'static str,
+) -> Choice {
+    Choice { attribute, parameter, control, takes, default, views: ViewKind::ALL, meaning }
+}
+
+/// Every choice.
+pub const CHOICES: &[Choice] = &[
+    choice(
+        "src",
+        Some("model"),
+        None,
+        Takes::Address,
+        "none",
+        "address of the model file, relative to the page or absolute; another origin must allow it by CORS",
+    ),
+    choice(
+        "view",
+        Some("view"),
+        Some("view-choice"),
+        Takes::Word(&["sample", "landscape"]),
+        "`landscape` for points of the plane, else `sample`",
+        "starts beside refined samples, or the energy over the plane with the chains on it",
+    ),
+    choice(
+        "chains",
+        Some("chains"),
+        Some("chains"),
+        Takes::Whole(1, u32::MAX),
+        "16 for images, 1024 for points (256 without a graphics processor)",
+        "number of chains; a model of points runs up to 4096, of images up to 1024",
+    ),
+    choice(
+        "rate",
+        Some("rate"),
+        Some("rate"),
+        Takes::Number(0.1, MAX_RATE),
+        "60 for points, 10 for images",
+        "steps per second",
+    ),
+    choice(
+        "step-size",
+        Some("step-size"),
+        Some("step-size"),
+        Takes::Number(1e-6, 1e3),
+        "the model's",
+        "step size s of the Langevin update",
+    ),
+    choice(
+        "noise",
+        Some("noise"),
+        Some("noise"),
+        Takes::Number(0.0, 1e3),
+        "the model's",
+        "noise n of the Langevin update",
+    ),
+    choice(
+        "start",
+        Some("start"),
+        Some("start-choice"),
+        Takes::Word(&["generator", "noise"]),
+        "`generator` where there is one",
+        "where chains start",
+    ),
+    choice(
+        "seed",
+        Some("seed"),
+        Some("seed"),
+        Takes::Whole(0, u32::MAX),
+        "0",
+        "seed of the random numbers: one seed, one chain",
+    ),
+    choice(
+        "device",
+        Some("device"),
+        Some("device"),
+        Takes::Word(&["auto", "gpu", "cpu"]),
+        "`auto`",
+        "WebGPU, or the processor; `auto` takes the processor where there is no WebGPU, or only one that is itself a program on the processor",
+    ),
+    choice(
+        "autoplay",
+        Some("play"),
+        None,
+        Takes::Word(&["", "always"]),
+        "the chains wait for Play",
+        "the chains run as soon as they can be seen, unless the reader prefers reduced motion; `always`: even then. In an address, `1` is `always`, `0` none, and without it they run",
+    ),
+    choice(
+        "controls",
+        None,
+        None,
+        Takes::Presence,
+        "a bar with Play and Start over",
+        "the whole panel: settings, plot of energies, what the file says about the model",
+    ),
+    choice(
+        "loading",
+        None,
+        None,
+        Takes::Word(&["auto", "lazy", "eager"]),
+        "`auto`",
+        "when code and model are fetched: near the viewport (`lazy`), at once (`eager`), or near the viewport unless `reveal` waits for somebody (`auto`)",
+    ),
+    choice(
+        "reveal",
+        None,
+        None,
+        Takes::Word(&["auto", "interaction", "manual"]),
+        "`auto`",
+        "when the poster gives way: as soon as the model is there, when the reader asks, or when a script calls `play()` or another method",
+    ),
+    choice("poster", None, None, Takes::Address, "none", "address of a picture to show before"),
+    choice(
+        "alt",
+        None,
+        None,
+        Takes::Text,
+        "a sentence of the element's own",
+        "what the figure shows, for those who cannot see it",
+    ),
+];
+
+/// The row of an attribute.
+pub fn row(attribute: &str) -> Option<&'static Choice> {
+    CHOICES.iter().find(|choice| choice.attribute == attribute)
+}
+
+impl Choice {
+    /// Check a value.
+    ///
+    /// # Errors
+    /// What is taken instead.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let number = |low: f64, high: f64| {
+            let good = |v: f64| v.is_finite() && v >= low && v <= high;
+            f64::from_str(value.trim()).is_ok_and(good)
+        };
+        let good = match self.takes {
+            Takes::Address | Takes::Text | Takes::Presence => true,
+            Takes::Word(words) => words.contains(&value),
+            Takes::Number(low, high) => number(low.into(), high.into()),
+            Takes::Whole(low, high) => u32::from_str(value.trim()).is_ok_and(|v| v >= low && v <= high),
+        };
+        if good { Ok(()) } else { Err(self.expected()) }
+    }
+
+    /// What is taken, to follow “it takes”.
+    fn expected(&self) -> String {
+        match self.takes {
+            Takes::Address => "an address".into(),
+            Takes::Text => "a text".into(),
+            Takes::Presence => "no value".into(),
+            Takes::Word(words) => {
+                let words: Vec<&str> =
+                    words.iter().map(|w| if w.is_empty() { "no value" } else { w }).collect();
+                let (last, others) = words.split_last().unwrap_or((&"", &[]));
+                if others.is_empty() { (*last).into() } else { format!("{} or {last}", others.join(", ")) }
+            }
+            Takes::Number(low, high) => format!("a number from {low} to {high}"),
+            Takes::Whole(low, u32::MAX) => format!("a whole number from {low} on"),
+            Takes::Whole(low, high) => format!("a whole number from {low} to {high}"),
+        }
+    }
+
+    /// This row of the table in docs/embedding.md.
+    pub fn documented(&self) -> String {
+        let name = |word: &&str| if word.is_empty() { "(no value)".into() } else { format!("`{word}`") };
+        let takes = match self.takes {
+            Takes::Address => "address".into(),
+            Takes::Text => "text".into(),
+            Takes::Presence => "(no value)".into(),
+            Takes::Word(words) => words.iter().map(name).collect::<Vec<_>>().join(", "),
+            Takes::Number(low, high) => format!("{low} to {high}"),
+            Takes::Whole(low, u32::MAX) => format!("whole, from {low}"),
+            Takes::Whole(low, high) => format!("whole, {low} to {high}"),
+        };
+        let parameter = self.parameter.map(|p| format!("`{p}`")).unwrap_or_default();
+        let meaning = self.meaning;
+        format!("| `{}` | {parameter} | {takes} | {} | {meaning} |", self.attribute, self.default)
+    }
+}
+
+/// What has been chosen, typed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choices {
+    /// Address of the model.
+    pub src: Option<String>,
+    /// How chains are shown.
+    pub view: Option<ViewKind>,
+    /// How many chains run.
+    pub chains: Option<usize>,
+    /// Steps per second.
+    pub rate: Option<f32>,
+    /// Step size s.
+    pub step_size: Option<f32>,
+    /// Noise n.
+    pub noise: Option<f32>,
+    /// Where chains start.
+    pub start: Option<Start>,
+    /// Seed of the random numbers.
+    pub seed: Option<u32>,
+    /// Which device runs the chains.
+    pub device: Option<DeviceChoice>,
+}
+
+impl Choices {
+    /// Take over the value of an attribute; `None` takes the choice back. Attributes that are not choices of how chains run
+    /// are checked, and change nothing.
+    ///
+    /// # Errors
+    /// A sentence that names the value and what the attribute takes. The choice is then as if it were not made.
+    pub fn set(&mut self, attribute: &str, value: Option<&str>) -> Result<(), String> {
+        let Some(row) = row(attribute) else { return Ok(()) };
+        let checked = match value {
+            Some(text) => row
+                .check(text)
+                .map_err(|expected| format!("{attribute}=\"{text}\" is not used: it takes {expected}.")),
+            None => Ok(()),
+        };
+        let value = value.filter(|_| checked.is_ok()).map(str::trim);
+        fn number<T: FromStr>(value: Option<&str>) -> Option<T> {
+            value.and_then(|v| v.parse().ok())
+        }
+        match attribute {
+            "src" => self.src = value.filter(|v| !v.is_empty()).map(String::from),
+            "view" => self.view = value.and_then(ViewKind::from_word),
+            "chains" => self.chains = number(value),
+            "rate" => self.rate = number(value),
+            "step-size" => self.step_size = number(value),
+            "noise" => self.noise = number(value),
+            "start" => self.start = value.and_then(Start::from_name),
+            "seed" => self.seed = number(value),
+            "device" => self.device = value.and_then(DeviceChoice::from_word),
+            _ => {}
+        }
+        checked
+    }
+
+    /// The value of an attribute as it would be written; `None` where the choice is not made.
+    pub fn get(&self, attribute: &str) -> Option<String> {
+        match attribute {
+            "src" => self.src.clone(),
+            "view" => self.view.map(|v| v.word().into()),
+            "chains" => self.chains.map(|v| v.to_string()),
+            "rate" => self.rate.map(|v| v.to_string()),
+            "step-size" => self.step_size.map(|v| v.to_string()),
+            "noise" => self.noise.map(|v| v.to_string()),
+            "start" => self.start.map(|v| v.name().into()),
+            "seed" => self.seed.map(|v| v.to_string()),
+            "device" => self.device.map(|v| v.word().into()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const DOCS: &str = include_str!("../../docs/embedding.md");
+    const ELEMENT: &str = include_str!("../element/dual-mcmc.js");
+    const ADDRESS: &str = include_str!("../element/address.js");
+    const TEMPLATE: &str = include_str!("../element/template.js");
+    const TYPES: &str = include_str!("../element/dual-mcmc.d.ts");
+    const MANIFEST: &str = include_str!("../element/custom-elements.json");
+
+    #[test]
+    fn what_is_chosen_is_read_back_as_it_was_written() {
+        let values = [
+            ("src", "models/ring.safetensors"),
+            ("view", "sample"),
+            ("chains", "64"),
+            ("rate", "0.5"),
+            ("step-size", "0.1"),
+            ("noise", "0.001"),
+            ("start", "noise"),
+            ("seed", "7"),
+            ("device", "cpu"),
+        ];
+        let mut choices = Choices::default();
+        for (name, value) in values {
+            assert_eq!(choices.get(name), None, "{name}");
+            choices.set(name, Some(value)).unwrap();
+            assert_eq!(choices.get(name).as_deref(), Some(value), "{name}");
+        }
+        for (name, _) in values {
+            choices.set(name, None).unwrap();
+        }
+        assert_eq!(choices, Choices::default());
+    }
+
+    #[test]
+    fn an_impossible_value_is_named_and_the_rest_is_kept() {
+        let mut choices = Choices { step_size: Some(0.2), chains: Some(4), ..Choices::default() };
+        let impossible = [
+            ("chains", "many"),
+            ("chains", "0"),
+            ("noise", "NaN"),
+            ("rate", "1e9"),
+            ("seed", "-1"),
+            ("view", "cinema"),
+            ("device", "tpu"),
+            ("loading", "never"),
+        ];
+        for (name, value) in impossible {
+            let said = choices.set(name, Some(value)).unwrap_err();
+            assert!(said.contains(&format!("{name}=\"{value}\"")) && said.contains("it takes"), "{said}");
+        }
+        assert_eq!(choices, Choices { step_size: Some(0.2), ..Choices::default() });
+    }
+
+    #[test]
+    fn the_documentation_has_every_choice() {
+        for choice in CHOICES {
+            let line = choice.documented();
+            assert!(DOCS.lines().any(|l| l == line), "docs/embedding.md lacks:\n{line}");
+        }
+        let section = DOCS.split("## ").find(|section| section.starts_with("Attributes")).unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, CHOICES.len(), "a row for every choice");
+    }
+
+    /// What stands between a mark and the next closing bracket.
+    fn list<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
+        let rest = text.split_once(mark).unwrap().1;
+        let inside = rest.split_once([']', '}']).unwrap().0;
+        inside.split('\'').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_element_its_types_and_its_addresses_have_every_choice() {
+        let attributes: Vec<&str> = CHOICES.iter().map(|choice| choice.attribute).collect();
+        assert_eq!(list(ELEMENT, "ATTRIBUTES = ["), attributes);
+        let pairs = list(ADDRESS, "PARAMETERS = {");
+        let expected: Vec<&str> =
+            CHOICES.iter().filter_map(|c| Some([c.parameter?, c.attribute])).flatten().collect();
+        assert_eq!(pairs, expected);
+        for choice in CHOICES {
+            let named = |text: &str| text.contains(&format!("\"{}\"", choice.attribute));
+            assert!(named(MANIFEST), "custom-elements.json lacks {}", choice.attribute);
+            assert!(
+                TYPES.contains(&format!("'{}'", choice.attribute)),
+                "dual-mcmc.d.ts lacks {}",
+                choice.attribute
+            );
+            if let Some(control) = choice.control {
+                assert!(TEMPLATE.contains(&format!("data-ref=\"{control}\"")), "no control {control}");
+            }
+        }
+    }
+}

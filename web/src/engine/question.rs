@@ -1,0 +1,233 @@
+//! What the page asks its workers, and how a worker answers. A worker (`worker.js`) is the page's own wasm once more.
+//!
+//! Each question has a number, and its answer the same, so that several may be under way. A worker holds models and
+//! shares of chains under the numbers that the page gives them.
+
+use dual_mcmc::chain::Langevin;
+use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::{self, JobError, Sampler, Start};
+use dual_mcmc::model::Model;
+use js_sys::{Float32Array, Uint8Array};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// A question with its number.
+#[derive(Serialize, Deserialize)]
+pub struct Question {
+    /// The number.
+    pub number: u32,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What a worker may be asked.
+#[derive(Serialize, Deserialize)]
+pub enum Ask {
+    /// Read a model's file.
+    Load {
+        /// The model's number.
+        model: u32,
+        /// The file.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        file: Uint8Array,
+    },
+    /// Forget a model.
+    Unload {
+        /// The model's number.
+        model: u32,
+    },
+    /// Prepare a share of a model's chains.
+    Open {
+        /// The share's number.
+        share: u32,
+        /// The model's number.
+        model: u32,
+        /// Number of the share's first chain.
+        first: u32,
+        /// Chains in the share.
+        chains: usize,
+    },
+    /// Forget a share.
+    Close {
+        /// The share's number.
+        share: u32,
+    },
+    /// Start the chains of a share anew, and give their states.
+    Start {
+        /// The share's number.
+        share: u32,
+        /// Where they start: [`Start::name`].
+        start: String,
+        /// Seed of start and noise.
+        seed: u32,
+    },
+    /// Take steps, and give the states.
+    Advance {
+        /// The share's number.
+        share: u32,
+        /// How many steps.
+        steps: u32,
+        /// The whole update.
+        langevin: Update,
+    },
+    /// Give the energies along the way.
+    Trace {
+        /// The share's number.
+        share: u32,
+    },
+    /// Give the energies of samples.
+    Energies {
+        /// The model's number.
+        model: u32,
+        /// The samples, `[n, data]`.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        x: Float32Array,
+    },
+}
+
+/// All settings of a Langevin update, on their way to a worker.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Update {
+    step_size: f32,
+    noise: f32,
+    gradient_clamp: Option<f32>,
+    range_clamp: Option<[f32; 2]>,
+    mala: bool,
+}
+
+impl From<Langevin> for Update {
+    fn from(l: Langevin) -> Update {
+        let Langevin { step_size, noise, gradient_clamp, range_clamp, mala } = l;
+        Update { step_size, noise, gradient_clamp, range_clamp, mala }
+    }
+}
+
+impl From<Update> for Langevin {
+    fn from(u: Update) -> Langevin {
+        let Update { step_size, noise, gradient_clamp, range_clamp, mala } = u;
+        Langevin { step_size, noise, gradient_clamp, range_clamp, mala }
+    }
+}
+
+/// The answer to a question.
+#[derive(Serialize, Deserialize)]
+pub struct Answer {
+    /// The question's number.
+    pub number: u32,
+    /// What was asked for, or why it cannot be had.
+    pub outcome: Result<Given, String>,
+}
+
+/// What a worker gives.
+#[derive(Serialize, Deserialize)]
+pub enum Given {
+    /// Nothing but the word that it is done.
+    Done,
+    /// States or energies.
+    Numbers(#[serde(with = "serde_wasm_bindgen::preserve")] Float32Array),
+    /// Energies along the way, from this step on.
+    Trace(u32, #[serde(with = "serde_wasm_bindgen::preserve")] Float32Array),
+}
+
+/// A worker has one core.
+const ONE_CORE: Executor = Executor::Cpu { threads: 1 };
+
+/// A share of a model's chains.
+struct Share {
+    sampler: Sampler,
+    first: u32,
+}
+
+/// What a worker holds.
+#[derive(Default)]
+pub struct Held {
+    models: RefCell<HashMap<u32, Rc<Model>>>,
+    shares: RefCell<HashMap<u32, Share>>,
+}
+
+fn numbers(values: &[f32]) -> Given {
+    Given::Numbers(Float32Array::from(values))
+}
+
+impl Held {
+    /// Answer a question.
+    pub async fn answer(&self, ask: Ask) -> Result<Given, String> {
+        let words = |error: JobError| error.to_string();
+        match ask {
+            Ask::Load { model, file } => {
+                let read = Model::from_bytes(&file.to_vec()).map_err(|error| error.to_string())?;
+                self.models.borrow_mut().insert(model, Rc::new(read));
+                Ok(Given::Done)
+            }
+            Ask::Unload { model } => {
+                self.models.borrow_mut().remove(&model);
+                Ok(Given::Done)
+            }
+            Ask::Open { share, model, first, chains } => {
+                let sampler = Sampler::new(&ONE_CORE, &*self.model(model)?, chains).map_err(words)?;
+                self.shares.borrow_mut().insert(share, Share { sampler, first });
+                Ok(Given::Done)
+            }
+            Ask::Close { share } => {
+                self.shares.borrow_mut().remove(&share);
+                Ok(Given::Done)
+            }
+            Ask::Energies { model, x } => {
+                let model = self.model(model)?;
+                Ok(numbers(&jobs::energies(&ONE_CORE, &model, &x.to_vec()).await.map_err(words)?))
+            }
+            Ask::Start { share, .. } | Ask::Advance { share, .. } | Ask::Trace { share } => {
+                // Out of the table for as long as it is at work, and back whatever comes of it.
+                let taken = self.shares.borrow_mut().remove(&share);
+                let mut taken = taken.ok_or("these chains are not open")?;
+                let outcome = taken.answer(ask).await.map_err(words);
+                self.shares.borrow_mut().insert(share, taken);
+                outcome
+            }
+        }
+    }
+
+    fn model(&self, number: u32) -> Result<Rc<Model>, String> {
+        self.models.borrow().get(&number).cloned().ok_or_else(|| "no such model is open".into())
+    }
+}
+
+impl Share {
+    async fn answer(&mut self, ask: Ask) -> Result<Given, JobError> {
+        let sampler = &mut self.sampler;
+        match ask {
+            Ask::Start { start, seed, .. } => {
+                let unknown = || JobError::Settings(format!("chains cannot start from {start}"));
+                let start = Start::from_name(&start).ok_or_else(unknown)?;
+                sampler.start_from(self.first, start, seed.into()).await?;
+                Ok(numbers(&sampler.read_starts().await?))
+            }
+            Ask::Advance { steps, langevin, .. } => {
+                sampler.advance(steps, &langevin.into())?;
+                Ok(numbers(&sampler.read_states().await?))
+            }
+            Ask::Trace { .. } => {
+                let trace = sampler.trace().await?;
+                Ok(Given::Trace(trace.first_step, Float32Array::from(&trace.values[..])))
+            }
+            // The others are not asked of a share.
+            _ => Ok(Given::Done),
+        }
+    }
+}
+
+thread_local! {
+    /// What this worker holds.
+    static HELD: Rc<Held> = Rc::default();
+}
+
+/// Answer a question to this worker.
+#[wasm_bindgen]
+pub async fn work(question: JsValue) -> Result<JsValue, JsValue> {
+    let Question { number, ask } = serde_wasm_bindgen::from_value(question)?;
+    let outcome = HELD.with(Rc::clone).answer(ask).await;
+    Ok(serde_wasm_bindgen::to_value(&Answer { number, outcome })?)
+}

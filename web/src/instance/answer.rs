@@ -1,0 +1,139 @@
+//! Answers to scripts: the element's methods.
+
+use super::Instance;
+use crate::dom;
+use crate::message::Question;
+use crate::problem::Problem;
+use js_sys::{Float32Array, Promise};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::HtmlCanvasElement;
+
+/// What `state()` gives.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct State<'a> {
+    device: &'static str,
+    adapter: &'a str,
+    model: String,
+    view: &'static str,
+    chains: usize,
+    shape: &'a [usize],
+    step: u32,
+    playing: bool,
+    step_size: f64,
+    noise: f64,
+    seed: u64,
+    energies: &'a [f32],
+    trace: Vec<f32>,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    x: Float32Array,
+}
+
+/// The types of pictures that every browser writes.
+const PICTURES: [&str; 3] = ["image/png", "image/jpeg", "image/webp"];
+
+fn as_value(value: &impl Serialize) -> Result<JsValue, Problem> {
+    serde_wasm_bindgen::to_value(value).map_err(|error| Problem::new("No answer", format!("{error}.")))
+}
+
+impl Instance {
+    /// Answer the questions of scripts.
+    pub(super) async fn answer(&mut self) -> Result<(), Problem> {
+        while let Some((question, reply)) = self.questions.pop_front() {
+            let fatal = !matches!(question, Question::Energies(_) | Question::Picture(_));
+            match self.answer_one(question).await {
+                Ok(value) => reply.settle(Ok(value)),
+                Err(problem) => {
+                    reply.settle(Err(&problem.to_string()));
+                    // What was wrong with the question alone stops nothing.
+                    if fatal || problem.device {
+                        return Err(problem);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_one(&mut self, question: Question) -> Result<JsValue, Problem> {
+        match question {
+            Question::Play => self.play(true),
+            Question::Pause => self.play(false),
+            Question::Step(steps) => self.step_now(steps).await?,
+            Question::Reset(seed) => {
+                if let Some(seed) = seed {
+                    self.choose("seed", Some(seed.to_string()));
+                }
+                self.reset = true;
+                self.arrange().await?;
+                self.draw(true)?;
+            }
+            Question::State => return self.state().await,
+            Question::Energies(x) => {
+                let Some(engine) = &self.engine else { return Ok(JsValue::UNDEFINED) };
+                return Ok(Float32Array::from(&engine.energies(&x).await?[..]).into());
+            }
+            Question::Picture(kind) => return self.picture(&kind).await,
+        }
+        Ok(JsValue::UNDEFINED)
+    }
+
+    async fn state(&mut self) -> Result<JsValue, Problem> {
+        self.take_energies().await?;
+        let (Some(engine), Some(settings), Some(loaded), Some((_, device))) =
+            (&self.engine, &self.settings, &self.loaded, &self.device)
+        else {
+            return Err(Problem::new("Nothing runs", "No model is loaded."));
+        };
+        let states = engine.state().await?;
+        // In decimals as on the page, not as the nearest f32.
+        let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
+        as_value(&State {
+            device: if device.is_gpu() { "gpu" } else { "cpu" },
+            adapter: device.name(),
+            model: self.load.as_ref().map(|(source, _)| source.words()).unwrap_or_default(),
+            view: settings.view.word(),
+            chains: settings.chains,
+            shape: &loaded.facts.shape,
+            step: engine.steps(),
+            playing: self.playing,
+            step_size: decimal(settings.langevin.step_size),
+            noise: decimal(settings.langevin.noise),
+            seed: settings.seed,
+            energies: self.history.current(),
+            trace: self.history.rows().iter().map(|row| row.mean).collect(),
+            x: Float32Array::from(&states[..]),
+        })
+    }
+
+    /// The view as a picture file, drawn anew from the chains' states by the twins of the shaders.
+    async fn picture(&mut self, kind: &str) -> Result<JsValue, Problem> {
+        if !PICTURES.contains(&kind) {
+            let known = PICTURES.join(", ");
+            return Err(Problem::new("No such picture", format!("“{kind}” is none of {known}.")));
+        }
+        self.draw(true)?;
+        let (Some(engine), Some(view)) = (&self.engine, &self.view) else {
+            return Err(Problem::new("Nothing runs", "No model is loaded."));
+        };
+        let starts = engine.start_states().await?;
+        let states = engine.state().await?;
+        let canvas = self.with_scene(|scene| view.picture(scene, &starts, &states)).transpose()?;
+        let canvas = canvas.ok_or_else(|| Problem::new("Nothing runs", "No model is loaded."))?;
+        to_blob(&canvas, kind).await
+    }
+}
+
+/// A canvas as a file.
+async fn to_blob(canvas: &HtmlCanvasElement, kind: &str) -> Result<JsValue, Problem> {
+    let failed = || Problem::new("The picture cannot be written", "The browser gives no reason.");
+    let mut written = Ok(());
+    let promise = Promise::new(&mut |resolve, _| {
+        written = canvas.to_blob_with_type(&resolve, kind);
+    });
+    written.map_err(|error| Problem::new("The picture cannot be written", dom::reason(&error)))?;
+    let blob = JsFuture::from(promise).await.map_err(|_| failed())?;
+    if blob.is_null() { Err(failed()) } else { Ok(blob) }
+}

@@ -1,0 +1,207 @@
+//! Bringing model, device, chains and view in line with what is wanted.
+
+use super::Instance;
+use crate::engine::{Device, Engine};
+use crate::explain::count;
+use crate::heat::{Bounds, Heat};
+use crate::history::History;
+use crate::models::{self, Loaded, Source};
+use crate::pacing::Pacer;
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::ui::{about, controls};
+use crate::views::{Ground, View};
+use crate::{dom, host};
+use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::{self, Start};
+use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc::points::PointSet;
+use serde::Serialize;
+use std::rc::Rc;
+
+/// Cells along a side of the landscape's map.
+const MAP: usize = 128;
+/// Data points shown.
+const DATA: usize = 600;
+
+/// What the page is told once the chains of a model have started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    model: String,
+    shape: &'a [usize],
+    view: &'static str,
+    chains: usize,
+    device: &'static str,
+    device_words: String,
+}
+
+impl Instance {
+    /// Ask for the wanted model, if it is another one than before.
+    pub(super) fn load(&mut self) {
+        let wanted = self.file.clone().or_else(|| self.choices.src.clone().map(Source::Address));
+        if self.load.as_ref().map(|(source, _)| source) == wanted.as_ref() {
+            return;
+        }
+        self.forget_model();
+        self.load_number += 1;
+        // The old model's hold goes only when there is the new one's: it may be the same.
+        let old = self.load.take();
+        self.load = wanted.map(|source| {
+            let lease = models::request(&source, &self.post, self.load_number);
+            (source, lease)
+        });
+        drop(old);
+        self.show_loading();
+    }
+
+    /// Take over a model that has come.
+    pub(super) fn take(&mut self, loaded: Rc<Loaded>) {
+        self.refs.show("progress-line", false);
+        about::fill(&self.refs, &loaded.model, &loaded.facts);
+        self.loaded = Some(loaded);
+        self.stale = true;
+    }
+
+    /// Bring device, chains and view in line with the choices.
+    pub(super) async fn arrange(&mut self) -> Result<(), Problem> {
+        let Some(loaded) = self.loaded.clone() else { return Ok(()) };
+        let device = self.find_device().await;
+        let (settings, remarks) = Settings::new(&self.choices, &loaded.facts, device.slow());
+        self.remark(remarks, &loaded, &device);
+        controls::show(
+            &self.refs,
+            &settings,
+            &loaded.facts,
+            self.choices.device.unwrap_or_default(),
+            &device,
+        );
+        settings.langevin.check().map_err(|reason| Problem::settings(&reason))?;
+
+        let before = self.settings.replace(settings.clone());
+        let other_chains = before.as_ref().is_none_or(|b| b.chains != settings.chains);
+        let other_start =
+            before.as_ref().is_none_or(|b| (b.start, b.seed) != (settings.start, settings.seed));
+        // A failure that a device, a number of chains or a start may have caused is forgotten with it.
+        if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
+            return Ok(());
+        }
+        let fresh = self.engine.is_none() || other_chains;
+        if fresh {
+            self.refs.set_text("empty-text", "Preparing the chains…");
+            self.engine = None;
+            self.engine = Some(Engine::new(&device, &loaded, settings.chains).await?);
+        }
+        // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
+        let reset = std::mem::take(&mut self.reset);
+        if fresh || other_start || reset {
+            self.start(&settings, &device).await?;
+        }
+        let Some(engine) = &self.engine else { return Ok(()) };
+        if loaded.facts.plane() && self.ground.is_none() {
+            self.ground = Some(survey(engine, &loaded).await?);
+        }
+        if fresh || self.view.as_ref().is_none_or(|view| view.kind() != settings.view) {
+            self.view = None;
+            self.view = Some(View::open(settings.view, &self.refs, &device, &loaded.facts)?);
+            self.redraw = true;
+        }
+        self.problem = None;
+        self.show_running(&settings, &loaded.facts);
+        if fresh {
+            self.tell_loaded(&loaded, &settings, &device);
+        }
+        Ok(())
+    }
+
+    /// The wanted device.
+    async fn find_device(&mut self) -> Device {
+        let wanted = self.wanted_device();
+        if let Some((choice, device)) = &self.device
+            && *choice == wanted
+        {
+            return device.clone();
+        }
+        let device = match host::device(wanted).await {
+            Device::Cpu(_) if self.fallen_back => Device::Cpu("since the graphics device has failed".into()),
+            device => device,
+        };
+        self.engine = None;
+        self.view = None;
+        self.device = Some((wanted, device.clone()));
+        device
+    }
+
+    /// Start the chains.
+    async fn start(&mut self, settings: &Settings, device: &Device) -> Result<(), Problem> {
+        let Some(engine) = &mut self.engine else { return Ok(()) };
+        engine.start(settings).await?;
+        self.history = History::default();
+        self.pacer = Pacer::default();
+        self.last_read = f64::NEG_INFINITY;
+        self.redraw = true;
+        let what = if engine.runs() { "chain" } else { "sample" };
+        let from = match settings.start {
+            Start::Generator => "the generator",
+            Start::Noise => "noise",
+        };
+        let chains = count(settings.chains, what);
+        let words = match &self.restarted {
+            Some(why) => format!("{why}. {chains} started anew from {from}, on {}.", device.words()),
+            None => format!("{chains} from {from}, on {}.", device.words()),
+        };
+        self.refs.set_text("status", &words);
+        Ok(())
+    }
+
+    /// Show what of the choices or the model could not be used, and tell the page of what is new.
+    fn remark(&mut self, mut remarks: Vec<String>, loaded: &Loaded, device: &Device) {
+        remarks.extend(self.unusable.values().cloned());
+        for sentence in &remarks {
+            if !self.told.contains(sentence) {
+                self.tell_problem("A choice is not used", sentence);
+            }
+        }
+        self.told.clone_from(&remarks);
+        if !loaded.facts.energy {
+            remarks.push(
+                "This model has no energy, so nothing refines its samples: shown is what its generator makes.".into(),
+            );
+        }
+        if let Some(why) = &self.restarted {
+            remarks.push(format!("{why}. The chains have started anew, on {}.", device.words()));
+        }
+        about::remark(&self.refs, &remarks);
+    }
+
+    fn tell_loaded(&self, loaded: &Loaded, settings: &Settings, device: &Device) {
+        let told = Told {
+            model: self.load.as_ref().map(|(source, _)| source.words()).unwrap_or_default(),
+            shape: &loaded.facts.shape,
+            view: settings.view.word(),
+            chains: settings.chains,
+            device: if device.is_gpu() { "gpu" } else { "cpu" },
+            device_words: device.words(),
+        };
+        dom::tell(&self.element, "load", &told);
+    }
+}
+
+/// What lies under the chains of a model of the plane.
+async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
+    let known = PointSet::from_name(&loaded.model.provenance.data);
+    let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
+    let bounds = match loaded.facts.generator && data.is_empty() {
+        true => {
+            let latents = jobs::prior(0, 0, 256, loaded.facts.latent);
+            let here = Executor::Cpu { threads: 1 };
+            Bounds::around(&jobs::decode(&here, &loaded.model, &latents).await?)
+        }
+        false => Bounds::around(&data),
+    };
+    let heat = match &loaded.model.energy {
+        Some(_) => Some(Heat::new(MAP, engine.energies(&bounds.grid(MAP)).await?)),
+        None => None,
+    };
+    Ok(Ground { bounds, data, heat })
+}

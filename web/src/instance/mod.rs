@@ -1,0 +1,225 @@
+//! One figure: what it has been told, what it owns, and the loop that runs its chains. At each turn the loop brings what
+//! runs in line with what is wanted, takes as many steps as fit, and draws.
+
+mod advance;
+mod answer;
+mod arrange;
+mod show;
+mod update;
+
+use crate::choices::{Choices, DeviceChoice};
+use crate::engine::{Device, Engine};
+use crate::history::History;
+use crate::host::{self, Guest, Turn};
+use crate::message::{Message, Post, Question, Reply};
+use crate::models::{Lease, Loaded, Source};
+use crate::pacing::Pacer;
+use crate::problem::{Problem, Restarts};
+use crate::settings::Settings;
+use crate::ui::{Refs, Theme};
+use crate::views::{Ground, View};
+use futures_channel::mpsc::UnboundedReceiver;
+use futures_util::future::{Either, select};
+use futures_util::{FutureExt, StreamExt, pin_mut};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use web_sys::HtmlElement;
+
+/// A figure.
+pub struct Instance {
+    element: HtmlElement,
+    refs: Rc<Refs>,
+    post: Post,
+    turn: Turn,
+    _guest: Guest,
+
+    // What is wanted.
+    choices: Choices,
+    /// What of the attributes could not be used, a sentence each.
+    unusable: BTreeMap<String, String>,
+    file: Option<Source>,
+    /// Whether the figure has its whole panel.
+    controls: bool,
+    visible: bool,
+    playing: bool,
+    /// Steps to take although the chains rest.
+    single_steps: u32,
+    /// Start the chains anew.
+    reset: bool,
+    /// Something is wanted that may not be so yet.
+    stale: bool,
+    /// Draw anew what does not move.
+    redraw: bool,
+    /// The chain set off from the others.
+    chosen: Option<usize>,
+    questions: VecDeque<(Question, Reply)>,
+
+    // What is.
+    /// The source that was last asked for, the number of that load, and the hold on the model.
+    load: Option<(Source, Lease)>,
+    load_number: u32,
+    loaded: Option<Rc<Loaded>>,
+    device: Option<(DeviceChoice, Device)>,
+    /// What to run on whatever is chosen: the processor, after the graphics device has failed.
+    fallen_back: bool,
+    /// What a new start after a failure has to say.
+    restarted: Option<String>,
+    ground: Option<Ground>,
+    engine: Option<Engine>,
+    settings: Option<Settings>,
+    view: Option<View>,
+    theme: Option<Theme>,
+    history: History,
+    pacer: Pacer,
+    speed: Speed,
+    last_read: f64,
+    /// What stopped the figure, until something changes.
+    problem: Option<Problem>,
+    restarts: Restarts,
+    /// Remarks that the page has been told of.
+    told: Vec<String>,
+}
+
+/// Steps per second that were reached.
+#[derive(Default)]
+struct Speed {
+    since: f64,
+    steps: u32,
+    value: f32,
+}
+
+impl Speed {
+    fn count(&mut self, steps: u32, now: f64) {
+        self.steps += steps;
+        if now - self.since >= 1000.0 {
+            self.value = (f64::from(self.steps) * 1000.0 / (now - self.since)) as f32;
+            (self.since, self.steps) = (now, 0);
+        }
+    }
+}
+
+/// Run a figure until it is gone. Everything that it owns ends with this.
+pub async fn run(mut figure: Instance, mut inbox: UnboundedReceiver<Message>) {
+    loop {
+        let due = figure.due();
+        if !due {
+            figure.pacer.rest();
+        }
+        figure.wait(&mut inbox, due).await;
+        while let Some(Some(message)) = inbox.next().now_or_never() {
+            figure.update(message);
+        }
+        if figure.post.ended() {
+            figure.refuse("The figure is no longer on the page.");
+            return;
+        }
+        if let Err(problem) = figure.take_turn().await {
+            figure.fail(problem);
+        }
+    }
+}
+
+impl Instance {
+    /// A figure in the shadow tree `refs` of `element`. Nothing is known of it yet.
+    pub fn new(element: HtmlElement, refs: Rc<Refs>, post: Post) -> Instance {
+        Instance {
+            element,
+            refs,
+            post,
+            turn: Turn::default(),
+            _guest: Guest::new(),
+            choices: Choices::default(),
+            unusable: BTreeMap::new(),
+            file: None,
+            controls: false,
+            visible: false,
+            playing: false,
+            single_steps: 0,
+            reset: false,
+            stale: true,
+            redraw: false,
+            chosen: None,
+            questions: VecDeque::new(),
+            load: None,
+            load_number: 0,
+            loaded: None,
+            device: None,
+            fallen_back: false,
+            restarted: None,
+            ground: None,
+            engine: None,
+            settings: None,
+            view: None,
+            theme: None,
+            history: History::default(),
+            pacer: Pacer::default(),
+            speed: Speed::default(),
+            last_read: f64::NEG_INFINITY,
+            problem: None,
+            restarts: Restarts::default(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Whether there is something to do without a message.
+    fn due(&self) -> bool {
+        let answerable = self.engine.is_some() || self.problem.is_some() || self.load.is_none();
+        if self.stale || answerable && !self.questions.is_empty() {
+            return true;
+        }
+        let Some(engine) = self.engine.as_ref().filter(|_| self.problem.is_none()) else { return false };
+        let runs = engine.runs() && (self.playing && self.visible || self.single_steps > 0);
+        runs || self.redraw || self.visible && self.unread()
+    }
+
+    /// Whether energies have been computed that were not read yet.
+    fn unread(&self) -> bool {
+        self.engine
+            .as_ref()
+            .is_some_and(|engine| engine.runs() && self.history.last_step() != Some(engine.steps()))
+    }
+
+    /// Wait for the next message, or for the next frame where something is `due`. Behind another tab there are no frames, and
+    /// what a script asks is done at once.
+    async fn wait(&mut self, inbox: &mut UnboundedReceiver<Message>, due: bool) {
+        let message = if due && self.visible {
+            let frame = host::next_frame();
+            pin_mut!(frame);
+            match select(inbox.next(), frame).await {
+                Either::Left((message, _)) => message,
+                Either::Right(_) => None,
+            }
+        } else if due {
+            crate::dom::breathe().await;
+            None
+        } else {
+            inbox.next().await
+        };
+        if let Some(message) = message {
+            self.update(message);
+        }
+    }
+
+    async fn take_turn(&mut self) -> Result<(), Problem> {
+        let changed = std::mem::take(&mut self.stale);
+        if changed {
+            self.load();
+            self.arrange().await?;
+        }
+        if let Some(problem) = &self.problem {
+            let reason = problem.to_string();
+            self.refuse(&reason);
+            return Ok(());
+        }
+        if self.engine.is_none() {
+            if self.load.is_none() {
+                self.refuse("No model is chosen: give the figure a src.");
+            }
+            return Ok(());
+        }
+        self.advance().await?;
+        self.draw(changed)?;
+        self.read_energies().await?;
+        self.answer().await
+    }
+}

@@ -1,0 +1,178 @@
+//! What a figure shows of its chains: pictures, energies, words.
+
+use super::Instance;
+use crate::explain::{bytes, count, readable};
+use crate::facts::Facts;
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::ui::{Theme, about, controls};
+use crate::views::Scene;
+use crate::{dom, plot};
+use dual_mcmc::jobs::Start;
+use serde::Serialize;
+use web_sys::{HtmlCanvasElement, HtmlProgressElement};
+
+/// What the page is told of a problem.
+#[derive(Serialize)]
+struct Said<'a> {
+    title: &'a str,
+    advice: &'a str,
+    message: String,
+}
+
+impl Instance {
+    /// What the view draws from, if all of it is there.
+    pub(super) fn with_scene<T>(&self, use_scene: impl FnOnce(&Scene) -> T) -> Option<T> {
+        let (engine, settings) = (self.engine.as_ref()?, self.settings.as_ref()?);
+        let (loaded, theme) = (self.loaded.as_ref()?, self.theme.as_ref()?);
+        let chosen = self.chosen.filter(|&chain| chain < settings.chains);
+        Some(use_scene(&Scene {
+            engine,
+            facts: &loaded.facts,
+            ground: self.ground.as_ref(),
+            chains: settings.chains,
+            chosen,
+            theme,
+        }))
+    }
+
+    pub(super) fn draw(&mut self, changed: bool) -> Result<(), Problem> {
+        let anew = std::mem::take(&mut self.redraw) || changed;
+        if anew || self.theme.is_none() {
+            self.theme = Some(Theme::of(&self.element));
+        }
+        let Some(mut view) = self.view.take() else { return Ok(()) };
+        let drawn = self.with_scene(|scene| view.draw(scene, &self.refs, anew));
+        self.view = Some(view);
+        drawn.transpose()?;
+        let (Some(engine), Some(settings), Some(loaded)) = (&self.engine, &self.settings, &self.loaded)
+        else {
+            return Ok(());
+        };
+        self.refs.set_text("step-count", &engine.steps().to_string());
+        self.captions(settings, &loaded.facts, engine.steps());
+        if anew {
+            self.draw_plot();
+        }
+        Ok(())
+    }
+
+    /// Draw the plot of energies, and say what it shows.
+    pub(super) fn draw_plot(&self) {
+        let (Some(settings), Some(loaded), Some(theme)) = (&self.settings, &self.loaded, &self.theme) else {
+            return;
+        };
+        let mean = self.history.mean();
+        self.refs.set_text("mean-energy", &mean.map(readable).unwrap_or_else(|| "–".into()));
+        if !self.controls {
+            return;
+        }
+        let held_out = about::held_out(&loaded.model);
+        let chosen = self.chosen.filter(|&chain| chain < settings.chains);
+        let marks = plot::Marks { held_out, chosen, chains: settings.chains };
+        if let Some(canvas) = self.refs.find::<HtmlCanvasElement>("trace-canvas") {
+            plot::draw(&canvas, &self.history, &marks, theme);
+            if let (Some(first), Some(mean)) = (self.history.rows().first(), mean) {
+                let words = format!(
+                    "Plot of energies: the mean of {} went from {} to {} in {}",
+                    count(settings.chains, "chain"),
+                    readable(first.mean),
+                    readable(mean),
+                    count(self.history.last_step().unwrap_or(0) as usize, "step"),
+                );
+                let _ = canvas.set_attribute("aria-label", &words);
+            }
+        }
+        self.refs.show("band-key", settings.chains > plot::FEW);
+        self.refs.show("held-out-key", held_out.is_some());
+        let says = match chosen {
+            Some(chain) => {
+                let energy = self.history.current().get(chain).map(|e| readable(*e)).unwrap_or_default();
+                format!("Set off: chain {}, energy {energy}.", chain + 1)
+            }
+            None if loaded.facts.plane() => String::new(),
+            None => "Click an image, or use the arrow keys on the grid, to set one chain off.".into(),
+        };
+        self.refs.set_text("trace-says", &says);
+    }
+
+    fn captions(&self, settings: &Settings, facts: &Facts, steps: u32) {
+        let things = if facts.image() { "images" } else { "samples" };
+        let start = match settings.start {
+            Start::Generator => format!("The generator’s {things}"),
+            Start::Noise => "Start: noise".into(),
+        };
+        self.refs.set_text("start-caption", &start);
+        let refined = match (facts.energy, steps) {
+            (false, _) => "No energy to refine them".to_string(),
+            (true, 0) => "The same, before the first step".into(),
+            (true, n) => format!("The same after {}", count(n as usize, "step")),
+        };
+        self.refs.set_text("refined-caption", &refined);
+    }
+
+    /// Show that a model is on its way, or that none is wanted.
+    pub(super) fn show_loading(&self) {
+        for name in ["notice", "landscape", "sample", "trace", "about", "remarks", "bar"] {
+            self.refs.show(name, false);
+        }
+        self.refs.show("empty", true);
+        let wanted = self.load.is_some();
+        self.refs.set_text("empty-text", if wanted { "Loading the model…" } else { "No model is chosen." });
+        self.refs.show("progress-line", wanted);
+        self.show_transport();
+    }
+
+    pub(super) fn show_progress(&self, now: f64, total: Option<f64>) {
+        if let Some(bar) = self.refs.find::<HtmlProgressElement>("progress") {
+            match total {
+                Some(total) if total > 0.0 => bar.set_value((now / total).min(1.0)),
+                _ => drop(bar.remove_attribute("value")),
+            }
+        }
+        let of = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+        let name = self.load.as_ref().map(|(source, _)| source.name()).unwrap_or_default();
+        self.refs.set_text("progress-text", &format!("Loading {name}: {}{of}", bytes(now)));
+    }
+
+    /// Show that the chains can run.
+    pub(super) fn show_running(&self, settings: &Settings, facts: &Facts) {
+        self.captions(settings, facts, 0);
+        self.refs.show("notice", false);
+        self.refs.show("empty", false);
+        self.refs.show("bar", !self.controls);
+        for (name, visible) in [("head", true), ("trace", facts.energy), ("about", true), ("settings", true)]
+        {
+            self.refs.show(name, self.controls && visible);
+        }
+        self.refs.show("transport", self.controls);
+    }
+
+    /// Show whether the chains run, and which buttons make sense.
+    pub(super) fn show_transport(&self) {
+        let ready = self.engine.is_some();
+        let runs =
+            ready && self.problem.is_none() && self.engine.as_ref().is_some_and(|engine| engine.runs());
+        controls::show_transport(&self.refs, self.playing, ready, runs);
+    }
+
+    /// Show what has stopped the figure.
+    pub(super) fn show_problem(&self, problem: &Problem) {
+        self.refs.set_text("notice-title", &format!("{}.", problem.title));
+        self.refs.set_text("notice-advice", &problem.advice);
+        let on_gpu = self.device.as_ref().is_some_and(|(_, device)| device.is_gpu());
+        self.refs.show("use-cpu", problem.device && on_gpu);
+        self.refs.show("retry", problem.device || self.loaded.is_none());
+        self.refs.show("notice", true);
+        self.refs.show("progress-line", false);
+        if self.loaded.is_none() {
+            self.refs.set_text("empty-text", "No model is running.");
+        }
+    }
+
+    /// Tell the page of a problem.
+    pub(super) fn tell_problem(&self, title: &str, advice: &str) {
+        let message = format!("{title}: {advice}");
+        dom::tell(&self.element, "problem", &Said { title, advice, message });
+    }
+}

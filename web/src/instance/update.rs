@@ -1,0 +1,222 @@
+//! What a message changes: the only place where a figure's wishes change.
+
+use super::Instance;
+use crate::choices::DeviceChoice;
+use crate::dom;
+use crate::message::{Message, Step};
+use crate::models::Source;
+use crate::problem::Problem;
+use serde::Serialize;
+
+/// A choice that was made at the figure itself.
+#[derive(Serialize)]
+struct Changed<'a> {
+    name: &'a str,
+    value: Option<String>,
+}
+
+/// How far a load is.
+#[derive(Serialize)]
+struct Progress {
+    loaded: f64,
+    total: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Visibility {
+    visible: bool,
+}
+
+impl Instance {
+    /// Take in a message.
+    pub(super) fn update(&mut self, message: Message) {
+        match message {
+            Message::Attribute(name, value) => self.attribute(&name, value.as_deref()),
+            Message::Choose(name, value) => self.choose(name, value),
+            Message::Defaults => {
+                for name in ["chains", "rate", "step-size", "noise", "start"] {
+                    self.choose(name, None);
+                }
+            }
+            Message::Open(blob, name) => {
+                self.file = Some(Source::File(blob, name));
+                self.choose("src", None);
+                self.stale = true;
+            }
+            Message::Visible(visible) => self.see(visible),
+            Message::Playing(playing) => self.play(playing),
+            Message::TogglePlay => self.play(!self.playing),
+            Message::OneStep => {
+                self.play(false);
+                self.single_steps += 1;
+            }
+            Message::StartOver => self.start_over(),
+            Message::Retry => self.retry(),
+            Message::UseCpu => {
+                self.choose("device", Some(DeviceChoice::Cpu.word().into()));
+                self.retry();
+            }
+            Message::Redraw => self.redraw = true,
+            Message::Progress(number, now, total) if number == self.load_number => {
+                self.show_progress(now, total);
+                dom::tell(&self.element, "progress", &Progress { loaded: now, total });
+            }
+            Message::Loaded(number, outcome) if number == self.load_number => match outcome {
+                Ok(loaded) => self.take(loaded),
+                Err(problem) => self.stop(problem),
+            },
+            // Of a load that nobody waits for any more.
+            Message::Progress(..) | Message::Loaded(..) => {}
+            Message::Point([x, y]) => {
+                let chain = self.view.as_ref().and_then(|view| view.chain_at(x, y));
+                self.chosen = chain.filter(|_| chain != self.chosen);
+                self.redraw = true;
+            }
+            Message::Key(step) => self.move_choice(step),
+            Message::Ask(question, reply) => self.questions.push_back((question, reply)),
+            Message::End => {}
+        }
+    }
+
+    fn attribute(&mut self, name: &str, value: Option<&str>) {
+        let before = (self.choices.clone(), self.controls, self.unusable.len());
+        match self.choices.set(name, value) {
+            Ok(()) => drop(self.unusable.remove(name)),
+            Err(sentence) => drop(self.unusable.insert(name.into(), sentence)),
+        }
+        match name {
+            "controls" => self.controls = value.is_some(),
+            "src" if self.choices.src.is_some() => self.file = None,
+            _ => {}
+        }
+        let now = (self.choices.clone(), self.controls, self.unusable.len());
+        if before != now {
+            if before.0.device != now.0.device {
+                self.fallen_back = false;
+            }
+            self.stale = true;
+        }
+    }
+
+    /// Make a choice at the figure itself: the attribute follows, and the page is told.
+    pub(super) fn choose(&mut self, name: &str, value: Option<String>) {
+        if self.choices.get(name) == value {
+            return;
+        }
+        self.attribute(name, value.as_deref());
+        let _ = match &value {
+            Some(value) => self.element.set_attribute(name, value),
+            None => self.element.remove_attribute(name),
+        };
+        dom::tell(&self.element, "change", &Changed { name, value });
+    }
+
+    fn see(&mut self, visible: bool) {
+        if self.visible != visible {
+            self.visible = visible;
+            self.redraw |= visible;
+            dom::tell(&self.element, "visibility", &Visibility { visible });
+        }
+    }
+
+    pub(super) fn play(&mut self, playing: bool) {
+        if self.playing != playing {
+            self.playing = playing;
+            let value = Some(playing.to_string());
+            dom::tell(&self.element, "change", &Changed { name: "playing", value });
+        }
+        self.show_transport();
+    }
+
+    fn start_over(&mut self) {
+        // Without a field for the seed, starting over shows something new.
+        if !self.controls {
+            let seed = self.choices.seed.unwrap_or(0).wrapping_add(1);
+            self.choose("seed", Some(seed.to_string()));
+            self.play(true);
+        }
+        self.reset = true;
+        self.stale = true;
+    }
+
+    /// Forget what failed, and try again.
+    pub(super) fn retry(&mut self) {
+        self.problem = None;
+        self.engine = None;
+        self.view = None;
+        self.device = None;
+        self.fallen_back = false;
+        if self.loaded.is_none() {
+            self.load = None;
+        }
+        self.stale = true;
+    }
+
+    fn move_choice(&mut self, step: Step) {
+        let chains = self.settings.as_ref().map_or(0, |settings| settings.chains) as isize;
+        let columns = self.view.as_ref().map_or(1, |view| view.columns()) as isize;
+        self.chosen = match (step, self.chosen) {
+            (Step::Off, _) => None,
+            (Step::By(_), None) => (chains > 0).then_some(0),
+            (Step::By([right, down]), Some(chain)) => {
+                Some((chain as isize + right + down * columns).clamp(0, (chains - 1).max(0)) as usize)
+            }
+        };
+        self.redraw = true;
+    }
+
+    /// Something has failed. A device that is gone, or workers that have broken down, get a new start by themselves, with
+    /// seed and choices kept, three times a minute at most; anything else is told, and stops the figure.
+    pub(super) fn fail(&mut self, problem: Problem) {
+        if !problem.device || !self.restarts.grant(dom::now()) {
+            return self.stop(problem);
+        }
+        self.refuse(&problem.to_string());
+        // A lost device may come back. One that is lost again, or fails in another way, would only do so once more.
+        if self.device.as_ref().is_some_and(|(_, device)| device.is_gpu()) {
+            self.fallen_back |= !problem.lost || self.restarts.again();
+        }
+        self.restarted = Some(problem.title);
+        self.engine = None;
+        self.view = None;
+        self.device = None;
+        self.stale = true;
+    }
+
+    /// Give no more answers until something changes, and say why.
+    pub(super) fn stop(&mut self, problem: Problem) {
+        self.refuse(&problem.to_string());
+        if problem.device {
+            self.engine = None;
+            self.view = None;
+        }
+        self.show_problem(&problem);
+        self.tell_problem(&problem.title, &problem.advice);
+        self.problem = Some(problem);
+        self.show_transport();
+    }
+
+    /// Answer every waiting question with a reason why not.
+    pub(super) fn refuse(&mut self, reason: &str) {
+        for (_, reply) in self.questions.drain(..) {
+            reply.settle(Err(reason));
+        }
+    }
+
+    /// Take back every choice of how the chains of the last model ran: another has come.
+    pub(super) fn forget_model(&mut self) {
+        self.loaded = None;
+        self.engine = None;
+        self.view = None;
+        self.ground = None;
+        self.settings = None;
+        self.chosen = None;
+        self.problem = None;
+        self.told.clear();
+    }
+
+    /// The device that the chains are to run on.
+    pub(super) fn wanted_device(&self) -> DeviceChoice {
+        if self.fallen_back { DeviceChoice::Cpu } else { self.choices.device.unwrap_or_default() }
+    }
+}

@@ -1,0 +1,128 @@
+//! Everything that can happen to a figure, and the post that brings it. Listeners, attributes, scripts and loads only
+//! write here; the figure's own loop alone changes what it owns.
+
+use crate::models::Loaded;
+use crate::problem::Problem;
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use js_sys::Function;
+use std::cell::Cell;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+use web_sys::Blob;
+
+/// Something that has happened.
+pub enum Message {
+    /// An attribute has this value now, or none.
+    Attribute(String, Option<String>),
+    /// A control was set: the same, to be written to the attribute too.
+    Choose(&'static str, Option<String>),
+    /// The settings are to be the model's own again.
+    Defaults,
+    /// A model file of the reader's own, and its name.
+    Open(Blob, String),
+    /// Whether the figure can be seen.
+    Visible(bool),
+    /// The chains are to run, or to rest.
+    Playing(bool),
+    /// The button that does whichever of both is due.
+    TogglePlay,
+    /// One more step, at rest.
+    OneStep,
+    /// The chains are to start anew; with another seed, if the figure has no field for one.
+    StartOver,
+    /// Load and open everything anew, after a failure.
+    Retry,
+    /// Go on on the processor, after a failure.
+    UseCpu,
+    /// Sizes or colours have changed.
+    Redraw,
+    /// Bytes of the load of this number so far, and of how many.
+    Progress(u32, f64, Option<f64>),
+    /// The load of this number has ended.
+    Loaded(u32, Result<Rc<Loaded>, Problem>),
+    /// A place on a picture, in shares of it, whose chain is to be set off.
+    Point([f64; 2]),
+    /// A key on a picture, which moves the chain that is set off.
+    Key(Step),
+    /// A script asks.
+    Ask(Question, Reply),
+    /// The figure is gone.
+    End,
+}
+
+/// Moves of the chain that is set off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// So many columns to the right and rows down.
+    By([isize; 2]),
+    /// None is set off any more.
+    Off,
+}
+
+/// A question of a script.
+pub enum Question {
+    /// Run the chains.
+    Play,
+    /// Let them rest.
+    Pause,
+    /// Take this many steps.
+    Step(u32),
+    /// Start anew, with another seed or the same.
+    Reset(Option<u32>),
+    /// What runs, with the states read back.
+    State,
+    /// The energies of samples.
+    Energies(Vec<f32>),
+    /// The picture as a file of this type.
+    Picture(String),
+}
+
+/// The two ways to settle a script's promise.
+pub struct Reply {
+    /// With a value.
+    pub resolve: Function,
+    /// With a reason why not.
+    pub reject: Function,
+}
+
+impl Reply {
+    /// Settle with a value, or with the sentence that says why not.
+    pub fn settle(self, outcome: Result<JsValue, &str>) {
+        let _ = match outcome {
+            Ok(value) => self.resolve.call1(&JsValue::NULL, &value),
+            Err(reason) => self.reject.call1(&JsValue::NULL, &js_sys::Error::new(reason)),
+        };
+    }
+}
+
+/// The way to write to a figure.
+#[derive(Clone)]
+pub struct Post {
+    sender: UnboundedSender<Message>,
+    ended: Rc<Cell<bool>>,
+}
+
+impl Post {
+    /// A figure's post, and its inbox.
+    pub fn open() -> (Post, UnboundedReceiver<Message>) {
+        let (sender, inbox) = unbounded();
+        (Post { sender, ended: Rc::default() }, inbox)
+    }
+
+    /// Send a message. Once the figure is gone, nobody reads it.
+    pub fn send(&self, message: Message) {
+        if matches!(message, Message::End) {
+            self.ended.set(true);
+        }
+        if let Err(returned) = self.sender.unbounded_send(message)
+            && let Message::Ask(_, reply) = returned.into_inner()
+        {
+            reply.settle(Err("The figure is no longer on the page."));
+        }
+    }
+
+    /// Whether the figure is gone, which ends long work at once.
+    pub fn ended(&self) -> bool {
+        self.ended.get()
+    }
+}

@@ -1,0 +1,235 @@
+//! The controls of a figure: events into messages, and settings back into the controls.
+
+use super::Refs;
+use crate::choices::{DeviceChoice, ViewKind};
+use crate::engine::Device;
+use crate::explain::{count, readable, temperature};
+use crate::facts::Facts;
+use crate::message::{Message, Post, Step};
+use crate::settings::Settings;
+use dual_mcmc::jobs::Start;
+use std::rc::Rc;
+use web_sys::{
+    Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
+    KeyboardEvent, MouseEvent,
+};
+
+/// The speeds on the slider, in steps per second.
+const RATES: [f32; 9] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 240.0];
+/// The decades of the sliders for step size and noise: 10⁻⁴ to 10.
+const DECADES: [f32; 2] = [-4.0, 1.0];
+
+fn from_slider(position: f32) -> f32 {
+    let exponent = DECADES[0] + position / 100.0 * (DECADES[1] - DECADES[0]);
+    // Two digits: the number beside the slider is to be read.
+    let value = 10f32.powf(exponent);
+    let tens = 10f32.powi(1 - value.log10().floor() as i32);
+    (value * tens).round() / tens
+}
+
+fn to_slider(value: f32) -> f32 {
+    ((value.max(1e-9).log10() - DECADES[0]) / (DECADES[1] - DECADES[0]) * 100.0).clamp(0.0, 100.0)
+}
+
+/// Connect every control of a figure.
+pub fn connect(refs: &Rc<Refs>, post: &Post) {
+    transport(refs, post);
+    choices(refs, post);
+    sliders(refs, post);
+    numbers(refs, post);
+    choice_of_chain(refs, post);
+}
+
+fn button(refs: &Refs, name: &str, post: &Post, message: impl Fn() -> Message + 'static) {
+    let post = post.clone();
+    refs.on_ref(name, "click", move || post.send(message()));
+}
+
+fn transport(refs: &Refs, post: &Post) {
+    for name in ["play", "bar-play"] {
+        button(refs, name, post, || Message::TogglePlay);
+    }
+    for name in ["reset", "bar-reset"] {
+        button(refs, name, post, || Message::StartOver);
+    }
+    button(refs, "step", post, || Message::OneStep);
+    button(refs, "retry", post, || Message::Retry);
+    button(refs, "use-cpu", post, || Message::UseCpu);
+    button(refs, "defaults", post, || Message::Defaults);
+    button(refs, "reseed", post, || {
+        let seed = (js_sys::Math::random() * 1e6) as u32;
+        Message::Choose("seed", Some(seed.to_string()))
+    });
+}
+
+/// Radio buttons and lists, whose values are those of the attribute.
+fn choices(refs: &Refs, post: &Post) {
+    for name in ["view", "start"] {
+        for radio in refs.all::<HtmlInputElement>(&format!("input[name={name}]")) {
+            let (post, value) = (post.clone(), radio.value());
+            refs.on(&radio, "change", move |_: Event| post.send(Message::Choose(name, Some(value.clone()))));
+        }
+    }
+    for name in ["chains", "device"] {
+        if let Some(select) = refs.find::<HtmlSelectElement>(name) {
+            let post = post.clone();
+            refs.on(&select.clone(), "change", move |_: Event| {
+                post.send(Message::Choose(name, Some(select.value())));
+            });
+        }
+    }
+}
+
+fn sliders(refs: &Refs, post: &Post) {
+    let slider = |name: &str, attribute: &'static str, value: fn(f64) -> f32| {
+        let Some(slider) = refs.find::<HtmlInputElement>(name) else { return };
+        let post = post.clone();
+        refs.on(&slider.clone(), "input", move |_: Event| {
+            let value = value(slider.value_as_number());
+            post.send(Message::Choose(attribute, Some(value.to_string())));
+        });
+    };
+    slider("rate", "rate", |position| RATES[position.clamp(0.0, (RATES.len() - 1) as f64) as usize]);
+    slider("step-size-range", "step-size", |position| from_slider(position as f32));
+    slider(
+        "noise-range",
+        "noise",
+        |position| {
+            if position == 0.0 { 0.0 } else { from_slider(position as f32) }
+        },
+    );
+}
+
+/// Fields to type numbers into. What is no use stays in the field, marked.
+fn numbers(refs: &Refs, post: &Post) {
+    for name in ["step-size", "noise", "seed"] {
+        let Some(field) = refs.find::<HtmlInputElement>(name) else { continue };
+        let post = post.clone();
+        refs.on(&field.clone(), "change", move |_: Event| {
+            let value = field.value();
+            let good = crate::choices::row(name).is_some_and(|row| row.check(&value).is_ok());
+            let _ = field.set_attribute("aria-invalid", if good { "false" } else { "true" });
+            if good {
+                post.send(Message::Choose(name, Some(value)));
+            }
+        });
+    }
+    // Enter in a field applies it; there is nothing to submit.
+    if let Some(form) = refs.find::<Element>("settings") {
+        refs.on(&form, "submit", |event: Event| event.prevent_default());
+    }
+}
+
+/// A click on an image, or the arrow keys on a picture, set one chain off from the others.
+fn choice_of_chain(refs: &Refs, post: &Post) {
+    for name in ["start-panel", "refined-panel", "landscape-panel"] {
+        let Some(panel) = refs.find::<HtmlElement>(name) else { continue };
+        let (at, pointed) = (panel.clone(), post.clone());
+        refs.on(&panel, "click", move |event: MouseEvent| {
+            let rect = at.get_bounding_client_rect();
+            let x = (f64::from(event.client_x()) - rect.left()) / rect.width();
+            let y = (f64::from(event.client_y()) - rect.top()) / rect.height();
+            pointed.send(Message::Point([x, y]));
+        });
+        let post = post.clone();
+        refs.on(&panel, "keydown", move |event: KeyboardEvent| {
+            let step = match event.key().as_str() {
+                "ArrowRight" => Step::By([1, 0]),
+                "ArrowLeft" => Step::By([-1, 0]),
+                "ArrowDown" => Step::By([0, 1]),
+                "ArrowUp" => Step::By([0, -1]),
+                "Escape" => Step::Off,
+                _ => return,
+            };
+            event.prevent_default();
+            post.send(Message::Key(step));
+        });
+    }
+}
+
+/// Put a value into a field, unless the reader is typing there.
+fn put(refs: &Refs, name: &str, value: &str) {
+    if let Some(field) = refs.find::<HtmlInputElement>(name) {
+        let invalid = field.get_attribute("aria-invalid").as_deref() == Some("true");
+        if field.value() != value && !(invalid && refs.has_focus(&field)) {
+            field.set_value(value);
+        }
+    }
+}
+
+/// Check the radio button of a value, and disable those that are impossible.
+fn check(refs: &Refs, name: &str, value: &str, possible: impl Fn(&str) -> bool) {
+    for radio in refs.all::<HtmlInputElement>(&format!("input[name={name}]")) {
+        radio.set_checked(radio.value() == value);
+        radio.set_disabled(!possible(&radio.value()));
+    }
+}
+
+/// Show settings in the controls.
+pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoice, device: &Device) {
+    let landscape = facts.plane() && facts.energy;
+    check(refs, "view", settings.view.word(), |view| landscape || view != ViewKind::Landscape.word());
+    refs.show("view-choice", landscape);
+    check(refs, "start", settings.start.name(), |start| facts.generator || start != Start::Generator.name());
+    let hint = match (settings.start, facts.generator, facts.image()) {
+        (_, false, _) => "This model has no generator.",
+        (Start::Generator, ..) => "Each chain begins at a sample of the generator.",
+        (Start::Noise, _, true) => "Each chain begins at uniform noise: a long way from data.",
+        (Start::Noise, _, false) => "Each chain begins at a standard normal point.",
+    };
+    refs.set_text("start-hint", hint);
+    let distance = |rate: f32| (rate.ln() - settings.rate.ln()).abs();
+    let nearest = (0..RATES.len()).min_by(|&a, &b| distance(RATES[a]).total_cmp(&distance(RATES[b])));
+    put(refs, "rate", &nearest.unwrap_or(0).to_string());
+    refs.set_text("rate-value", &readable(settings.rate));
+    let langevin = &settings.langevin;
+    put(refs, "step-size", &langevin.step_size.to_string());
+    put(refs, "step-size-range", &to_slider(langevin.step_size).round().to_string());
+    put(refs, "noise", &langevin.noise.to_string());
+    let position = if langevin.noise == 0.0 { 0.0 } else { to_slider(langevin.noise).round() };
+    put(refs, "noise-range", &position.to_string());
+    refs.set_text("temperature", &readable(langevin.temperature()));
+    refs.set_text("temperature-hint", temperature(langevin));
+    put(refs, "seed", &settings.seed.to_string());
+    chain_choices(refs, settings, facts);
+    if let Some(select) = refs.find::<HtmlSelectElement>("device") {
+        select.set_value(choice.word());
+    }
+    refs.set_text("device-line", &format!("Runs on {}.", device.words()));
+}
+
+fn chain_choices(refs: &Refs, settings: &Settings, facts: &Facts) {
+    let Some(select) = refs.find::<HtmlSelectElement>("chains") else { return };
+    let mut choices = facts.chain_choices().to_vec();
+    if !choices.contains(&settings.chains) {
+        let place = choices.iter().position(|&n| n > settings.chains).unwrap_or(choices.len());
+        choices.insert(place, settings.chains);
+    }
+    // An open list is not to be disturbed, so it is filled only when its entries change.
+    let key = choices.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+    if select.get_attribute("data-choices").as_deref() != Some(&key) {
+        let _ = select.set_attribute("data-choices", &key);
+        select.set_text_content(None);
+        for n in choices {
+            if let Ok(option) = HtmlOptionElement::new_with_text_and_value(&count(n, "chain"), &n.to_string())
+            {
+                let _ = select.append_child(&option);
+            }
+        }
+    }
+    select.set_value(&settings.chains.to_string());
+}
+
+/// Show whether the chains run, and which buttons make sense.
+pub fn show_transport(refs: &Refs, playing: bool, ready: bool, runs: bool) {
+    for (name, enabled) in
+        [("play", runs), ("bar-play", runs), ("step", runs), ("reset", ready), ("bar-reset", ready)]
+    {
+        if let Some(button) = refs.find::<HtmlButtonElement>(name) {
+            button.set_disabled(!enabled);
+        }
+    }
+    for name in ["play", "bar-play"] {
+        refs.set_text(name, if playing && runs { "Pause" } else { "Play" });
+    }
+}
