@@ -49,7 +49,7 @@ fn axe_finds_nothing_in_either_theme() {
 #[test]
 fn without_a_page_the_script_does_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["dual-mcmc.js", "template.js", "style.js"] {
+    for file in ["dual-mcmc.js", "code.js", "template.js", "style.js"] {
         std::fs::copy(page::folder().join(file), folder.path().join(file)).unwrap();
     }
     std::fs::write(folder.path().join("package.json"), r#"{ "type": "module" }"#).unwrap();

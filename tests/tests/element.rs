@@ -367,6 +367,34 @@ fn figures_start_anew_after_a_breakdown_with_their_choices() {
     assert_ne!(said, "");
 }
 
+/// What fails in the page's own scripts, or is not caught there, is no breakdown of the figure.
+#[test]
+fn exceptions_of_the_page_are_its_own() {
+    let browser = Browser::start(WebGpu::Off, &[]);
+    let _server = open(
+        &browser,
+        &format!(
+            "<script>document.addEventListener('step', () => {{ throw new Error('a fault of the page'); }}, true)</script>
+             <dual-mcmc id=a {PLANE} seed=4 autoplay=always></dual-mcmc>"
+        ),
+    );
+    browser.wait_for("steps", "(window.tells('a', 'step').at(-1)?.detail.step ?? 0) > 20");
+    browser.run(
+        "figure.energies([1]); figure.toBlob('image/tiff'); setTimeout(() => { throw new Error('another') })",
+    );
+    std::thread::sleep(Duration::from_millis(500));
+    browser.wait_for("more steps", "window.tells('a', 'step').at(-1).detail.step > 40");
+    assert_eq!(
+        browser.run("return [window.tells('a', 'load').length, ref('breakdown').hidden]"),
+        json!([1, true])
+    );
+    assert_eq!(
+        browser.run("return window.errors.length"),
+        2,
+        "the browser tells the page of what it has not caught"
+    );
+}
+
 #[test]
 fn what_cannot_be_used_is_told_and_the_rest_runs() {
     let browser = Browser::start(WebGpu::Off, &[]);
@@ -480,6 +508,26 @@ fn other_pages_and_browsers_are_no_surprise() {
     assert!(text.as_str().unwrap().contains("no webassembly"), "{text}");
     let said = browser.run("return window.tells('a', 'problem')[0].detail.title");
     assert_eq!(said, "The sampler could not be loaded");
+}
+
+/// A page that allows its own files and nothing else.
+#[test]
+fn a_strict_policy_is_kept() {
+    let policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; \
+                  style-src 'self'; img-src data:";
+    let html = format!(
+        "<!doctype html><title>Strict</title><link rel=icon href='data:,'>
+         <meta http-equiv=Content-Security-Policy content=\"{policy}\"><script type=module src=/dual-mcmc.js></script>
+         <dual-mcmc src=models/fashion-mnist.safetensors chains=4 controls autoplay=always></dual-mcmc>"
+    );
+    let server = serve_with("", vec![("/strict.html", Reply::of("text/html", html))]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}strict.html", server.url()));
+    browser.wait_for("running chains", &format!("(s => s && s.step > 3)({})", page::STATE));
+    browser.click("[data-ref=refined-panel]");
+    let frame = "ref('refined-panel').querySelector('.chosen')?.getBoundingClientRect().width > 0";
+    browser.wait_for("a chain that is set off", frame);
+    assert_eq!(browser.errors(), Vec::<String>::new());
 }
 
 /// A model's own words are shown as words.

@@ -8,6 +8,7 @@
  * the page: when its code is fetched, whether it can be seen, what its attributes are. Everything else is in Rust.
  * Imported where there is no page, as on a server, it does nothing.
  */
+import { code, figures, lose } from './code.js';
 import { style } from './style.js';
 import { template } from './template.js';
 
@@ -17,85 +18,14 @@ const ATTRIBUTES = [
 ];
 const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'seed']);
 
-/** Most new starts after a breakdown of the code, and the milliseconds that they are counted in. */
-const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
-
-/** What all figures of a page share: the code, once, and who uses it. */
-const shared = { code: null, glue: null, figures: new Set(), restarts: [], sheet: null };
-
-/** The code, compiled and running. */
-function code() {
-  shared.code ??= load().catch((error) => {
-    // Another figure, or the next try, may have more luck.
-    shared.code = null;
-    throw error;
-  });
-  return shared.code;
-}
-
-async function load() {
-  if (typeof WebAssembly === 'undefined') {
-    throw new Error('This browser has no WebAssembly, or it is switched off.');
-  }
-  try {
-    const glue = await import('./dual-mcmc-web.js');
-    await glue.default({ module_or_path: new URL('./dual-mcmc-web_bg.wasm', import.meta.url) });
-    shared.glue = glue;
-    glue.prepare(makeWorker, brokeDown);
-    addEventListener('error', (event) => fromOurCode(event.error) && brokeDown(event.message));
-    addEventListener('unhandledrejection', (event) => fromOurCode(event.reason) && brokeDown(String(event.reason)));
-    return glue;
-  } catch (error) {
-    throw new Error(`Reload the page; if that does not help, its files are incomplete or this browser is older than 2023. (${error?.message ?? error})`);
-  }
-}
-
-/** A thread for chains on the processor. Where the code comes from another site, a worker of this one must import it. */
-function makeWorker() {
-  const url = new URL('./worker.js', import.meta.url);
-  if (url.origin === location.origin) {
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  }
-  const blob = URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));
-  return new Worker(blob, { type: 'module' });
-}
-
-/** Whether an exception has passed through our own code, which then is in no state to go on. */
-function fromOurCode(error) {
-  return String(error?.stack ?? '').includes(new URL('./dual-mcmc-web', import.meta.url).href);
-}
-
-/** The code has broken down, which is a fault of its own: all figures start anew, with what they show and their seeds. */
-function brokeDown(words) {
-  if (!shared.glue) return;
-  const glue = shared.glue;
-  shared.glue = null;
-  shared.code = null;
-  const now = performance.now();
-  shared.restarts = shared.restarts.filter((time) => now - time < RESTARTS_IN);
-  const again = shared.restarts.length < MOST_RESTARTS && typeof glue.__wbg_reset_state === 'function';
-  shared.restarts.push(now);
-  console.warn(`dual-mcmc: ${words}`);
-  // Not before the code that has broken down is off the stack.
-  setTimeout(() => {
-    if (again) {
-      glue.__wbg_reset_state();
-      glue.prepare(makeWorker, brokeDown);
-      shared.glue = glue;
-      shared.code = Promise.resolve(glue);
-    }
-    for (const figure of [...shared.figures]) figure[lose](again, words);
-  });
-}
-
-const lose = Symbol('lose');
+let styles = null;
 
 function sheet() {
-  if (!shared.sheet) {
-    shared.sheet = new CSSStyleSheet();
-    shared.sheet.replaceSync(style);
+  if (!styles) {
+    styles = new CSSStyleSheet();
+    styles.replaceSync(style);
   }
-  return shared.sheet;
+  return styles;
 }
 
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -147,7 +77,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     }
     this.#life = new AbortController();
     const { signal } = this.#life;
-    shared.figures.add(this);
+    figures.add(this);
     this.#watch(signal);
     this.#describe();
     this.#cover();
@@ -250,7 +180,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   #end() {
     this.#life.abort();
     this.#life = null;
-    shared.figures.delete(this);
+    figures.delete(this);
     this.#figure?.free();
     this.#forget();
     for (const reject of this.#open) reject(new Error('The figure is no longer on the page.'));

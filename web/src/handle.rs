@@ -20,6 +20,12 @@ pub fn prepare(make_worker: Function, report: Function) {
     }));
 }
 
+/// Whether an exception has left this code in the middle of its work.
+#[wasm_bindgen]
+pub fn interrupted() -> bool {
+    host::interrupted()
+}
+
 /// How many workers and graphics devices all figures of the page have together.
 #[wasm_bindgen]
 pub fn shared() -> Vec<u32> {
@@ -41,7 +47,8 @@ impl Figure {
         let (post, inbox) = Post::open();
         let refs = Rc::new(Refs::new(root));
         controls::connect(&refs, &post);
-        spawn_local(instance::run(Instance::new(element, refs, post.clone()), inbox));
+        let instance = Instance::new(element, refs, post.clone());
+        spawn_local(host::marked(instance::run(instance, inbox)));
         Figure { post }
     }
 

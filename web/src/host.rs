@@ -51,6 +51,29 @@ pub fn make_worker() -> Option<web_sys::Worker> {
     make.as_ref()?.call0(&JsValue::NULL).ok()?.dyn_into().ok()
 }
 
+thread_local! {
+    /// Whether a figure is at work at this moment.
+    static WORKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a figure was left in the middle of its work, asked when nothing of this code is on the stack: an exception has come
+/// through it, and its state is not to be trusted.
+pub fn interrupted() -> bool {
+    WORKING.get()
+}
+
+/// Mark the time that `work` is at work.
+pub async fn marked<T>(work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(move |context| {
+        WORKING.set(true);
+        let outcome = work.as_mut().poll(context);
+        WORKING.set(false);
+        outcome
+    })
+    .await
+}
+
 /// A figure's share in what is shared.
 pub struct Guest(());
 

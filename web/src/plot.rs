@@ -95,15 +95,7 @@ pub fn draw(canvas: &HtmlCanvasElement, history: &History, marks: &Marks, theme:
     context.clip();
     let few = marks.chains <= FEW;
     if !few && rows.len() > 1 {
-        context.set_fill_style_str(&theme.band);
-        context.begin_path();
-        for row in rows {
-            context.line_to(frame.x(row.step.into()), frame.y(row.high));
-        }
-        for row in rows.iter().rev() {
-            context.line_to(frame.x(row.step.into()), frame.y(row.low));
-        }
-        context.fill();
+        band(&context, &frame, rows, theme);
     }
     if let Some([from, to]) = marks.held_out {
         context.set_fill_style_str(&theme.held_out);
@@ -130,6 +122,19 @@ pub fn draw(canvas: &HtmlCanvasElement, history: &History, marks: &Marks, theme:
         line(&context, &frame, rows, |row| row.chains[chain]);
     }
     context.restore();
+}
+
+/// The range of most of the chains.
+fn band(context: &CanvasRenderingContext2d, frame: &Frame, rows: &[Row], theme: &Theme) {
+    context.set_fill_style_str(&theme.band);
+    context.begin_path();
+    for row in rows {
+        context.line_to(frame.x(row.step.into()), frame.y(row.high));
+    }
+    for row in rows.iter().rev() {
+        context.line_to(frame.x(row.step.into()), frame.y(row.low));
+    }
+    context.fill();
 }
 
 fn line(context: &CanvasRenderingContext2d, frame: &Frame, rows: &[Row], energy: impl Fn(&Row) -> f32) {

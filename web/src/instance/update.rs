@@ -212,6 +212,7 @@ impl Instance {
         self.settings = None;
         self.chosen = None;
         self.problem = None;
+        self.restarted = None;
         self.told.clear();
     }
 

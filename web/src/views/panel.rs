@@ -95,10 +95,13 @@ impl Panel {
             let _ = self.holder.append_child(&frame);
             self.frame = Some(frame);
         }
-        let [x, y, w, h] = grid.place(chain).map(|share| format!("{}%", share * 100.0));
+        let shares = grid.place(chain).map(|share| format!("{}%", share * 100.0));
         if let Some(frame) = &self.frame {
-            let style = format!("left:{x};top:{y};width:{w};height:{h}");
-            let _ = frame.set_attribute("style", &style);
+            // Not by the attribute, which a page's policy may forbid.
+            let style = frame.style();
+            for (property, share) in ["left", "top", "width", "height"].into_iter().zip(&shares) {
+                let _ = style.set_property(property, share);
+            }
         }
     }
 

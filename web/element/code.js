@@ -1,0 +1,94 @@
+/**
+ * The code of all figures of a page: fetched once, started, and started anew after a breakdown.
+ */
+
+/** Most new starts after a breakdown of the code, and the milliseconds that they are counted in. */
+const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
+
+/** The promise of the code, the code itself while it runs, its workers, when it was started anew, and an exception that may have broken it. */
+const shared = { code: null, glue: null, workers: [], restarts: [], suspicion: null };
+
+/** The figures of the page. The code's breakdown is told to their methods `lose`: whether it starts anew, and why. */
+export const figures = new Set();
+export const lose = Symbol('lose');
+
+/** The code, compiled and running. */
+export function code() {
+  shared.code ??= load().catch((error) => {
+    // Another figure, or the next try, may have more luck.
+    shared.code = null;
+    throw error;
+  });
+  return shared.code;
+}
+
+async function load() {
+  if (typeof WebAssembly === 'undefined') {
+    throw new Error('This browser has no WebAssembly, or it is switched off.');
+  }
+  try {
+    const glue = await import('./dual-mcmc-web.js');
+    await glue.default({ module_or_path: new URL('./dual-mcmc-web_bg.wasm', import.meta.url) });
+    shared.glue = glue;
+    glue.prepare(makeWorker, brokeDown);
+    addEventListener('error', ({ message }) => suspect(message));
+    addEventListener('unhandledrejection', ({ reason }) => suspect(String(reason)));
+    return glue;
+  } catch (error) {
+    throw new Error(`Reload the page; if that does not help, its files are incomplete or this browser is older than 2023. (${error?.message ?? error})`);
+  }
+}
+
+/** A thread for chains on the processor. Where the code comes from another site, a worker of this one must import it. */
+function makeWorker() {
+  const worker = newWorker();
+  shared.workers.push(new WeakRef(worker));
+  return worker;
+}
+
+function newWorker() {
+  const url = new URL('./worker.js', import.meta.url);
+  if (url.origin === location.origin) {
+    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  }
+  elsewhere ??= URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));
+  return new Worker(elsewhere, { type: 'module' });
+}
+
+let elsewhere;
+
+/** An exception somewhere on the page: if it came through our own code, that has been left in the middle of its work. */
+function suspect(words) {
+  shared.suspicion ??= words;
+  // Not before our own code is off the stack.
+  setTimeout(() => {
+    if (shared.glue?.interrupted()) brokeDown(words);
+    shared.suspicion = null;
+  });
+}
+
+/** The code has broken down, which is a fault of its own: all figures start anew, with what they show and their seeds. */
+function brokeDown(words) {
+  if (!shared.glue) return;
+  const glue = shared.glue;
+  shared.glue = null;
+  shared.code = null;
+  const now = performance.now();
+  shared.restarts = shared.restarts.filter((time) => now - time < RESTARTS_IN);
+  const again = shared.restarts.length < MOST_RESTARTS && typeof glue.__wbg_reset_state === 'function';
+  shared.restarts.push(now);
+  // What broke down first is what counts; a panic in what is left may follow.
+  const reason = shared.suspicion ?? words;
+  console.warn(`dual-mcmc: ${reason}`);
+  for (const worker of shared.workers.splice(0)) worker.deref()?.terminate();
+  // Not before the code that has broken down is off the stack.
+  setTimeout(() => {
+    if (again) {
+      glue.__wbg_reset_state();
+      glue.prepare(makeWorker, brokeDown);
+      shared.glue = glue;
+      shared.code = Promise.resolve(glue);
+    }
+    for (const figure of [...figures]) figure[lose](again, reason);
+  });
+}
