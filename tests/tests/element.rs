@@ -510,6 +510,30 @@ fn other_pages_and_browsers_are_no_surprise() {
     assert_eq!(said, "The sampler could not be loaded");
 }
 
+/// The element's files on another site, which allows it: also its workers, of which a page has none from elsewhere.
+#[test]
+fn the_element_may_come_from_another_site() {
+    let folder = page::folder();
+    let elsewhere = Server::start(0, move |path| {
+        xtask::serve::file(folder, path).header("Access-Control-Allow-Origin", "*")
+    });
+    let elsewhere = elsewhere.unwrap();
+    let html = format!(
+        "<!doctype html><title>Here</title><link rel=icon href='data:,'>
+         <script type=module src={}dual-mcmc.js></script><dual-mcmc {PLANE} autoplay=always></dual-mcmc>",
+        elsewhere.url()
+    );
+    let server = serve_with("", vec![("/here.html", Reply::of("text/html", html))]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.before_pages(COUNTING);
+    browser.open(&format!("{}here.html", server.url()));
+    browser.wait_for("running chains", &format!("(s => s && s.step > 3)({})", page::STATE));
+    let glue = format!("return (await import('{}dual-mcmc-web.js')).shared()[0]", elsewhere.url());
+    assert!(browser.run(&glue).as_u64().unwrap() >= 1);
+    assert!(browser.run("return window.workers").as_u64().unwrap() >= 1);
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
 /// A page that allows its own files and nothing else.
 #[test]
 fn a_strict_policy_is_kept() {
