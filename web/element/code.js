@@ -8,7 +8,10 @@ const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
 /** The promise of the code, the code itself while it runs, its workers, when it was started anew, and an exception that may have broken it. */
 const shared = { code: null, glue: null, workers: [], restarts: [], suspicion: null };
 
-/** The figures of the page. The code's breakdown is told to their methods `lose`: whether it starts anew, and why. */
+/** The code has broken down too often to be started anew. */
+export class Stopped extends Error {}
+
+/** The figures of the page. A breakdown of the code and its reason are told to their methods `lose`. */
 export const figures = new Set();
 export const lose = Symbol('lose');
 
@@ -72,7 +75,6 @@ function brokeDown(words) {
   if (!shared.glue) return;
   const glue = shared.glue;
   shared.glue = null;
-  shared.code = null;
   const now = performance.now();
   shared.restarts = shared.restarts.filter((time) => now - time < RESTARTS_IN);
   const again = shared.restarts.length < MOST_RESTARTS && typeof glue.__wbg_reset_state === 'function';
@@ -81,14 +83,20 @@ function brokeDown(words) {
   const reason = shared.suspicion ?? words;
   console.warn(`dual-mcmc: ${reason}`);
   for (const worker of shared.workers.splice(0)) worker.deref()?.terminate();
-  // Not before the code that has broken down is off the stack.
-  setTimeout(() => {
-    if (again) {
-      glue.__wbg_reset_state();
-      glue.prepare(makeWorker, brokeDown);
-      shared.glue = glue;
-      shared.code = Promise.resolve(glue);
-    }
-    for (const figure of [...figures]) figure[lose](again, reason);
+  // Whoever asks from now on must not get what has broken down.
+  shared.code = new Promise((resolve, reject) => {
+    // Not before the code that has broken down is off the stack.
+    setTimeout(() => {
+      if (again) {
+        glue.__wbg_reset_state();
+        glue.prepare(makeWorker, brokeDown);
+        shared.glue = glue;
+        resolve(glue);
+      } else {
+        reject(new Stopped(`This is a fault of its own; reload the page to go on. (${reason})`));
+      }
+      for (const figure of [...figures]) figure[lose](reason);
+    });
   });
+  shared.code.catch(() => {});
 }

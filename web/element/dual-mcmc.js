@@ -8,7 +8,7 @@
  * the page: when its code is fetched, whether it can be seen, what its attributes are. Everything else is in Rust.
  * Imported where there is no page, as on a server, it does nothing.
  */
-import { code, figures, lose } from './code.js';
+import { code, figures, lose, Stopped } from './code.js';
 import { style } from './style.js';
 import { template } from './template.js';
 
@@ -38,6 +38,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   /** What Rust holds of this figure; none before it is needed. */
   #figure = null;
   #starting = null;
+  /** Counts the beginnings, so that one that has been superseded changes nothing. */
+  #beginning = 0;
   /** Ends all listeners and observers when the figure leaves its page. */
   #life = null;
   #file = null;
@@ -147,16 +149,17 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   /** What Rust holds of this figure, once there is a figure. */
   #start() {
     if (!this.#life) return Promise.reject(new Error('The figure is not on a page.'));
-    this.#starting ??= this.#begin(this.#life.signal);
+    this.#starting ??= this.#begin();
     return this.#starting;
   }
 
-  async #begin(signal) {
+  async #begin() {
+    const beginning = this.#beginning;
     this.#ref('begin').disabled = true;
     this.#ref('cover-text').textContent = 'The sampler is being loaded…';
     try {
       const { Figure } = await code();
-      if (signal.aborted) throw new Error('The figure is no longer on the page.');
+      if (beginning !== this.#beginning) throw new Error('The figure has left its page, or begun again, meanwhile.');
       const figure = new Figure(this, this.#root);
       for (const name of ATTRIBUTES) {
         if (this.hasAttribute(name)) figure.attribute(name, this.getAttribute(name));
@@ -168,9 +171,9 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       this.#cover();
       return figure;
     } catch (error) {
-      if (!signal.aborted) {
+      if (beginning === this.#beginning) {
         this.#starting = null;
-        this.#fail('The sampler could not be loaded', error.message);
+        this.#fail(error instanceof Stopped ? 'The sampler has stopped' : 'The sampler could not be loaded', error.message);
       }
       throw error;
     }
@@ -189,6 +192,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
 
   /** As before there was a figure. */
   #forget() {
+    this.#beginning += 1;
     this.#figure = null;
     this.#starting = null;
     this.#asked = this.#plays = this.#shows = this.#near = this.#seen = false;
@@ -201,8 +205,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     if (focus) this.#ref(focus)?.focus();
   }
 
-  /** The code has broken down. */
-  [lose](again, words) {
+  /** The code has broken down: begin again, unless it has stopped for good. */
+  [lose](words) {
     const figure = this.#figure;
     for (const reject of this.#open) reject(new Error('The sampler has stopped, by a fault of its own.'));
     this.#open.clear();
@@ -211,11 +215,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     const plays = this.#plays || this.#ref('play').textContent === 'Pause';
     this.#forget();
     [this.#near, this.#seen, this.#asked, this.#plays] = [near, seen, asked, plays];
-    if (again) {
-      this.#start().then(() => this.#note(`The sampler has stopped, by a fault of its own (${words}), and has started anew.`), () => {});
-    } else {
-      this.#fail('The sampler has stopped', `This is a fault of its own; reload the page to go on. (${words})`);
-    }
+    this.#start().then(() => this.#note(`The sampler has stopped, by a fault of its own (${words}), and has started anew.`), () => {});
   }
 
   #note(words) {
