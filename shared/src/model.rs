@@ -2,20 +2,23 @@
 //! descriptions, chain defaults and provenance. docs/model-format.md is the format's
 //! specification; this module reads and writes it and checks everything before it allocates.
 
+mod annotations;
 mod check;
 mod features;
 mod read;
 mod write;
 
+pub use annotations::{Annotations, Examples, Histogram, MAX_EXAMPLE_BYTES, MAX_EXAMPLES};
 pub use features::Features;
 
 use crate::chain::{XChainSettings, ZChainSettings};
 use crate::network::{Network, NetworkError};
+use crate::points::PointSet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The format this crate reads and writes.
-pub const FORMAT_VERSION: &str = "1";
+/// The versions of the format that this crate reads. It writes a model that needs nothing of the second as the first.
+pub const FORMAT_VERSIONS: [&str; 2] = ["1", "2"];
 
 /// Longest header accepted, in bytes. Real ones take a few kilobytes.
 const MAX_HEADER: usize = 1 << 20;
@@ -73,8 +76,14 @@ pub struct Provenance {
     pub metrics: BTreeMap<String, f64>,
     /// Licence of the weights.
     pub license: String,
+    /// Licence of the examples, where there are any.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub examples_license: String,
     /// Program and version that wrote the file.
     pub version: String,
+    /// What it was trained on, for example `"CPU (2 threads)"`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub device: String,
 }
 
 /// A model: some of the three networks, and what is known of them.
@@ -92,6 +101,8 @@ pub struct Model {
     pub energy_quantiles: Option<EnergyQuantiles>,
     /// Where the model comes from.
     pub provenance: Provenance,
+    /// What else there is for those who look at it.
+    pub annotations: Annotations,
 }
 
 /// How weights are stored.
@@ -132,8 +143,13 @@ pub enum ModelError {
         reason: String,
     },
     /// The file is of another format version.
-    #[error("format version {0:?} is not supported; this program reads version {FORMAT_VERSION:?}")]
-    Version(String),
+    #[error("format version {found:?} is not supported; this program reads version {known}")]
+    Version {
+        /// The file's version.
+        found: String,
+        /// Those that are read.
+        known: String,
+    },
     /// A network's description does not fit together.
     #[error("{network}: {error}")]
     Network {
@@ -177,6 +193,12 @@ pub enum ModelError {
         /// The tensor's dtype.
         dtype: String,
     },
+    /// Held-out data that are too many, or of another kind than the model's.
+    #[error("the examples are not valid: {reason}")]
+    Examples {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// A weight that is infinite or not a number.
     #[error("tensor `{name}` holds {value} at element {index}")]
     NotFinite {
@@ -214,6 +236,13 @@ impl Model {
             (None, Some(generator)) => generator.network.output().unwrap_or_default(),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The density that the data come from, if it is known exactly. Version 1 of the format has no place for it: there it
+    /// is the name of the data.
+    pub fn density(&self) -> Option<PointSet> {
+        let of_name = || PointSet::from_name(&self.provenance.data).filter(|_| self.data_shape() == [2]);
+        if self.annotations.is_empty() { of_name() } else { self.annotations.density }
     }
 
     /// Latent dimension, if there is a generator.

@@ -28,7 +28,7 @@ fn metadata_that_is_missing_or_of_another_version() {
         draft.metadata.remove(key);
         rejects(&draft, &format!("metadata `{key}` is missing"));
     }
-    for version in ["2", "", "1.0", "one"] {
+    for version in ["3", "", "1.0", "one"] {
         let mut draft = Draft::valid();
         draft.set("format_version", version);
         rejects(&draft, &format!("format version {version:?} is not supported"));
@@ -52,6 +52,67 @@ fn metadata_that_is_missing_or_of_another_version() {
     }
     let header = json!({"__metadata__": {"format_version": 1}}).to_string();
     assert!(rejection(&container(&header, b"")).contains("not a valid safetensors file"));
+}
+
+#[test]
+fn annotations_that_are_not_valid() {
+    let with = |change: &dyn Fn(&mut Draft)| {
+        let mut draft = Draft::valid();
+        draft.set("format_version", "2");
+        draft.set("density", "ring");
+        draft.tensor("examples", &[3, 2]);
+        draft.set_json("extras", &json!({"what": "ever"}));
+        let kind = |name: &str| json!({"name": name, "range": [-1.0, 1.0], "counts": [1, 0], "auroc": 0.5});
+        draft.set_json("energy_histograms", &json!([kind("a"), kind("b")]));
+        change(&mut draft);
+        draft
+    };
+    assert!(with(&|_| ()).read().is_ok());
+    let first = with(&|d| d.set("format_version", "1"));
+    rejects(&first, "tensor `examples` belongs to no layer");
+    for density in ["", "rings", "Ring"] {
+        rejects(&with(&|d| d.set("density", density)), "metadata `density` is not valid");
+    }
+    for extras in ["[1]", "null x", "3"] {
+        rejects(&with(&|d| d.set("extras", extras)), "metadata `extras` is not valid");
+    }
+    for (key, value) in [
+        ("name", json!("")),
+        ("name", json!("b")),
+        ("name", json!("x".repeat(101))),
+        ("range", json!([1.0, -1.0])),
+        ("range", json!([0.0])),
+        ("counts", json!([])),
+        ("counts", json!([0, 0])),
+        ("counts", json!([-1])),
+        ("counts", json!(vec![1; 257])),
+        ("auroc", json!(1.5)),
+        ("aurok", json!(0.5)),
+    ] {
+        let draft = with(&|_| ()).edit("energy_histograms", |all| all[0][key] = value.clone());
+        rejects(&draft, "metadata `energy_histograms` is not valid");
+    }
+    let many: Vec<_> =
+        (0..65).map(|i| json!({"name": format!("{i}"), "range": [0, 1], "counts": [1]})).collect();
+    rejects(&with(&|d| d.set_json("energy_histograms", &json!(many))), "at most 64");
+    for (shape, message) in [
+        (&[3, 3][..], "tensor `examples` has shape [3, 3], its layer needs [3, 2]"),
+        (&[2], "tensor `examples` has shape"),
+        (&[0, 2], "1 to 64"),
+        (&[65, 2], "1 to 64"),
+    ] {
+        rejects(&with(&|d| d.tensor("examples", shape)), message);
+    }
+    let dtype = with(&|d| d.tensors.get_mut("examples").unwrap().dtype = "U32");
+    rejects(&dtype, "their dtype is U32, and must be F32");
+    let not_finite = f32::NAN.to_le_bytes();
+    let draft = with(&|d| d.tensors.get_mut("examples").unwrap().bytes[4..8].copy_from_slice(&not_finite));
+    rejects(&draft, "tensor `examples` holds NaN at element 1");
+    // Energies of a model that has none.
+    let mut draft = with(&|_| ());
+    draft = draft.edit("networks", |n| drop(n.as_object_mut().unwrap().remove("energy")));
+    draft.tensors.retain(|name, _| !name.starts_with("energy"));
+    rejects(&draft, "describes no energy");
 }
 
 #[test]
@@ -313,7 +374,7 @@ fn the_page_quotes_what_is_said() {
     wide().read().unwrap();
     let drafts = [
         with(&|d| drop(d.metadata.remove("networks"))),
-        with(&|d| d.set("format_version", "2")),
+        with(&|d| d.set("format_version", "3")),
         wide().edit("chains", |c| c["x"]["step_size"] = json!(0)),
         wide().edit("networks", |n| n["energy"]["layers"][2]["in_features"] = json!(64)),
         bare_energy(json!([0]), json!([])),
@@ -330,6 +391,14 @@ fn the_page_quotes_what_is_said() {
         with(&|d| d.tensors.get_mut("energy.0.weight").unwrap().dtype = "BF16"),
         with(&|d| d.tensors.get_mut("energy.0.weight").unwrap().bytes[12..16].fill(0xFF)),
         with(&|d| d.set("sha256", "0")),
+        with(&|d| {
+            d.set("format_version", "2");
+            d.tensor("examples", &[65, 2]);
+        }),
+        with(&|d| {
+            d.set("format_version", "2");
+            d.set("density", "rings");
+        }),
     ];
     for draft in drafts {
         // A tensor of two bytes an element takes half the room.

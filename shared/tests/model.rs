@@ -7,9 +7,13 @@ mod random_network;
 
 use dual_mcmc::chain::{ChainNoise, Langevin, XChainSettings, ZChainSettings};
 use dual_mcmc::cpu::{Evaluator, XChain};
-use dual_mcmc::model::{ChainDefaults, EnergyQuantiles, Model, ModelError, Precision, Provenance, Weighted};
+use dual_mcmc::model::{
+    Annotations, ChainDefaults, EnergyQuantiles, Examples, Histogram, Model, ModelError, Precision,
+    Provenance, Weighted,
+};
 use dual_mcmc::network::{Layer, Network, Plan};
 use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc::points::PointSet;
 use half::f16;
 use model_file::fixture;
 use proptest::prelude::*;
@@ -53,6 +57,7 @@ fn model(energy: Option<Weighted>, generator: Option<Weighted>) -> Model {
             license: "CC0-1.0".into(),
             version: "dual-mcmc 0.1.0".into(),
         },
+        annotations: Annotations::default(),
     }
 }
 
@@ -98,6 +103,69 @@ fn f16_files_give_the_model_back_with_rounded_weights() {
         // Rounding is done once: a second trip changes nothing.
         assert_eq!(rounded.to_bytes(Precision::F16).unwrap(), bytes);
     }
+}
+
+/// A version for each of the two, and what only the second one has.
+#[test]
+fn annotations_make_a_file_of_version_2_and_come_back() {
+    let plane = model(Some(vector_energy(2, true)), None);
+    let mut images = model(Some(image_energy(3, true)), None);
+    let shape = images.data_shape();
+    let len: usize = shape.iter().product();
+    let version = |bytes: &[u8]| model_file::metadata(bytes)["format_version"].clone();
+    assert_eq!(version(&plane.to_bytes(Precision::F32).unwrap()), "1");
+
+    let grey: Vec<f32> = (0..3 * len).map(|i| (i % 256) as f32 / 127.5 - 1.0).collect();
+    let examples = Examples::of(&grey, &shape);
+    assert_eq!(examples.count(&shape), 3);
+    let back = examples.values();
+    assert!(back.iter().zip(&grey).all(|(a, b)| (a - b).abs() < 1e-6), "8 bits go back and forth");
+    assert_eq!(Examples::of(&[-2.0, 2.0, 0.0], &[1, 1, 3]), Examples::Images(vec![0, 255, 128]));
+    assert_eq!(Examples::of(&vec![0.0; 100 * 2], &[2]).count(&[2]), 64, "no more than a file may hold");
+
+    let histogram = Histogram::of("uniform_noise", &[0.0, 0.5, 1.0, f32::NAN, 1.0], Some(0.75)).unwrap();
+    assert_eq!((histogram.range, histogram.total(), histogram.counts[0]), ([0.0, 1.0], 4, 1));
+    assert_eq!(histogram.counts.last(), Some(&2), "the upper edge belongs to the last bin");
+    let alike = Histogram::of("constant", &[3.0; 5], None).unwrap();
+    assert_eq!((alike.range, alike.counts.as_slice()), ([3.0; 2], &[5][..]));
+    assert_eq!(Histogram::of("none", &[f32::INFINITY], None), None);
+
+    images.annotations = Annotations {
+        density: None,
+        examples: Some(examples),
+        histograms: vec![histogram, alike],
+        extras: serde_json::from_str(r#"{"of another program": [1, {"x": null}]}"#).unwrap(),
+    };
+    for precision in [Precision::F32, Precision::F16] {
+        let bytes = images.to_bytes(precision).unwrap();
+        assert_eq!((version(&bytes).as_str(), Precision::of(&bytes).unwrap()), ("2", precision));
+        assert_eq!(Model::from_bytes(&bytes).unwrap().annotations, images.annotations);
+    }
+}
+
+#[test]
+fn a_known_density_is_of_the_plane_and_examples_are_of_the_data() {
+    let network = |d: usize| Network { input: vec![d], layers: Vec::new(), reference: Some(2.0) };
+    let energy = |d: usize| {
+        let mut network = network(d);
+        network.layers.push(Layer::Linear { in_features: d, out_features: 1, bias: false });
+        model(Some(weigh(network, &mut Choices::new(4))), None)
+    };
+    let annotated = |mut model: Model, annotations: Annotations| {
+        model.annotations = annotations;
+        model.to_bytes(Precision::F32)
+    };
+    let ring = || Annotations { density: Some(PointSet::Ring), ..Annotations::default() };
+    let bytes = annotated(energy(2), ring()).unwrap();
+    assert_eq!(Model::from_bytes(&bytes).unwrap().annotations, ring());
+    let error = annotated(energy(3), ring()).unwrap_err().to_string();
+    assert!(error.contains("ring is a density of the plane"), "{error}");
+    let points = Annotations { examples: Some(Examples::of(&[1.0, 2.0, 3.0, 4.0], &[2])), ..ring() };
+    assert_eq!(points.examples.as_ref().unwrap().values(), [1.0, 2.0, 3.0, 4.0]);
+    assert!(annotated(energy(2), points).is_ok());
+    let bytes = Annotations { examples: Some(Examples::Images(vec![0; 4])), ..Annotations::default() };
+    let error = annotated(energy(2), bytes).unwrap_err().to_string();
+    assert!(error.contains("must be F32"), "{error}");
 }
 
 #[test]

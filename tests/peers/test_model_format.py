@@ -22,7 +22,7 @@ def run(block, folder, monkeypatch):
 
 def test_the_page_has_the_blocks_that_are_tested():
     assert len(page.blocks("python")) == 3
-    assert len(page.blocks("json")) == 2
+    assert len(page.blocks("json")) == 3
 
 
 @pytest.mark.parametrize("name", ["linear", "conv", "image", "pool"])
@@ -67,11 +67,29 @@ def test_what_is_written_is_read(tmp_path):
         networks, metadata = load_model(path)
         assert metadata["provenance"] == {"seed": 3}
         assert (networks["energy"](x) - network(x)).abs().max() <= tolerance
+    histogram = json.loads(page.blocks("json")[2])
+    points = torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.25, 4.0]])
+    save_model(path, {"energy": network}, examples=points, energy_histograms=histogram, extras={"mine": [1]})
+    metadata = load_model(path)[1]
+    assert torch.equal(metadata["examples"], points)
+    assert (metadata["energy_histograms"], metadata["extras"]) == (histogram, {"mine": [1]})
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
     with pytest.raises(ValueError, match="SHA-256"):
         load_model(path)
+
+
+def test_images_are_kept_in_8_bits_and_a_density_by_its_name(tmp_path):
+    path = tmp_path / "m.safetensors"
+    network = Network({"input": [1, 2, 2], "layers": [
+        {"type": "flatten"}, {"type": "linear", "in_features": 4, "out_features": 1}]})
+    images = torch.tensor([-1.0, 1.0, 51 / 127.5 - 1, -0.3]).reshape(1, 1, 2, 2)
+    save_model(path, {"energy": network}, examples=images)
+    assert (load_model(path)[1]["examples"] - images).abs().max() <= 0.5 / 127.5
+    plane = Network({"input": [2], "layers": [{"type": "linear", "in_features": 2, "out_features": 1}]})
+    save_model(path, {"energy": plane}, density="moons")
+    assert load_model(path)[1]["density"] == "moons"
 
 
 def test_a_sequential_of_ones_own():

@@ -1,7 +1,7 @@
 //! Models for the tests: the shipped ones, small ones made here, and damaged ones.
 
 use dual_mcmc::chain::{Langevin, XChainSettings};
-use dual_mcmc::model::{ChainDefaults, Model, Precision, Provenance, Weighted};
+use dual_mcmc::model::{Annotations, ChainDefaults, Model, Precision, Provenance, Weighted};
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
 use serde_json::Value;
@@ -44,6 +44,7 @@ pub fn plane() -> Model {
         chains: ChainDefaults { x: Some(XChainSettings { steps: 30, langevin }), z: None },
         energy_quantiles: None,
         provenance: Provenance { data: "untrained".into(), ..Provenance::default() },
+        annotations: Annotations::default(),
     }
 }
 

@@ -118,7 +118,9 @@ fn a_site_is_written_whole_or_not_at_all() {
     xtask::site::write(&good, &out, Some("A & B")).unwrap();
     assert_eq!(left(), ["bad.safetensors", "good.safetensors", "site"]);
     let listed = xtask::page::list(&out.join("models")).unwrap();
-    assert_eq!(listed, [("good.safetensors".to_string(), "A & B".to_string())]);
+    let expected =
+        xtask::page::Listed { file: "good.safetensors".into(), title: "A & B".into(), thumbnail: None };
+    assert_eq!(listed, [expected]);
 
     let error = xtask::site::write(&good, &good.join("site"), None).unwrap_err();
     assert!(format!("{error:#}").contains("cannot write"), "{error:#}");
@@ -145,7 +147,7 @@ fn a_site_is_written_whole_or_not_at_all() {
 
     // Again over the earlier site, and never over anything else.
     xtask::site::write(&good, &out, Some("Again")).unwrap();
-    assert_eq!(xtask::page::list(&out.join("models")).unwrap()[0].1, "Again");
+    assert_eq!(xtask::page::list(&out.join("models")).unwrap()[0].title, "Again");
     let error = xtask::site::write(&good, folder.path(), None).unwrap_err().to_string();
     assert!(error.contains("no site"), "{error}");
 }

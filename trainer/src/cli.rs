@@ -1,8 +1,10 @@
 //! The command line.
 
+mod annotate;
 mod arguments;
 #[cfg(feature = "gpu")]
 mod bench;
+mod card;
 mod data;
 mod energy;
 mod evaluate;
@@ -42,8 +44,12 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Feature networks, on which distances of images are measured
     Features(features::Features),
+    /// Write held-out examples and histograms of the energy into a model's file
+    Annotate(annotate::Annotate),
     /// Write the model of a run
     Export(export::Export),
+    /// Write a model's card: a folder with the model, its figures and pictures, as model hubs take it
+    Card(card::MakeCard),
     /// Show a run, or several side by side, as one HTML page
     Report(report::Report),
     /// Time a training iteration with its phases, and the steps of both chains, on this machine
@@ -85,7 +91,9 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Energy(energy) => energy.run()?,
         Command::Evaluate(evaluate) => evaluate.run()?,
         Command::Features(features) => features.run()?,
+        Command::Annotate(annotate) => annotate.run()?,
         Command::Export(export) => export.run()?,
+        Command::Card(card) => card.run()?,
         Command::Report(report) => report.run()?,
         #[cfg(feature = "gpu")]
         Command::Bench(bench) => bench.run()?,
@@ -119,6 +127,9 @@ mod tests {
             "features train mnist --out f --epochs 2 --seed 1 --device cpu",
             "features extract cifar10 --input i.npy --out f.npy",
             "export run --out m --f16",
+            "annotate m --data mnist --examples 8 --out n --seed 1 --device cpu",
+            "card run --out d --link",
+            "card m --out d --data mnist --title t --count 9 --reference 9 --seed 1 --device cpu",
             "report a b --out r.html",
             #[cfg(feature = "gpu")]
             "bench --device cpu --json b.json --seconds 1",
@@ -149,6 +160,9 @@ mod tests {
             "sample m --out f.npy --noise -0.1",
             "sample m --out f.npy --init data",
             "sample m",
+            "annotate m",
+            "card m",
+            "annotate m --data mnist --examples 65",
             "report",
             #[cfg(feature = "gpu")]
             "bench --seconds 0",

@@ -134,9 +134,12 @@ pub struct Persistent {
     pub share: f32,
     /// Number of chains kept.
     pub size: usize,
-    /// Share of the drawn chains that restart uniformly in `range`.
+    /// Share of the drawn chains that restart.
     pub restart: f32,
-    /// Range of every coordinate at a (re)start.
+    /// Share of the restarts that start at the generator's samples; the others start uniformly in `range`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from_generator: f32,
+    /// Range of every coordinate at the start, and at a restart from noise.
     pub range: [f32; 2],
 }
 
@@ -257,6 +260,10 @@ impl Default for Export {
     fn default() -> Self {
         Self { statistics_batches: statistics_batches() }
     }
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 fn one() -> f32 {

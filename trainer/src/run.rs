@@ -1,8 +1,10 @@
 //! Runs of the trainer, and what is done with their models: everything with files, clocks and
 //! devices that is not argument parsing.
 
+pub mod annotate;
 #[cfg(feature = "gpu")]
 pub mod bench;
+pub mod card;
 pub mod chains;
 pub mod checkpoint;
 pub mod classifier;

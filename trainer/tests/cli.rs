@@ -3,6 +3,10 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/annotate.rs"]
+mod annotate;
+#[path = "cli/card.rs"]
+mod card;
 #[path = "cli/diverged.rs"]
 mod diverged;
 #[path = "cli/evaluate.rs"]

@@ -29,14 +29,18 @@ export function queryOf(figure) {
   return text && `?${text}`;
 }
 
-/** The models beside the page, `[{ file, title }]`, or null where there is no list. */
+/** The models beside the page, `[{ url, title, thumbnail }]`, or null where there is no list. */
 export async function models() {
   try {
     // A model that has just been trained is to turn up.
     const answer = await fetch('models/index.json', { cache: 'no-cache' });
     if (!answer.ok) return null;
     const { models } = await answer.json();
-    return models.filter(({ file }) => file).map(({ file, title }) => ({ url: `models/${file}`, title: title ?? file }));
+    return models.filter(({ file }) => file).map(({ file, title, thumbnail }) => ({
+      url: `models/${file}`,
+      title: title ?? file,
+      thumbnail: thumbnail ? `models/${thumbnail}` : null,
+    }));
   } catch {
     return null;
   }

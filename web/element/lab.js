@@ -50,7 +50,29 @@ function show() {
     select.disabled = false;
   }
   select.value = shown;
+  gallery(shown);
   element('no-models').hidden = !(list && !list.length && !own && !shown);
+}
+
+/** A picture of each model that has one, to be chosen by. */
+function gallery(shown) {
+  const pictured = (list ?? []).filter(({ thumbnail }) => thumbnail);
+  const place = element('gallery');
+  const key = JSON.stringify(pictured);
+  if (place.dataset.entries !== key) {
+    place.dataset.entries = key;
+    place.replaceChildren(...pictured.map(({ url, title, thumbnail }) => {
+      const button = document.createElement('button'), picture = new Image(96, 96);
+      button.type = 'button';
+      button.dataset.url = url;
+      [picture.src, picture.alt, picture.loading] = [thumbnail, '', 'lazy'];
+      button.append(picture, title);
+      button.addEventListener('click', () => choose(url));
+      return button;
+    }));
+  }
+  place.hidden = !pictured.length;
+  for (const button of place.children) button.setAttribute('aria-pressed', button.dataset.url === shown);
 }
 
 async function read() {

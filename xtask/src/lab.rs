@@ -37,8 +37,9 @@ pub fn run(options: &Options) -> Result<()> {
     say!("Building the page (two minutes on two cores the first time).");
     page::build(&tools, &dist)?;
     let own = process::root().join("runs/lab");
-    for (name, title) in page::list(&own.join("models"))? {
-        page::add_model(&dist, &own.join("models").join(&name), &name, &title)?;
+    for listed in page::list(&own.join("models"))? {
+        let file = own.join("models").join(&listed.file);
+        page::add_model(&dist, &file, &listed.file, &listed.title)?;
     }
     let folder = dist.clone();
     let answer = move |path: &str| serve::file(&folder, path);

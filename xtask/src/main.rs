@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{bench_browser, lab, page, site, suites, tools};
+use xtask::{bench_browser, cards, lab, page, site, suites, tools};
 use xtask::{complain, say};
 
 const USAGE: &str = "\
@@ -17,6 +17,8 @@ cargo xtask site  --model FILE --out DIR [--title TEXT]
     Write a static folder, ready to be published, with the lab, the embed page and the model.
 cargo xtask page  [--out DIR]
     Build the page alone (into dist/), with the shipped models.
+cargo xtask cards [NAME]…
+    Measure the shipped models, or those of these names, and write their cards and models/README.md.
 cargo xtask bench-browser  [--model FILE] [--chains N,…] [--devices webgpu,wasm] [--libraries ours,jax,tensorflow]
                            [--seconds S] [--json FILE] [--serve [--port N]]
     Time Langevin steps in a browser, in this project's engine, in jax-js and in TensorFlow.js:
@@ -52,6 +54,16 @@ fn chore() -> Result<ExitCode> {
         "site" => site_chore(&mut args)?,
         "page" => page_chore(&mut args)?,
         "bench-browser" => bench_browser_chore(&mut args)?,
+        "cards" => {
+            let mut names = Vec::new();
+            while let Some(arg) = args.next()? {
+                match arg {
+                    Arg::Value(name) => names.push(name.string()?),
+                    other => return Err(other.unexpected().into()),
+                }
+            }
+            cards::write(&names)?;
+        }
         "setup" => {
             no_more(&mut args)?;
             tools::for_page()?;

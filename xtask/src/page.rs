@@ -1,8 +1,8 @@
 //! The page: built, measured, and given its models.
 //!
-//! `models/index.json` lists them for the page, `{"models":[{"file":…,"title":…}]}`. The list is
-//! rewritten beside and renamed, after the model itself is in place, since the page reads it while
-//! it runs.
+//! `models/index.json` lists them for the page, `{"models":[{"file":…,"title":…,"thumbnail":…}]}`, the last of which may be
+//! missing. The list is rewritten beside and renamed, after the model itself is in place, since the page reads it while it
+//! runs.
 
 use crate::process::{command, root, run, target_directory};
 use crate::tools::{PAGE, Toolbox, WASM, compile_page};
@@ -36,15 +36,21 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     let titles = list(&shipped)?;
     // In the list's own order, which is the page's; what it forgets comes last.
     let place =
-        |file: &PathBuf| titles.iter().position(|(name, _)| file.ends_with(name)).unwrap_or(usize::MAX);
+        |file: &PathBuf| titles.iter().position(|listed| file.ends_with(&listed.file)).unwrap_or(usize::MAX);
     models.sort_by_key(place);
     for file in models {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let title =
-            titles.iter().find(|(listed, _)| *listed == name).map_or(name.as_str(), |(_, title)| title);
+            titles.iter().find(|listed| listed.file == name).map_or(name.as_str(), |listed| &listed.title);
         add_model(out, &file, &name, title)?;
     }
     Ok(())
+}
+
+/// The thumbnail of a shipped model, if it has a card.
+fn thumbnail(file: &Path) -> Option<PathBuf> {
+    let picture = file.parent()?.join("cards").join(file.file_stem()?).join("thumbnail.png");
+    picture.is_file().then_some(picture)
 }
 
 /// Build the page into a folder, in the place of what is there, with an empty list of models.
@@ -150,27 +156,45 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Put a model into a built page, and into its list under a title. A model of the same name is
-/// replaced.
+/// A model in a page's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its file's name.
+    pub file: String,
+    /// What it is called.
+    pub title: String,
+    /// The name of a small picture of its samples.
+    pub thumbnail: Option<String>,
+}
+
+/// Put a model into a built page, and into its list under a title, with the thumbnail of its card where it has one. A model
+/// of the same name is replaced.
 ///
 /// # Errors
 /// If the file cannot be read or the page's folder cannot be written.
 pub fn add_model(page: &Path, file: &Path, name: &str, title: &str) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     write_whole(&page.join("models").join(name), &bytes)?;
+    let picture = thumbnail(file);
+    let thumbnail = picture.as_ref().map(|_| Path::new(name).with_extension("png").display().to_string());
+    if let (Some(picture), Some(thumbnail)) = (&picture, &thumbnail) {
+        let bytes = fs::read(picture).with_context(|| format!("cannot read {}", picture.display()))?;
+        write_whole(&page.join("models").join(thumbnail), &bytes)?;
+    }
+    let new = Listed { file: name.into(), title: title.into(), thumbnail };
     let mut models = list(&page.join("models"))?;
-    match models.iter_mut().find(|(listed, _)| listed == name) {
-        Some((_, old)) => *old = title.into(),
-        None => models.push((name.into(), title.into())),
+    match models.iter_mut().find(|listed| listed.file == name) {
+        Some(old) => *old = new,
+        None => models.push(new),
     }
     write_list(page, &models)
 }
 
-/// The file names and titles of a folder's list; empty where there is none.
+/// A folder's list; empty where there is none.
 ///
 /// # Errors
 /// If the list is not as it should be.
-pub fn list(models: &Path) -> Result<Vec<(String, String)>> {
+pub fn list(models: &Path) -> Result<Vec<Listed>> {
     let file = models.join("index.json");
     if !file.exists() {
         return Ok(Vec::new());
@@ -181,13 +205,25 @@ pub fn list(models: &Path) -> Result<Vec<(String, String)>> {
     let text = |entry: &Value, key: &str| entry[key].as_str().map(String::from);
     entries
         .iter()
-        .map(|e| Ok((text(e, "file").with_context(context)?, text(e, "title").with_context(context)?)))
+        .map(|entry| {
+            Ok(Listed {
+                file: text(entry, "file").with_context(context)?,
+                title: text(entry, "title").with_context(context)?,
+                thumbnail: text(entry, "thumbnail"),
+            })
+        })
         .collect()
 }
 
-fn write_list(page: &Path, models: &[(String, String)]) -> Result<()> {
-    let entries: Vec<Value> =
-        models.iter().map(|(file, title)| json!({ "file": file, "title": title })).collect();
+fn write_list(page: &Path, models: &[Listed]) -> Result<()> {
+    let entry = |Listed { file, title, thumbnail }: &Listed| {
+        let mut entry = json!({ "file": file, "title": title });
+        if let Some(thumbnail) = thumbnail {
+            entry["thumbnail"] = json!(thumbnail);
+        }
+        entry
+    };
+    let entries: Vec<Value> = models.iter().map(entry).collect();
     let text = serde_json::to_string_pretty(&json!({ "models": entries }))?;
     write_whole(&page.join("models/index.json"), text.as_bytes())
 }
@@ -243,14 +279,20 @@ mod tests {
         fs::write(&model, b"weights").unwrap();
         add_model(&page, &model, "a.safetensors", "A").unwrap();
         add_model(&page, &model, "b.safetensors", "B").unwrap();
+        fs::create_dir_all(page.join("cards/some")).unwrap();
+        fs::write(page.join("cards/some/thumbnail.png"), b"picture").unwrap();
         add_model(&page, &model, "a.safetensors", "A again").unwrap();
-        let entry = |file: &str, title: &str| (file.to_string(), title.to_string());
-        let expected = [entry("a.safetensors", "A again"), entry("b.safetensors", "B")];
+        let entry = |file: &str, title: &str, thumbnail: Option<&str>| Listed {
+            file: file.into(),
+            title: title.into(),
+            thumbnail: thumbnail.map(String::from),
+        };
+        let expected = [entry("a.safetensors", "A again", Some("a.png")), entry("b.safetensors", "B", None)];
         assert_eq!(list(&page.join("models")).unwrap(), expected);
         assert_eq!(fs::read(page.join("models/b.safetensors")).unwrap(), b"weights");
         let left: Vec<_> =
             fs::read_dir(page.join("models")).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(left.len(), 4, "{left:?}");
         fs::write(page.join("models/index.json"), "[]").unwrap();
         assert!(list(&page.join("models")).is_err());
         fs::remove_dir_all(&page).unwrap();

@@ -23,7 +23,7 @@ pub fn write(file: &Path, out: &Path, title: Option<&str>) -> Result<()> {
     let listed = page::list(&process::root().join("models"))?;
     let title = title
         .map(String::from)
-        .or_else(|| listed.into_iter().find(|(shipped, _)| *shipped == name).map(|(_, title)| title))
+        .or_else(|| listed.into_iter().find(|listed| listed.file == name).map(|listed| listed.title))
         .unwrap_or(if data.is_empty() { name.trim_end_matches(".safetensors").into() } else { data });
 
     let out = std::path::absolute(out)?;

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::chain::{XChainSettings, ZChainSettings};
-use crate::model::{ChainDefaults, Provenance};
+use crate::model::{Annotations, ChainDefaults, Provenance};
 use crate::network::{Layer, Network};
 use pollster::block_on;
 
@@ -29,6 +29,7 @@ fn model() -> Model {
         },
         energy_quantiles: None,
         provenance: Provenance::default(),
+        annotations: Annotations::default(),
     }
 }
 

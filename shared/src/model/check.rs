@@ -74,9 +74,13 @@ pub(super) fn check_activations(role: &'static str, network: &Network) -> Result
     Ok(())
 }
 
-/// Every parameter is there with its shape and a readable dtype, and nothing else is.
-pub(super) fn check_tensors(file: &SafeTensors, networks: &Networks) -> Result<(), ModelError> {
-    let mut known = Vec::new();
+/// Every parameter is there with its shape and a readable dtype, and nothing else is but what is named in `beside`.
+pub(super) fn check_tensors(
+    file: &SafeTensors,
+    networks: &Networks,
+    beside: &[&str],
+) -> Result<(), ModelError> {
+    let mut known: Vec<String> = beside.iter().map(|name| name.to_string()).collect();
     for (role, network) in networks {
         for p in network.parameters() {
             let name = format!("{role}.{}", p.path);

@@ -4,7 +4,7 @@
 use super::check::check_activations;
 use super::read::{FEATURES_FORMAT, Opened};
 use super::write::{container, described, json};
-use super::{FORMAT_VERSION, ModelError, Networks, Precision, Provenance, Weighted};
+use super::{FORMAT_VERSIONS, ModelError, Networks, Precision, Provenance, Weighted};
 use crate::network::NetworkError;
 use std::collections::BTreeMap;
 
@@ -38,7 +38,10 @@ impl Features {
     pub fn from_bytes(bytes: &[u8]) -> Result<Features, ModelError> {
         let file = Opened::new(bytes)?;
         match file.metadata.get("format") {
-            Some(format) if format == FEATURES_FORMAT => file.check_version()?,
+            // There is one version of it.
+            Some(format) if format == FEATURES_FORMAT => {
+                file.check_version(&FORMAT_VERSIONS[..1])?;
+            }
             _ if file.metadata.contains_key("networks") => {
                 return Err(ModelError::Kind { found: "a model", expected: "a feature network" });
             }
@@ -48,7 +51,7 @@ impl Features {
         let name = file.metadata.get("name").ok_or(ModelError::MissingMetadata("name"))?;
         let provenance = file.parse("provenance")?.unwrap_or_default();
         check(name, &networks)?;
-        file.check_data(&networks)?;
+        file.check_data(&networks, &[])?;
         let network = file.weighted(FEATURES, &networks)?;
         Ok(Features {
             name: name.clone(),
@@ -69,12 +72,12 @@ impl Features {
         check(&self.name, &networks)?;
         let metadata = BTreeMap::from([
             ("format", FEATURES_FORMAT.to_string()),
-            ("format_version", FORMAT_VERSION.to_string()),
+            ("format_version", FORMAT_VERSIONS[0].to_string()),
             ("name", self.name.clone()),
             ("networks", json(&networks)),
             ("provenance", json(&self.provenance)),
         ]);
-        let bytes = container(&present, metadata, precision)?;
+        let bytes = container(&present, Vec::new(), metadata, precision)?;
         Features::from_bytes(&bytes)?;
         Ok(bytes)
     }

@@ -1,7 +1,8 @@
 //! Reading a model file: everything is checked before the weights are.
 
+use super::annotations::{self, Annotations, EXAMPLES, Examples, check_histograms};
 use super::check::{check_chains, check_networks, check_quantiles, check_tensors};
-use super::{FORMAT_VERSION, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Weighted, hex};
+use super::{FORMAT_VERSIONS, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Precision, Weighted, hex};
 use crate::network::Network;
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -23,7 +24,7 @@ impl Model {
         if file.metadata.get("format").is_some_and(|format| format == FEATURES_FORMAT) {
             return Err(ModelError::Kind { found: "a feature network", expected: "a model" });
         }
-        file.check_version()?;
+        let version = file.check_version(&FORMAT_VERSIONS)?;
         let networks: Networks = file.parse("networks")?.ok_or(ModelError::MissingMetadata("networks"))?;
         let chains = file.parse("chains")?.unwrap_or_default();
         check_chains(&chains)?;
@@ -33,15 +34,35 @@ impl Model {
         }
         let provenance = file.parse("provenance")?.unwrap_or_default();
         check_networks(&networks)?;
-        file.check_data(&networks)?;
-        Ok(Model {
+        // What version 1 does not know it ignores, or finds to be too much.
+        let is_first = version == FORMAT_VERSIONS[0];
+        file.check_data(&networks, if is_first { &[] } else { &[EXAMPLES] })?;
+        let mut model = Model {
             energy: file.weighted("energy", &networks)?,
             generator: file.weighted("generator", &networks)?,
             encoder: file.weighted("encoder", &networks)?,
             chains,
             energy_quantiles,
             provenance,
-        })
+            annotations: Annotations::default(),
+        };
+        if !is_first {
+            model.annotations = file.annotations(&model)?;
+        }
+        Ok(model)
+    }
+}
+
+impl Precision {
+    /// How the weights of a file are stored: in 16 bits only if all of them are.
+    ///
+    /// # Errors
+    /// If the bytes are no safetensors file.
+    pub fn of(bytes: &[u8]) -> Result<Precision, ModelError> {
+        let file = Opened::new(bytes)?.file;
+        let mut dtypes = file.tensors().into_iter().map(|(name, tensor)| (name, tensor.dtype()));
+        let half = dtypes.all(|(name, dtype)| name == EXAMPLES || dtype == Dtype::F16);
+        Ok(if half { Precision::F16 } else { Precision::F32 })
     }
 }
 
@@ -62,12 +83,26 @@ impl<'a> Opened<'a> {
         Ok(Opened { file, metadata: raw.metadata().clone().unwrap_or_default(), data: &bytes[8 + header..] })
     }
 
-    pub(super) fn check_version(&self) -> Result<(), ModelError> {
-        match self.metadata.get("format_version") {
-            Some(version) if version == FORMAT_VERSION => Ok(()),
-            Some(version) => Err(ModelError::Version(version.clone())),
-            None => Err(ModelError::MissingMetadata("format_version")),
-        }
+    /// The file's version, one of `known`.
+    pub(super) fn check_version(&self, known: &[&'static str]) -> Result<&'static str, ModelError> {
+        let found =
+            self.metadata.get("format_version").ok_or(ModelError::MissingMetadata("format_version"))?;
+        let version = known.iter().copied().find(|version| version == found);
+        version.ok_or_else(|| ModelError::Version { found: found.clone(), known: known.join(" and ") })
+    }
+
+    /// What version 2 adds to `model`.
+    fn annotations(&self, model: &Model) -> Result<Annotations, ModelError> {
+        let shape = model.data_shape();
+        let histograms: Vec<_> = self.parse("energy_histograms")?.unwrap_or_default();
+        check_histograms(&histograms, model.energy.is_some())?;
+        let density = self.metadata.get("density").map(|name| annotations::density(name, &shape));
+        Ok(Annotations {
+            density: density.transpose()?,
+            examples: Examples::read(&self.file, &shape)?,
+            histograms,
+            extras: self.parse("extras")?.unwrap_or_default(),
+        })
     }
 
     pub(super) fn parse<T: DeserializeOwned>(&self, key: &'static str) -> Result<Option<T>, ModelError> {
@@ -75,9 +110,9 @@ impl<'a> Opened<'a> {
         serde_json::from_str(text).map(Some).map_err(|e| ModelError::Metadata { key, reason: e.to_string() })
     }
 
-    /// The tensors are those of `networks`, and their bytes those of the checksum.
-    pub(super) fn check_data(&self, networks: &Networks) -> Result<(), ModelError> {
-        check_tensors(&self.file, networks)?;
+    /// The tensors are those of `networks` and perhaps those `beside`, and their bytes those of the checksum.
+    pub(super) fn check_data(&self, networks: &Networks, beside: &[&str]) -> Result<(), ModelError> {
+        check_tensors(&self.file, networks, beside)?;
         match self.metadata.get("sha256") {
             Some(sum) if !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(self.data))) => {
                 Err(ModelError::Checksum)

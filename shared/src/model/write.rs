@@ -1,8 +1,9 @@
 //! Writing a model file.
 
+use super::annotations::EXAMPLES;
 use super::check::{check_chains, check_networks};
 use super::read::header_len;
-use super::{FORMAT_VERSION, Model, ModelError, Networks, Precision, ROLES, Weighted, hex};
+use super::{FORMAT_VERSIONS, Model, ModelError, Networks, Precision, ROLES, Weighted, hex};
 use crate::network::NetworkError;
 use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
@@ -22,8 +23,10 @@ impl Model {
         let networks = described(&present);
         check_networks(&networks)?;
         check_chains(&self.chains)?;
+        let notes = &self.annotations;
+        let version = if notes.is_empty() { FORMAT_VERSIONS[0] } else { FORMAT_VERSIONS[1] };
         let mut metadata = BTreeMap::from([
-            ("format_version", FORMAT_VERSION.to_string()),
+            ("format_version", version.to_string()),
             ("networks", json(&networks)),
             ("chains", json(&self.chains)),
             ("provenance", json(&self.provenance)),
@@ -31,7 +34,18 @@ impl Model {
         if let Some(quantiles) = &self.energy_quantiles {
             metadata.insert("energy_quantiles", json(quantiles));
         }
-        let bytes = container(&present, metadata, precision)?;
+        if let Some(density) = notes.density {
+            metadata.insert("density", density.name().into());
+        }
+        if !notes.histograms.is_empty() {
+            metadata.insert("energy_histograms", json(&notes.histograms));
+        }
+        if !notes.extras.is_empty() {
+            metadata.insert("extras", json(&notes.extras));
+        }
+        let shape = self.data_shape();
+        let examples = notes.examples.iter().map(|examples| (EXAMPLES.to_string(), examples.tensor(&shape)));
+        let bytes = container(&present, examples.collect(), metadata, precision)?;
         Model::from_bytes(&bytes)?;
         Ok(bytes)
     }
@@ -41,9 +55,13 @@ pub(super) fn described(present: &[(&'static str, &Weighted)]) -> Networks {
     present.iter().map(|(role, w)| (role.to_string(), w.network.clone())).collect()
 }
 
-/// A file of these networks' weights and this metadata, to which it adds the checksum.
+/// A tensor's shape, type and bytes.
+type RawTensor = (Vec<usize>, Dtype, Vec<u8>);
+
+/// A file of these networks' weights, of what is `beside` them, and of this metadata, to which it adds the checksum.
 pub(super) fn container(
     present: &[(&'static str, &Weighted)],
+    beside: Vec<(String, RawTensor)>,
     mut metadata: BTreeMap<&str, String>,
     precision: Precision,
 ) -> Result<Vec<u8>, ModelError> {
@@ -51,7 +69,7 @@ pub(super) fn container(
         Precision::F32 => Dtype::F32,
         Precision::F16 => Dtype::F16,
     };
-    let mut tensors = Vec::new();
+    let mut tensors = beside;
     for &(role, Weighted { network, weights }) in present {
         if weights.len() != network.parameter_count() {
             let error = NetworkError::Weights { expected: network.parameter_count(), found: weights.len() };
@@ -70,12 +88,12 @@ pub(super) fn container(
                 Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
                 Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             };
-            tensors.push((format!("{role}.{}", p.path), p.shape, data));
+            tensors.push((format!("{role}.{}", p.path), (p.shape, dtype, data)));
         }
     }
     let views = tensors
         .iter()
-        .map(|(name, shape, data)| Ok((name, TensorView::new(dtype, shape.clone(), data)?)))
+        .map(|(name, (shape, dtype, data))| Ok((name, TensorView::new(*dtype, shape.clone(), data)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let bare = views
         .and_then(|views| safetensors::serialize(views, None))

@@ -5,7 +5,7 @@ use crate::{agreeing_rows, gpu};
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{self, LatentStart, Reconstructing, Sampler, Sampling, Start, States};
-use dual_mcmc::model::{ChainDefaults, Model, Provenance};
+use dual_mcmc::model::{Annotations, ChainDefaults, Model, Provenance};
 use dual_mcmc::network::{Layer, Network};
 use pollster::block_on;
 
@@ -31,6 +31,7 @@ fn model() -> Model {
         chains: ChainDefaults { x: None, z: None },
         energy_quantiles: None,
         provenance: Provenance::default(),
+        annotations: Annotations::default(),
     }
 }
 

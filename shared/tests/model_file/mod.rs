@@ -6,6 +6,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// The metadata of a file.
+pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
+    let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..end]).unwrap();
+    serde_json::from_value(header["__metadata__"].clone()).unwrap()
+}
+
 /// A tensor of a [`Draft`].
 #[derive(Clone)]
 pub struct Tensor {

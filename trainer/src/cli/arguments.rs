@@ -7,7 +7,7 @@ use crate::run::pictures::Panel;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use dual_mcmc::jobs::Changes;
-use dual_mcmc::model::Model;
+use dual_mcmc::model::{MAX_EXAMPLES, Model};
 use same_file::is_same_file;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,14 @@ pub fn count(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(n) if (1..=1 << 24).contains(&n) => Ok(n),
         _ => Err("it must be a whole number from 1 to 16777216".into()),
+    }
+}
+
+/// A number of examples in a model file.
+pub fn examples(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if n <= MAX_EXAMPLES => Ok(n),
+        _ => Err(format!("it must be a whole number from 0 to {MAX_EXAMPLES}")),
     }
 }
 
@@ -197,6 +205,8 @@ mod tests {
         for wrong in ["0", "-1", "1.5", "99999999999"] {
             assert!(count(wrong).is_err(), "{wrong}");
         }
+        assert_eq!((examples("0"), examples("64")), (Ok(0), Ok(64)));
+        assert!(examples("65").is_err() && examples("-1").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::arguments::distinct;
 use crate::console::{answer, say};
 use crate::data::atomic;
+use crate::run::annotate::contents;
 use crate::run::directory::RunDirectory;
 use crate::run::{checkpoint, model_file};
 use crate::teaching::model_of_record;
@@ -66,6 +67,9 @@ impl Export {
             }
             if own.provenance.iterations == summary.iteration {
                 provenance.metrics = own.provenance.metrics;
+                provenance.device = own.provenance.device;
+                provenance.examples_license = own.provenance.examples_license;
+                model.annotations = own.annotations;
                 model.energy_quantiles = model.energy_quantiles.or(own.energy_quantiles);
             }
         }
@@ -79,7 +83,15 @@ impl Export {
         }
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         model_file::write(&self.out, &model, precision)?;
-        answer!("the model after {} iterations: {}", summary.iteration, self.out.display());
+        answer!(
+            "the model after {} iterations: {}, with {}",
+            summary.iteration,
+            self.out.display(),
+            contents(&model)
+        );
+        if model.annotations.is_empty() {
+            say!("`dual-mcmc annotate` adds them, from the data");
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `dual-mcmc train`.
 
 use super::Outcome;
-use super::arguments::{Devices, setting, warn};
+use super::arguments::{Devices, examples, setting, warn};
 use crate::console::say;
 use crate::data::{self, Dataset, Known, memory};
 use crate::recipe::{Draft, Recipe};
@@ -40,6 +40,9 @@ pub struct Train {
     /// Licence of the weights, for the model file [default: unspecified, or that of the resumed run]
     #[arg(long, value_name = "TEXT", help_heading = "Run")]
     license: Option<String>,
+    /// Examples of held-out data in the model file, 0 to 64 [default: 64 of built-in and public sets, none of one's own]
+    #[arg(long, value_name = "N", value_parser = examples, help_heading = "Run")]
+    examples: Option<usize>,
 
     /// Iterations of the whole run, also with --resume; no part of the schedule [default: the recipe's, or what the resumed run was given]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Budget")]
@@ -140,6 +143,7 @@ impl Train {
     fn origin(&self, recipe: &Recipe, data: &Dataset, earlier: Option<Origin>) -> Result<Origin> {
         let given = Given {
             license: self.license.clone(),
+            examples: self.examples,
             steps: self.steps,
             checkpoint_every: self.checkpoint_every,
             measure_every: self.measure_every,

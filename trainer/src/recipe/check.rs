@@ -187,6 +187,9 @@ impl Recipe {
         require("teaching.persistent", self.energy.is_some(), "persistent chains need an [energy]")?;
         share("teaching.persistent", "share", p.share)?;
         share("teaching.persistent", "restart", p.restart)?;
+        share("teaching.persistent", "from_generator", p.from_generator)?;
+        let generates = self.generator.is_some() || p.from_generator == 0.0;
+        require("teaching.persistent", generates, "without a [generator] from_generator must be 0")?;
         let [low, high] = p.range;
         let holds = low.is_finite() && high.is_finite() && low < high;
         require("teaching.persistent", holds, format!("range [{low}, {high}] is not a range"))?;

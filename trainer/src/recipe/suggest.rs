@@ -78,7 +78,8 @@ fn complete() -> Recipe {
     }
     recipe.sample_chain = Some(XChainSettings { steps: 1, langevin });
     recipe.reconstruct_chain = Some(ZChainSettings { steps: 1, langevin, sigma: 1.0 });
-    recipe.teaching.persistent = Some(Persistent { share: 0.5, size: 1, restart: 0.0, range: [0.0, 1.0] });
+    recipe.teaching.persistent =
+        Some(Persistent { share: 0.5, size: 1, restart: 0.0, from_generator: 0.5, range: [0.0, 1.0] });
     recipe.schedule.decay = Some(Decay { factor: 1.0, every: 1 });
     let optimisers = &mut recipe.optimiser;
     for optimiser in [&mut optimisers.energy, &mut optimisers.generator, &mut optimisers.encoder] {

@@ -41,6 +41,9 @@ pub struct Given {
     /// Licence of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+    /// Examples of held-out data in the model file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
     /// Iterations of the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -57,6 +60,7 @@ impl Given {
     pub fn or(self, earlier: Given) -> Given {
         Given {
             license: self.license.or(earlier.license),
+            examples: self.examples.or(earlier.examples),
             steps: self.steps.or(earlier.steps),
             checkpoint_every: self.checkpoint_every.or(earlier.checkpoint_every),
             measure_every: self.measure_every.or(earlier.measure_every),

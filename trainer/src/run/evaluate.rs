@@ -13,9 +13,10 @@ use anyhow::Result;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{Changes, Sampling};
 use dual_mcmc::model::Model;
+pub use outliers::{auroc, foreign_samples};
 pub use points::quality;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An evaluation to be done: what is measured against what, and where.
 pub struct Evaluation<'a> {
@@ -56,6 +57,26 @@ impl Figures {
     /// The entries of an object.
     pub fn of(value: &Value) -> Figures {
         Figures(value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
+    /// All of them as one JSON object.
+    pub fn value(&self) -> Value {
+        json!(self)
+    }
+
+    /// Each figure that is no group with its name, the names of its groups before it: for people.
+    pub fn lines(&self) -> Vec<(String, String)> {
+        fn below(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+            match value {
+                Value::Object(inner) => inner.iter().for_each(|(inner, value)| {
+                    below(&format!("{name}: {}", inner.replace('_', " ")), value, lines);
+                }),
+                _ => lines.push((name.into(), plain(value))),
+            }
+        }
+        let mut lines = Vec::new();
+        self.0.iter().for_each(|(name, value)| below(&name.replace('_', " "), value, &mut lines));
+        lines
     }
 
     fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
@@ -124,13 +145,13 @@ fn mean(values: impl IntoIterator<Item = f32>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_table_has_a_line_for_each_figure() {
         let mut figures = Figures::default();
         figures.insert("samples", 5000);
         figures.insert("a_chain", json!({ "distance": 1.25, "trace": [3.0, 2.0, 1.5, 1.0, 0.5] }));
+        assert_eq!(figures.lines()[1], ("a chain: distance".into(), "1.2500".into()));
         let text = table(&figures);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);

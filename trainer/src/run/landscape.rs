@@ -40,7 +40,7 @@ fn log_sum_exp(energies: &[f32], temperature: f64) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use dual_mcmc::model::{ChainDefaults, Provenance, Weighted};
+    use dual_mcmc::model::{Annotations, ChainDefaults, Provenance, Weighted};
     use dual_mcmc::network::{Layer, Network};
 
     #[test]
@@ -59,6 +59,7 @@ mod tests {
             chains: ChainDefaults::default(),
             energy_quantiles: None,
             provenance: Provenance::default(),
+            annotations: Annotations::default(),
         };
         let x = [0.3f32, -0.4, 1.0, 0.0];
         for temperature in [0.25, 1.0, 1.7] {

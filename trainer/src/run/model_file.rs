@@ -15,6 +15,14 @@ const PROBABILITIES: [f32; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.
 /// # Errors
 /// If the file is missing, too large, or no valid model.
 pub fn read(path: &Path) -> Result<Model> {
+    Ok(read_with_precision(path)?.0)
+}
+
+/// Read a model, and how its weights are stored.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_precision(path: &Path) -> Result<(Model, Precision)> {
     let cannot = || format!("cannot read the model {}", path.display());
     if path.is_dir() {
         let inside = RunDirectory::new(path).model();
@@ -29,7 +37,8 @@ pub fn read(path: &Path) -> Result<Model> {
         path.display()
     );
     let bytes = std::fs::read(path).with_context(cannot)?;
-    Model::from_bytes(&bytes).with_context(cannot)
+    let model = Model::from_bytes(&bytes).with_context(cannot)?;
+    Ok((model, Precision::of(&bytes)?))
 }
 
 /// Write a model; the file is there only when it is whole.

@@ -153,7 +153,14 @@ fn html(runs: &[ReportedRun]) -> Result<String> {
             body {
                 h1 { (title) }
                 (summary(runs))
-                div.charts { (charts) }
+                div.charts {
+                    @for Chart { title, svg } in charts {
+                        figure {
+                            figcaption { (title) }
+                            div role="img" aria-label=(title) { (PreEscaped(svg)) }
+                        }
+                    }
+                }
                 @for picture in pictures { (picture) }
                 @for run in runs {
                     details {
@@ -167,8 +174,24 @@ fn html(runs: &[ReportedRun]) -> Result<String> {
     Ok(page.into_string())
 }
 
+/// A curve, or several in one picture.
+pub struct Chart {
+    /// What is drawn.
+    pub title: String,
+    /// The picture, as SVG.
+    pub svg: String,
+}
+
+/// The curves of a run.
+///
+/// # Errors
+/// If the folder holds no run, or a file cannot be read.
+pub fn charts_of(root: &Path) -> Result<Vec<Chart>> {
+    charts(&[ReportedRun::read(root)?])
+}
+
 /// All curves of the runs.
-fn charts(runs: &[ReportedRun]) -> Result<Markup> {
+fn charts(runs: &[ReportedRun]) -> Result<Vec<Chart>> {
     let several = runs.len() > 1;
     let mut charts = Vec::new();
     for (title, curves) in CURVES {
@@ -192,7 +215,7 @@ fn charts(runs: &[ReportedRun]) -> Result<Markup> {
         let series = runs.iter().map(|run| (run.name.clone(), run.along(key))).collect();
         charts.push(chart(several, title, "step", series)?);
     }
-    Ok(html! { @for chart in charts.into_iter().flatten() { (chart) } })
+    Ok(charts.into_iter().flatten().collect())
 }
 
 /// The latest pictures of a run.
@@ -261,13 +284,14 @@ fn summary(runs: &[ReportedRun]) -> Markup {
     }
 }
 
-/// A line chart, unless there is nothing to draw.
-fn chart(
+/// A line chart, unless there is nothing to draw. A single curve is named by the title alone, except among `several`
+/// runs.
+pub fn chart(
     several: bool,
     title: &str,
     x_label: &str,
     series: Vec<(String, Vec<(f64, f64)>)>,
-) -> Result<Option<Markup>> {
+) -> Result<Option<Chart>> {
     let series: Vec<_> = series
         .into_iter()
         .map(|(name, points)| {
@@ -287,16 +311,10 @@ fn chart(
         return Ok(None);
     }
     let mut svg = String::new();
-    // The title says what a single curve of a single run is.
     let named = several || series.len() > 1;
     draw(&mut svg, x_label, &series, named, range(|p| p.0), range(|p| p.1))
         .map_err(|e| anyhow!("cannot draw: {e}"))?;
-    Ok(Some(html! {
-        figure {
-            figcaption { (title) }
-            div role="img" aria-label=(title) { (PreEscaped(svg)) }
-        }
-    }))
+    Ok(Some(Chart { title: title.into(), svg }))
 }
 
 fn draw(
@@ -384,7 +402,7 @@ mod tests {
         let nothing = chart(false, "t", "x", vec![("a".into(), vec![(0.0, f64::NAN)])]).unwrap();
         assert!(nothing.is_none());
         let flat = vec![(0.0, 2.0), (1.0, 2.0), (2.0, f64::INFINITY)];
-        let page = chart(true, "a < b", "x", vec![("c".into(), flat)]).unwrap().unwrap().into_string();
+        let page = chart(true, "t", "x", vec![("a < b".into(), flat)]).unwrap().unwrap().svg;
         assert!(page.contains("<svg") && page.contains("a &lt; b"), "{page}");
     }
 }

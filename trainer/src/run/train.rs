@@ -3,8 +3,9 @@
 mod guard;
 mod look_back;
 
+use super::annotate::{Annotating, annotate, contents};
 use super::checkpoint::{self, Record, Summary};
-use super::device::TrainingDevice;
+use super::device::{self, TrainingDevice};
 use super::directory::{Claim, Origin};
 use super::fault::{Fault, Quiet, caught};
 use super::interrupt;
@@ -265,6 +266,7 @@ impl Training {
         model_file::describe(&mut model, &self.run.recipe, &self.run.origin);
         let provenance = &mut model.provenance;
         provenance.iterations = self.kept;
+        provenance.device = device::names(&self.run.devices);
         let figures = &mut provenance.metrics;
         figures.insert("training_seconds".into(), self.summary.seconds.round());
         if let Some(measured) = measured {
@@ -280,13 +282,25 @@ impl Training {
                 figures.extend(figure.map(|figure| (name.to_string(), f64::from(figure))));
             }
         }
+        let annotating = Annotating {
+            data: &self.run.data,
+            executor: self.run.executor(),
+            seed: self.run.origin.seed,
+            examples: self.run.origin.given.examples,
+        };
+        // They are not worth a run.
+        if let Err(error) = annotate(&mut model, &annotating) {
+            self.progress
+                .say(&format!("warning: {error:#}; the model is written without examples and histograms"));
+        }
         let path = self.run.directory.model();
         model_file::write(&path, &model, Precision::F32)?;
         self.progress.say(&format!(
-            "{} iterations in {}; the model is {}",
+            "{} iterations in {}; the model is {}, with {}",
             self.kept,
             clock(self.seconds()),
-            path.display()
+            path.display(),
+            contents(&model)
         ));
         Ok(())
     }

@@ -291,9 +291,17 @@ impl Teacher {
         let persistent_rows = &iteration.chain_rows.persistent;
         let mut slots = Vec::new();
         if let Some(persistent) = &mut self.persistent {
-            let (drawn, states) = persistent.draw(self.seed, t);
-            slots = drawn;
-            starts.extend_from_slice(&states[persistent_rows.start * len..persistent_rows.end * len]);
+            let mut drawn = persistent.draw(self.seed, t);
+            // The last rows of the batch, whose own chains are no negatives of the energy.
+            let first = count - persistent_rows.len();
+            for (row, chain) in persistent_rows.clone().enumerate() {
+                if drawn.from_generator[chain] {
+                    let x_hat = &snapshot.x_hat[(first + row) * len..][..len];
+                    drawn.states[chain * len..][..len].copy_from_slice(x_hat);
+                }
+            }
+            starts.extend_from_slice(&drawn.states[persistent_rows.start * len..persistent_rows.end * len]);
+            slots = drawn.slots;
         }
         let folded = iteration.folded_energy.as_ref();
         let ends = self.chains.x_chain(XChains::Own, energy, folded, &starts, t).await?;

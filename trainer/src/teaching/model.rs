@@ -5,7 +5,7 @@ use super::{Averages, Networks};
 use crate::networks::{BurnNetwork, DeviceError, Normalise, Statistics, batch_norm, rows};
 use crate::recipe::Recipe;
 use burn::tensor::Tensor;
-use dual_mcmc::model::{Model, Provenance, Weighted};
+use dual_mcmc::model::{Annotations, Model, Provenance, Weighted};
 use dual_mcmc::noise::{Noise, Stream};
 
 /// The energy, its average where there is one.
@@ -42,6 +42,7 @@ pub(super) fn fold(
         chains: recipe.chain_defaults(),
         energy_quantiles: None,
         provenance: Provenance::default(),
+        annotations: Annotations::default(),
     })
 }
 

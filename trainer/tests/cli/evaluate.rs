@@ -124,8 +124,23 @@ fn the_energy_is_measured_against_every_set_that_is_here() {
     assert_eq!(found["other_sets"], json!(["mnist", "fashion-mnist", "noto-emoji"]));
     assert_eq!(found["other_sets_not_fetched"], json!(["cifar10"]));
     assert_eq!(found["other_sets_resized"], Value::Null, "emoji are there at 32 pixels");
-    for name in ["mnist", "fashion-mnist", "noto-emoji", "uniform_noise", "shuffled_values", "constant"] {
+    for name in [
+        "mnist",
+        "fashion-mnist",
+        "noto-emoji",
+        "uniform_noise",
+        "shuffled_values",
+        "constant",
+        "inverted",
+        "upside_down",
+        "halves_of_two",
+        "noise_added",
+    ] {
         assert!((0.0..=1.0).contains(&number(&found[name])), "{name}: {found}");
+    }
+    let long = &figures["long_run_drift"]["frechet_64_components"];
+    for name in ["x_chain", "after_10_times_the_steps", "noise_1000_steps"] {
+        assert!(number(&long[name]) >= 0.0, "{name}: {figures}");
     }
     let row = |name: &str| table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
     assert!(row("other sets compared").ends_with(" 3"), "{table}");
@@ -136,7 +151,7 @@ fn the_energy_is_measured_against_every_set_that_is_here() {
 #[test]
 fn the_energy_of_vectors_is_measured_against_noise() {
     use dual_mcmc::chain::{Langevin, XChainSettings};
-    use dual_mcmc::model::{ChainDefaults, Model, Precision, Provenance, Weighted};
+    use dual_mcmc::model::{Annotations, ChainDefaults, Model, Precision, Provenance, Weighted};
     use dual_mcmc::network::{Layer, Network};
     use dual_mcmc::noise::{Noise, Stream};
     let sandbox = Sandbox::new();
@@ -158,6 +173,7 @@ fn the_energy_of_vectors_is_measured_against_noise() {
         },
         energy_quantiles: None,
         provenance: Provenance::default(),
+        annotations: Annotations::default(),
     };
     sandbox.write("model.safetensors", model.to_bytes(Precision::F32).unwrap());
     let found = figures(&sandbox, "evaluate model.safetensors --data three.npy --count 40");

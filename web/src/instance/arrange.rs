@@ -15,7 +15,6 @@ use crate::{dom, host};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{self, Start};
 use dual_mcmc::noise::{Noise, Stream};
-use dual_mcmc::points::PointSet;
 use serde::Serialize;
 use std::rc::Rc;
 
@@ -189,7 +188,7 @@ impl Instance {
 
 /// What lies under the chains of a model of the plane.
 async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
-    let known = PointSet::from_name(&loaded.model.provenance.data);
+    let known = loaded.model.density();
     let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
     let bounds = match loaded.facts.generator && data.is_empty() {
         true => {

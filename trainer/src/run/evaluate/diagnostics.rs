@@ -8,9 +8,6 @@ use dual_mcmc::chain::Langevin;
 use dual_mcmc::jobs::{LatentStart, Reconstructing, Sampling};
 use serde_json::{Value, json};
 
-/// Chains that are run on beyond their recommended length.
-const DRIFTING: usize = 128;
-
 /// Held-out samples that are reconstructed.
 const RECONSTRUCTED: usize = 512;
 
@@ -56,23 +53,24 @@ pub fn reconstruction(job: &Evaluation) -> Result<Value> {
     Ok(figures)
 }
 
-/// What becomes of the x-chain beyond its recommended length: its energies, and how far it has gone,
-/// after 1, 2, 5 and 10 times as many steps. A long-run diagnostic, no measure of quality: short-run
-/// chains have not converged.
-pub fn drift(job: &Evaluation, sampling: &Sampling) -> Result<Value> {
-    let long = Sampling { count: DRIFTING.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
+/// What becomes of at most `count` x-chains beyond their recommended length: their energies, and how far they have gone,
+/// after 1, 2, 5 and 10 times as many steps; and where they end. A long-run diagnostic, no measure of quality:
+/// short-run chains have not converged.
+pub fn drift(job: &Evaluation, sampling: &Sampling, count: usize) -> Result<(Value, Vec<f32>)> {
+    let long = Sampling { count: count.min(sampling.count), steps: 10 * sampling.steps, ..*sampling };
     let sampled = chains::sample(job.executor, job.model, &long, true)?;
     let at = |times: u32| {
         let row = sampled.trace.get((times * sampling.steps) as usize);
         row.map(|row| number(mean(row.iter().copied())))
     };
     let moved = displacement(&sampled.start, &sampled.end, job.data.sample_len());
-    Ok(json!({
+    let figures = json!({
         "samples": long.count,
         "mean_energy_at_the_start": at(0),
         "mean_energy_after_1_2_5_10_times_the_steps": [at(1), at(2), at(5), at(10)],
         "displacement_after_10_times_the_steps": number(moved),
-    }))
+    });
+    Ok((figures, sampled.end))
 }
 
 /// A figure, or in words that it is none: long chains may run away, and JSON has no such numbers.

@@ -6,10 +6,15 @@ use super::super::frechet::Components;
 use super::diagnostics::{displacement, drift, reconstruction};
 use super::{Evaluation, Figures, mean, outliers};
 use anyhow::Result;
+use dual_mcmc::jobs::{Sampling, Start};
 use serde_json::{Value, json};
 
 /// Samples where no count is given.
 const COUNT: usize = 5_000;
+
+/// Chains that are run on beyond their recommended length, and from noise; and how long the latter are.
+const LONG_CHAINS: usize = 1_000;
+const FROM_NOISE: u32 = 1_000;
 
 pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     let sampling = job.sampling(COUNT)?;
@@ -25,7 +30,20 @@ pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     figures.insert("data", json!(job.data.name));
     figures.insert("samples", json!(count));
     let start = sampling.start.name();
-    let distances = |distance: &dyn Fn(&[f32]) -> Result<f64>| -> Result<Value> {
+    let mut rulers = vec![Ruler {
+        figure: format!("frechet_{}_components", components.count()),
+        distance: Box::new(|x| components.distance(x)),
+        training_samples: None,
+    }];
+    for extractor in job.extractors {
+        let on_features = OnFeatures::fit(extractor, job.data, job.reference)?;
+        rulers.push(Ruler {
+            figure: extractor.figure(),
+            training_samples: Some(on_features.training_samples()),
+            distance: Box::new(move |x| on_features.distance(x)),
+        });
+    }
+    for Ruler { figure, distance, training_samples } in &rulers {
         let mut distances = json!({
             start: distance(&sampled.start)?,
             "floor_of_held_out_data": distance(&held_out)?,
@@ -34,15 +52,10 @@ pub fn evaluate(job: &Evaluation) -> Result<Figures> {
         if has_energy {
             distances["x_chain"] = json!(distance(&sampled.end)?);
         }
-        Ok(distances)
-    };
-    let on_pixels = distances(&|x| components.distance(x))?;
-    figures.insert(format!("frechet_{}_components", components.count()), on_pixels);
-    for extractor in job.extractors {
-        let on_features = OnFeatures::fit(extractor, job.data, job.reference)?;
-        let mut distances = distances(&|x| on_features.distance(x))?;
-        distances["training_samples"] = json!(on_features.training_samples());
-        figures.insert(extractor.figure(), distances);
+        if let Some(count) = training_samples {
+            distances["training_samples"] = json!(count);
+        }
+        figures.insert(figure.clone(), distances);
     }
     if job.model.encoder.is_some() {
         figures.insert("reconstruction", reconstruction(job)?);
@@ -68,8 +81,34 @@ pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     });
     figures.insert("energy", energy);
     figures.insert("auroc_of_the_energy", outliers::evaluate(job)?);
-    figures.insert("long_run_drift", drift(job, &sampling)?);
+    let (mut drift, far) = drift(job, &sampling, LONG_CHAINS)?;
+    let near = &sampled.end[..far.len()];
+    let from_noise = Sampling { count: far.len() / len, start: Start::Noise, steps: FROM_NOISE, ..sampling };
+    let from_noise = chains::sample(job.executor, job.model, &from_noise, false)?.end;
+    let name = format!("noise_{FROM_NOISE}_steps");
+    for Ruler { figure, distance, .. } in &rulers {
+        let finite = |x: &[f32]| match x.iter().all(|v| v.is_finite()) {
+            true => distance(x).map(Value::from),
+            false => Ok(json!("not finite")),
+        };
+        drift[figure.as_str()] = json!({
+            "x_chain": finite(near)?,
+            "after_10_times_the_steps": finite(&far)?,
+            name.as_str(): finite(&from_noise)?,
+        });
+    }
+    figures.insert("long_run_drift", drift);
     Ok(figures)
+}
+
+/// Something that samples are measured by.
+struct Ruler<'a> {
+    /// Name of the figure.
+    figure: String,
+    /// Fréchet distance of samples from the training data.
+    distance: Box<dyn Fn(&[f32]) -> Result<f64> + 'a>,
+    /// Training samples that it stands on, where they are chosen.
+    training_samples: Option<usize>,
 }
 
 /// Mean, and the middle nine tenths.

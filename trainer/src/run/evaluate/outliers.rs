@@ -7,12 +7,15 @@ use super::super::chains::energies;
 use super::Evaluation;
 use crate::console::say;
 use crate::data::image_sets::ImageSet;
-use crate::data::{self, Known, resize};
+use crate::data::{self, Dataset, Known, resize};
 use anyhow::Result;
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc::points::PointSet;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
+
+/// Standard deviation of the noise that is added to images.
+const ADDED: f32 = 0.3;
 
 /// Samples of each kind at most.
 const SAMPLES: usize = 2_000;
@@ -24,19 +27,11 @@ const SAMPLES: usize = 2_000;
 /// If the executor fails.
 pub fn evaluate(job: &Evaluation) -> Result<Value> {
     let own = job.data.held_out_batch(SAMPLES)?;
-    let len = job.data.sample_len();
-    let count = own.len() / len;
-    let others = match (job.data.known, &job.data.shape[..]) {
-        (Some(Known::Points(set)), _) => point_sets(set, job.seed),
-        (known, &[channels, height, width]) => {
-            image_sets(data::directory().ok(), known, [channels, height, width])
-        }
-        _ => Others::default(),
-    };
+    let others = foreign_samples(job.data, &own, job.seed);
     let mut figures = Map::new();
-    figures.insert("other_sets_compared".into(), json!(others.sets.len()));
+    figures.insert("other_sets_compared".into(), json!(others.compared.len()));
     for (key, names) in [
-        ("other_sets", others.sets.iter().map(|(name, _)| *name).collect()),
+        ("other_sets", others.compared),
         ("other_sets_resized", others.resized),
         ("other_sets_not_fetched", others.absent),
         ("other_sets_damaged", others.damaged),
@@ -45,36 +40,20 @@ pub fn evaluate(job: &Evaluation) -> Result<Value> {
             figures.insert(key.into(), json!(names));
         }
     }
-    let mut outside = others.sets;
-    match job.data.shape[..] {
-        _ if matches!(job.data.known, Some(Known::Points(_))) => {
-            outside.push(("uniform_noise", uniform(job.seed, SAMPLES, 2, 4.0)))
-        }
-        [_] => {
-            outside.push(("uniform_noise", box_noise(job.seed, &own, len)));
-            // A single coordinate has nothing to be torn from.
-            if len > 1 {
-                outside.push(("shuffled_coordinates", shuffled_coordinates(job.seed, &own, len)));
-            }
-        }
-        _ => {
-            outside.push(("uniform_noise", uniform(job.seed, count, len, 1.0)));
-            outside.push(("shuffled_values", shuffled(job.seed, &own, len)));
-            outside.push(("constant", constant(job.seed, count, len)));
-        }
-    }
     let inside = energies(job.executor, job.model, &own)?;
-    for (name, x) in outside {
+    for (name, x) in others.sets {
         figures.insert(name.into(), json!(auroc(&inside, &energies(job.executor, job.model, &x)?)));
     }
     Ok(figures.into())
 }
 
-/// Other sets to compare with.
+/// What is foreign to a set of data.
 #[derive(Default)]
-struct Others {
-    /// The sets' names and samples.
-    sets: Vec<(&'static str, Vec<f32>)>,
+pub struct Foreign {
+    /// Samples by the names of their kinds: other sets, then noise.
+    pub sets: Vec<(&'static str, Vec<f32>)>,
+    /// Which of them are sets.
+    compared: Vec<&'static str>,
     /// Sets that were resized to the data's size.
     resized: Vec<&'static str>,
     /// Sets that would be compared if they were here.
@@ -83,15 +62,52 @@ struct Others {
     damaged: Vec<&'static str>,
 }
 
-fn point_sets(own: PointSet, seed: u64) -> Others {
+/// What is foreign to `data`, of which `own` are held-out samples: the other sets that are here, and noise.
+pub fn foreign_samples(data: &Dataset, own: &[f32], seed: u64) -> Foreign {
+    let len = data.sample_len();
+    let count = own.len() / len;
+    let mut foreign = match (data.known, &data.shape[..]) {
+        (Some(Known::Points(set)), _) => point_sets(set, seed),
+        (known, &[channels, height, width]) => {
+            image_sets(data::directory().ok(), known, [channels, height, width])
+        }
+        _ => Foreign::default(),
+    };
+    foreign.compared = foreign.sets.iter().map(|(name, _)| *name).collect();
+    let noise = &mut foreign.sets;
+    match data.shape[..] {
+        _ if matches!(data.known, Some(Known::Points(_))) => {
+            noise.push(("uniform_noise", uniform(seed, SAMPLES, 2, 4.0)))
+        }
+        [_] => {
+            noise.push(("uniform_noise", box_noise(seed, own, len)));
+            // A single coordinate has nothing to be torn from.
+            if len > 1 {
+                noise.push(("shuffled_coordinates", shuffled_coordinates(seed, own, len)));
+            }
+        }
+        _ => {
+            noise.push(("uniform_noise", uniform(seed, count, len, 1.0)));
+            noise.push(("shuffled_values", shuffled(seed, own, len)));
+            noise.push(("constant", constant(seed, count, len)));
+            noise.push(("inverted", own.iter().map(|v| -v).collect()));
+            noise.push(("upside_down", upside_down(own, &data.shape)));
+            noise.push(("halves_of_two", halves_of_two(own, &data.shape)));
+            noise.push(("noise_added", noise_added(seed, own, len)));
+        }
+    }
+    foreign
+}
+
+fn point_sets(own: PointSet, seed: u64) -> Foreign {
     let others = PointSet::ALL.into_iter().filter(|&set| set != own);
     let samples = |set: PointSet| (set.name(), set.sample(Noise::new(seed, Stream::Data), 0, SAMPLES));
-    Others { sets: others.map(samples).collect(), ..Others::default() }
+    Foreign { sets: others.map(samples).collect(), ..Foreign::default() }
 }
 
 /// Held-out images of the sets in `folder`, if there is one, in grey or colour and of the size that `shape` has.
-fn image_sets(folder: Option<PathBuf>, own: Option<Known>, shape: [usize; 3]) -> Others {
-    let mut others = Others::default();
+fn image_sets(folder: Option<PathBuf>, own: Option<Known>, shape: [usize; 3]) -> Foreign {
+    let mut others = Foreign::default();
     for set in ImageSet::ALL.into_iter().filter(|&set| own != Some(Known::Images(set))) {
         let place = folder.as_ref().map(|folder| folder.join(set.name()));
         let Some(place) = place.filter(|place| place.is_dir()) else {
@@ -180,6 +196,28 @@ fn shuffled(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
     x
 }
 
+/// Images with their rows in the opposite order.
+fn upside_down(x: &[f32], shape: &[usize]) -> Vec<f32> {
+    let [_, height, width] = *shape else { return x.to_vec() };
+    x.chunks(height * width).flat_map(|plane| plane.rchunks(width)).flatten().copied().collect()
+}
+
+/// The upper half of each image's planes on the lower half of the next image's: every part is right, the whole is not.
+fn halves_of_two(x: &[f32], shape: &[usize]) -> Vec<f32> {
+    let len: usize = shape.iter().product();
+    let plane: usize = shape[1..].iter().product();
+    let upper = shape[1] / 2 * shape[2];
+    let next = x.iter().cycle().skip(len);
+    let pairs = x.iter().zip(next).enumerate();
+    pairs.map(|(i, (own, other))| if i % plane < upper { *own } else { *other }).collect()
+}
+
+/// Images under Gaussian noise of standard deviation [`ADDED`], clamped to their range.
+fn noise_added(seed: u64, x: &[f32], len: usize) -> Vec<f32> {
+    let noise = Noise::new(seed, Stream::Shuffle).normal_rows(0, x.len() / len, len, 1);
+    x.iter().zip(noise).map(|(v, n)| (v + ADDED * n).clamp(-1.0, 1.0)).collect()
+}
+
 /// The probability that a number of `outside` is larger than one of `inside`; ties count half.
 pub fn auroc(inside: &[f32], outside: &[f32]) -> f64 {
     let mut all: Vec<(f32, bool)> = inside.iter().map(|&e| (e, false)).collect();
@@ -231,6 +269,19 @@ mod tests {
         let noise = box_noise(1, &x, 2);
         let inside = |p: &[f32; 2]| (0.0..=18.0).contains(&p[0]) && (1.0..=19.0).contains(&p[1]);
         assert!(noise.len() == 20 && noise.as_chunks::<2>().0.iter().all(inside), "{noise:?}");
+    }
+
+    #[test]
+    fn images_are_turned_over_and_mixed() {
+        let x: Vec<f32> = (0..16).map(|v| v as f32).collect();
+        let turned = upside_down(&x, &[2, 2, 2]);
+        assert_eq!(turned[..8], [2.0, 3.0, 0.0, 1.0, 6.0, 7.0, 4.0, 5.0]);
+        let mixed = halves_of_two(&x, &[2, 2, 2]);
+        assert_eq!(mixed[..8], [0.0, 1.0, 10.0, 11.0, 4.0, 5.0, 14.0, 15.0]);
+        assert_eq!(mixed[8..12], [8.0, 9.0, 2.0, 3.0], "the last one with the first");
+        let noised = noise_added(1, &[0.0; 1000], 10);
+        let variance = noised.iter().map(|v| v * v).sum::<f32>() / 1000.0;
+        assert!((variance - 0.09).abs() < 0.015, "{variance}");
     }
 
     /// Idx files of a few images, all of one grey.
