@@ -1,6 +1,6 @@
 /** Types of the element in dual-mcmc.js. docs/embedding.md says what everything means. */
 
-export type View = 'sample' | 'landscape';
+export type View = 'sample' | 'landscape' | 'reconstruct';
 export type Start = 'generator' | 'noise';
 export type Device = 'auto' | 'gpu' | 'cpu';
 export type Loading = 'auto' | 'lazy' | 'eager';
@@ -23,12 +23,18 @@ export interface State {
   stepSize: number;
   noise: number;
   seed: number;
-  /** Energies of the chains. */
+  /** Energies of the chains; none in `reconstruct`. */
   energies: number[];
-  /** Mean energy before each step that is kept, and after the last. */
+  /** Squared errors of the chains in `reconstruct`; elsewhere none. */
+  errors: number[];
+  /** Mean energy, or squared error, before each step that is kept, and after the last. */
   trace: number[];
-  /** The chains' states, [chains, ...shape] in row-major order. */
+  /** The chains' states, [chains, ...shape] in row-major order; in `reconstruct` what the generator makes of them. */
   x: Float32Array;
+  /** In `reconstruct`: which held-out example it is, from 1, where the file has any; what is hidden of it; and the sample itself. */
+  example?: number;
+  mask?: string;
+  target: Float32Array;
 }
 
 export interface DualMcmcEventMap {
@@ -55,6 +61,8 @@ export interface DualMcmcAttributes {
   'step-size'?: number | string;
   'noise'?: number | string;
   'start'?: Start;
+  'example'?: number | string;
+  'mask'?: string;
   'seed'?: number | string;
   'device'?: Device;
   'autoplay'?: boolean | '' | 'always';
@@ -73,6 +81,8 @@ export class DualMcmc extends HTMLElement {
   stepSize: number | null;
   noise: number | null;
   start: Start | null;
+  example: number | null;
+  mask: string | null;
   seed: number | null;
   device: Device | null;
   autoplay: boolean | 'always';

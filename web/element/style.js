@@ -130,6 +130,10 @@ legend { padding: 0; }
 .counter b { font-weight: 600; color: var(--ink); display: inline-block; min-width: 1.2em; }
 .figures { display: grid; gap: 1.1rem; }
 .figures.two { grid-template-columns: 1fr 1fr; max-width: var(--dual-mcmc-pair-width, none); margin-inline: auto; }
+.figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
+.figures.many .strip { grid-column: 1 / -1; }
+.figures.many .strip .panel { cursor: pointer; }
+.panel.paints { touch-action: none; cursor: crosshair; }
 figure { margin: 0; min-width: 0; }
 .figures.one figure { max-width: min(100%, var(--dual-mcmc-picture-width, 40rem)); margin-inline: auto; width: 100%; }
 figcaption { margin-top: .5rem; text-wrap: pretty; }
@@ -172,6 +176,7 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 .update { display: grid; gap: .75rem; padding: .95rem 1rem .8rem; border: 1px solid var(--rule); border-radius: 8px; background: var(--raised); }
 .update legend { font-weight: 600; padding: 0 .35rem; margin-left: -.35rem; }
 .formula { margin: 0; font: 1.06rem/1.3 var(--serif); text-align: center; white-space: nowrap; }
+.formula.long { font-size: .98rem; line-height: 1.5; white-space: normal; text-wrap: balance; }
 .formula .s, label .s { color: var(--accent); }
 .formula .n, label .n { color: var(--particle); }
 .temperature { margin: 0; }

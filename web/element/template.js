@@ -27,10 +27,11 @@ export const template = /* html */ `
         <legend class="sr">View</legend>
         <label><input type="radio" name="view" value="landscape"><span>Landscape</span></label>
         <label><input type="radio" name="view" value="sample"><span>Sample</span></label>
+        <label><input type="radio" name="view" value="reconstruct"><span>Reconstruct</span></label>
       </fieldset>
       <p class="counter" aria-hidden="true">
         <span>step <b data-ref="step-count">0</b></span>
-        <span>mean energy <b data-ref="mean-energy">–</b></span>
+        <span><span data-ref="mean-label">mean energy</span> <b data-ref="mean-energy">–</b></span>
         <span><b data-ref="achieved">0</b> steps/s</span>
       </p>
     </div>
@@ -56,12 +57,34 @@ export const template = /* html */ `
         <figcaption part="caption" data-ref="refined-caption">Refined</figcaption>
       </figure>
     </div>
+    <div class="figures many" data-ref="reconstruct" hidden>
+      <figure>
+        <div class="panel paints" data-ref="target-panel" part="panel" tabindex="0" role="img" aria-label="What is reconstructed"></div>
+        <figcaption part="caption" data-ref="target-caption"></figcaption>
+      </figure>
+      <figure data-ref="guess-figure">
+        <div class="panel" data-ref="guess-panel" part="panel" role="img" aria-label="The encoder’s guess"></div>
+        <figcaption part="caption" data-ref="guess-caption"></figcaption>
+      </figure>
+      <figure data-ref="encoder-figure">
+        <div class="panel" data-ref="encoder-panel" part="panel" role="img" aria-label="Chains from the encoder’s guess"></div>
+        <figcaption part="caption" data-ref="encoder-caption"></figcaption>
+      </figure>
+      <figure>
+        <div class="panel" data-ref="prior-panel" part="panel" role="img" aria-label="Chains from the prior"></div>
+        <figcaption part="caption" data-ref="prior-caption"></figcaption>
+      </figure>
+      <figure class="full strip" data-ref="examples-figure">
+        <div class="panel" data-ref="examples-panel" part="panel" role="img" aria-label="Held-out examples; the field “Example” chooses one"></div>
+        <figcaption part="caption">Held-out examples: click one. Drag over the picture above to hide a part of it.</figcaption>
+      </figure>
+    </div>
     <div class="empty" data-ref="empty"><p data-ref="empty-text">The sampler is being loaded…</p></div>
 
     <figure class="trace" data-ref="trace" hidden>
       <canvas data-ref="trace-canvas" part="plot" role="img" aria-label="Energy of the chains over the steps"></canvas>
       <figcaption part="caption">
-        Energy over the steps: <span class="key"><i class="swatch line"></i>each chain</span>
+        <span data-ref="trace-title">Energy over the steps:</span> <span class="key"><i class="swatch line"></i>each chain</span>
         <span class="key"><i class="swatch mean"></i>mean</span>
         <span class="key" data-ref="band-key"><i class="swatch band"></i>eight of ten chains</span>
         <span class="key" data-ref="held-out-key" hidden><i class="swatch held-out"></i>held-out data, nine of ten</span>
@@ -99,9 +122,30 @@ export const template = /* html */ `
       </div>
       <p class="hint" data-ref="start-hint"></p>
     </fieldset>
+    <div class="field seed" data-ref="example-choice" hidden>
+      <label for="example">Example</label>
+      <input type="number" id="example" data-ref="example" min="1" max="64" step="1" inputmode="numeric">
+      <button type="button" data-ref="next-example">Next</button>
+    </div>
+    <div class="field" data-ref="mask-choice" hidden>
+      <label for="mask">Hidden from the chains</label>
+      <select id="mask" data-ref="mask">
+        <option value="none">nothing</option>
+        <option value="lower">the lower half</option>
+        <option value="upper">the upper half</option>
+        <option value="left">the left half</option>
+        <option value="right">the right half</option>
+        <option value="centre">the middle</option>
+        <option value="painted" data-ref="mask-painted" hidden>what has been painted</option>
+      </select>
+      <p class="hint">Or paint on the picture: drag, or move with the arrow keys and press Space. What is hidden is filled in by the chains.</p>
+    </div>
     <fieldset class="update">
       <legend>The update</legend>
-      <p class="formula" role="math" aria-label="x becomes x minus half the squared step size times the gradient of the energy, plus noise n times epsilon">
+      <p class="formula long" data-ref="z-formula" role="math" aria-label="z becomes z minus half the squared step size times the gradient of the squared error divided by sigma squared plus half the squared length of z, plus noise n times epsilon" hidden>
+        <i>z</i> ← <i>z</i> − <span class="frac">½</span><i class="s">s</i>² ∇<span class="bracket">[</span>‖<i>g</i>(<i>z</i>) − <i>x</i>‖²/<i>σ</i>² + <span class="frac">½</span>‖<i>z</i>‖²<span class="bracket">]</span> + <i class="n">n</i> <i>ε</i>
+      </p>
+      <p class="formula" data-ref="x-formula" role="math" aria-label="x becomes x minus half the squared step size times the gradient of the energy, plus noise n times epsilon">
         <i>x</i> ← <i>x</i> − <span class="frac">½</span><i class="s">s</i>² ∇<i>E</i>(<i>x</i>) + <i class="n">n</i> <i>ε</i>
       </p>
       <div class="field pair">

@@ -4,6 +4,7 @@
 //! A choice that is not made stays `None` and follows the model and the device, so that attributes and addresses hold
 //! only what someone has chosen.
 
+use crate::mask::{self, Mask};
 use dual_mcmc::jobs::Start;
 use std::str::FromStr;
 
@@ -14,18 +15,26 @@ pub enum ViewKind {
     Sample,
     /// The energy as a map, with the chains on it.
     Landscape,
+    /// A sample, and what z-chains make of it.
+    Reconstruct,
 }
 
 impl ViewKind {
     /// Every view.
-    pub const ALL: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
+    pub const ALL: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Reconstruct];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             ViewKind::Sample => "sample",
             ViewKind::Landscape => "landscape",
+            ViewKind::Reconstruct => "reconstruct",
         }
+    }
+
+    /// Whether its chains are x-chains, on the energy; else they are z-chains, on the generator's posterior.
+    pub fn samples(self) -> bool {
+        self != ViewKind::Reconstruct
     }
 
     /// The view that a word stands for.
@@ -79,6 +88,8 @@ pub enum Takes {
     Whole(u32, u32),
     /// The attribute is there or not; its value means nothing.
     Presence,
+    /// A hidden part of an image.
+    Mask,
 }
 
 /// A row of the table.
@@ -114,6 +125,14 @@ const fn choice(
     Choice { attribute, parameter, control, takes, default, views: ViewKind::ALL, meaning }
 }
 
+/// A choice that only one view has.
+const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
+    Choice { views: view, ..choice }
+}
+
+const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
+const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
+
 /// Every choice.
 pub const CHOICES: &[Choice] = &[
     choice(
@@ -128,17 +147,17 @@ pub const CHOICES: &[Choice] = &[
         "view",
         Some("view"),
         Some("view-choice"),
-        Takes::Word(&["sample", "landscape"]),
+        Takes::Word(&["sample", "landscape", "reconstruct"]),
         "`landscape` for points of the plane, else `sample`",
-        "starts beside refined samples, or the energy over the plane with the chains on it",
+        "starts beside refined samples; the energy over the plane with the chains on it; or a sample beside what the generator makes of it, from the encoder's guess and from the prior",
     ),
     choice(
         "chains",
         Some("chains"),
         Some("chains"),
         Takes::Whole(1, u32::MAX),
-        "16 for images, 1024 for points (256 without a graphics processor)",
-        "number of chains; a model of points runs up to 4096, of images up to 1024",
+        "16 for images, 1024 for points (256 without a graphics processor); 8 in `reconstruct`",
+        "number of chains; a model of points runs up to 4096, of images up to 1024; in `reconstruct` up to 64, half of them from the encoder",
     ),
     choice(
         "rate",
@@ -154,7 +173,7 @@ pub const CHOICES: &[Choice] = &[
         Some("step-size"),
         Takes::Number(1e-6, 1e3),
         "the model's",
-        "step size s of the Langevin update",
+        "step size s of the Langevin update, in `reconstruct` of the z-chain's",
     ),
     choice(
         "noise",
@@ -162,15 +181,40 @@ pub const CHOICES: &[Choice] = &[
         Some("noise"),
         Takes::Number(0.0, 1e3),
         "the model's",
-        "noise n of the Langevin update",
+        "noise n of the Langevin update, in `reconstruct` of the z-chain's",
     ),
-    choice(
-        "start",
-        Some("start"),
-        Some("start-choice"),
-        Takes::Word(&["generator", "noise"]),
-        "`generator` where there is one",
-        "where chains start",
+    only(
+        X_CHAINS,
+        choice(
+            "start",
+            Some("start"),
+            Some("start-choice"),
+            Takes::Word(&["generator", "noise"]),
+            "`generator` where there is one",
+            "where chains start",
+        ),
+    ),
+    only(
+        RECONSTRUCT,
+        choice(
+            "example",
+            Some("example"),
+            Some("example"),
+            Takes::Whole(1, 64),
+            "1",
+            "which of the held-out examples in the model's file is reconstructed; without examples it is a sample of the generator's",
+        ),
+    ),
+    only(
+        RECONSTRUCT,
+        choice(
+            "mask",
+            Some("mask"),
+            Some("mask"),
+            Takes::Mask,
+            "`none`",
+            "what of an image is hidden from the chains, to be filled in",
+        ),
     ),
     choice(
         "seed",
@@ -249,6 +293,7 @@ impl Choice {
         let good = match self.takes {
             Takes::Address | Takes::Text | Takes::Presence => true,
             Takes::Word(words) => words.contains(&value),
+            Takes::Mask => Mask::from_word(value.trim()).is_some(),
             Takes::Number(low, high) => number(low.into(), high.into()),
             Takes::Whole(low, high) => u32::from_str(value.trim()).is_ok_and(|v| v >= low && v <= high),
         };
@@ -261,6 +306,7 @@ impl Choice {
             Takes::Address => "an address".into(),
             Takes::Text => "a text".into(),
             Takes::Presence => "no value".into(),
+            Takes::Mask => mask::EXPECTED.into(),
             Takes::Word(words) => {
                 let words: Vec<&str> =
                     words.iter().map(|w| if w.is_empty() { "no value" } else { w }).collect();
@@ -280,6 +326,7 @@ impl Choice {
             Takes::Address => "address".into(),
             Takes::Text => "text".into(),
             Takes::Presence => "(no value)".into(),
+            Takes::Mask => mask::EXPECTED.into(),
             Takes::Word(words) => words.iter().map(name).collect::<Vec<_>>().join(", "),
             Takes::Number(low, high) => format!("{low} to {high}"),
             Takes::Whole(low, u32::MAX) => format!("whole, from {low}"),
@@ -287,7 +334,15 @@ impl Choice {
         };
         let parameter = self.parameter.map(|p| format!("`{p}`")).unwrap_or_default();
         let meaning = self.meaning;
-        format!("| `{}` | {parameter} | {takes} | {} | {meaning} |", self.attribute, self.default)
+        let view = match self.views {
+            [view] => format!("`{}`: ", view.word()),
+            views if views.len() < ViewKind::ALL.len() => {
+                let words: Vec<String> = views.iter().map(|view| format!("`{}`", view.word())).collect();
+                format!("{}: ", words.join(" and "))
+            }
+            _ => String::new(),
+        };
+        format!("| `{}` | {parameter} | {takes} | {} | {view}{meaning} |", self.attribute, self.default)
     }
 }
 
@@ -308,6 +363,10 @@ pub struct Choices {
     pub noise: Option<f32>,
     /// Where chains start.
     pub start: Option<Start>,
+    /// Which held-out example is reconstructed, from 1.
+    pub example: Option<usize>,
+    /// What of it is hidden.
+    pub mask: Option<Mask>,
     /// Seed of the random numbers.
     pub seed: Option<u32>,
     /// Which device runs the chains.
@@ -340,6 +399,8 @@ impl Choices {
             "step-size" => self.step_size = number(value),
             "noise" => self.noise = number(value),
             "start" => self.start = value.and_then(Start::from_name),
+            "example" => self.example = number(value),
+            "mask" => self.mask = value.and_then(Mask::from_word),
             "seed" => self.seed = number(value),
             "device" => self.device = value.and_then(DeviceChoice::from_word),
             _ => {}
@@ -357,6 +418,8 @@ impl Choices {
             "step-size" => self.step_size.map(|v| v.to_string()),
             "noise" => self.noise.map(|v| v.to_string()),
             "start" => self.start.map(|v| v.name().into()),
+            "example" => self.example.map(|v| v.to_string()),
+            "mask" => self.mask.as_ref().map(Mask::word),
             "seed" => self.seed.map(|v| v.to_string()),
             "device" => self.device.map(|v| v.word().into()),
             _ => None,

@@ -49,6 +49,20 @@ pub fn temperature(langevin: &Langevin) -> &'static str {
     }
 }
 
+/// What the temperature of a z-chain means.
+pub fn posterior_temperature(langevin: &Langevin) -> &'static str {
+    let t = langevin.temperature();
+    if langevin.noise == 0.0 {
+        "No noise: gradient descent to a latent that explains the picture best. It samples nothing."
+    } else if (0.98..=1.02).contains(&t) {
+        "Noise equals step size: the chain samples the posterior, the latents that explain the picture."
+    } else if t < 1.0 {
+        "Colder than 1: the chain keeps nearer to the latents that explain the picture best."
+    } else {
+        "Hotter than 1: the chain strays from the latents that explain the picture."
+    }
+}
+
 /// A number of things, with the noun in the plural where it needs to be.
 pub fn count(n: usize, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
@@ -103,5 +117,9 @@ mod tests {
         assert!(words(0.1, 0.0).starts_with("No noise"));
         let mala = Langevin { mala: true, ..Langevin::new(0.1, 0.1) };
         assert!(temperature(&mala).contains("accepted or rejected"));
+        let words = |s, n| posterior_temperature(&Langevin::new(s, n));
+        assert!(words(0.1, 0.1).contains("samples the posterior"));
+        assert!(words(0.1, 0.05).starts_with("Colder") && words(0.1, 0.2).starts_with("Hotter"));
+        assert!(words(0.1, 0.0).starts_with("No noise"));
     }
 }

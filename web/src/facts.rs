@@ -1,10 +1,14 @@
 //! What of a model decides how it can be run and shown.
 
-use dual_mcmc::chain::Langevin;
+use crate::choices::ViewKind;
+use dual_mcmc::chain::{Langevin, ZChainSettings};
 use dual_mcmc::model::{ChainDefaults, Model};
 
 /// Most chains for vectors and for images.
 pub const MAX_CHAINS: [usize; 2] = [4096, 1024];
+
+/// Most z-chains.
+pub const MAX_Z_CHAINS: usize = 64;
 
 /// What of a model decides how it can be run and shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +21,10 @@ pub struct Facts {
     pub generator: bool,
     /// Length of the generator's latents.
     pub latent: usize,
+    /// Whether there is an encoder to guess latents by.
+    pub encoder: bool,
+    /// Held-out examples in the file.
+    pub examples: usize,
     /// The chains that the model recommends.
     pub chains: ChainDefaults,
 }
@@ -29,6 +37,8 @@ impl Facts {
             energy: model.energy.is_some(),
             generator: model.generator.is_some(),
             latent: model.latent().unwrap_or(0),
+            encoder: model.encoder.is_some(),
+            examples: model.annotations.examples.as_ref().map_or(0, |all| all.count(&model.data_shape())),
             chains: model.chains,
         }
     }
@@ -53,14 +63,38 @@ impl Facts {
         self.len() == 0
     }
 
-    /// Numbers of chains worth offering.
-    pub fn chain_choices(&self) -> &'static [usize] {
-        if self.plane() { &[64, 256, 1024, 4096] } else { &[4, 16, 64, 256] }
+    /// Numbers of chains worth offering in a view.
+    pub fn chain_choices(&self, view: ViewKind) -> &'static [usize] {
+        if view == ViewKind::Reconstruct {
+            &[2, 4, 8, 16, 32]
+        } else if self.plane() {
+            &[64, 256, 1024, 4096]
+        } else {
+            &[4, 16, 64, 256]
+        }
     }
 
-    /// Most chains that the page runs.
-    pub fn max_chains(&self) -> usize {
-        MAX_CHAINS[usize::from(self.image())]
+    /// Most chains that a view runs.
+    pub fn max_chains(&self, view: ViewKind) -> usize {
+        if view == ViewKind::Reconstruct { MAX_Z_CHAINS } else { MAX_CHAINS[usize::from(self.image())] }
+    }
+
+    /// Whether a model has what a view needs.
+    pub fn has(&self, view: ViewKind) -> bool {
+        match view {
+            ViewKind::Sample => true,
+            ViewKind::Landscape => self.plane() && self.energy,
+            ViewKind::Reconstruct => self.generator,
+        }
+    }
+
+    /// The z-chain as the model recommends it, with another step size or noise.
+    pub fn z_chain(&self, step_size: Option<f32>, noise: Option<f32>) -> ZChainSettings {
+        let fallback = ZChainSettings { steps: 20, sigma: 0.3, langevin: Langevin::new(0.05, 0.05) };
+        let mut chain = self.chains.z.unwrap_or(fallback);
+        chain.langevin.step_size = step_size.unwrap_or(chain.langevin.step_size);
+        chain.langevin.noise = noise.unwrap_or(chain.langevin.noise);
+        chain
     }
 
     /// The x-chain's update as the model recommends it, with another step size or noise.

@@ -42,6 +42,16 @@ pub enum Message {
     Loaded(u32, Result<Rc<Loaded>, Problem>),
     /// A place on a picture, in shares of it, whose chain is to be set off.
     Point([f64; 2]),
+    /// A place on the strip of examples, in shares of it, whose example is to be reconstructed.
+    PickExample([f64; 2]),
+    /// The next example is to be reconstructed, after the last one the first.
+    NextExample,
+    /// A place on the picture that is reconstructed, in shares of it, to be hidden or shown; whether the brush begins there.
+    Brush([f64; 2], bool),
+    /// A key on that picture, which moves the place where the keys paint.
+    Cursor(Step),
+    /// Hide or show that place.
+    BrushHere,
     /// A key on a picture, which moves the chain that is set off.
     Key(Step),
     /// A script asks.

@@ -28,18 +28,21 @@ impl ImageGrid {
     /// Lay out `chains` samples of `shape` on a canvas about `width` pixels wide. A vector is a
     /// strip, one number beside the other.
     pub fn new(shape: &[usize], chains: usize, width: usize) -> ImageGrid {
+        let columns = match *shape {
+            [_, h, w] => ((chains as f64 * h as f64 / w as f64).sqrt().ceil() as usize).clamp(1, chains),
+            _ => 1,
+        };
+        ImageGrid::in_columns(shape, chains, width, columns)
+    }
+
+    /// As [`ImageGrid::new`], in so many columns.
+    pub fn in_columns(shape: &[usize], chains: usize, width: usize, columns: usize) -> ImageGrid {
         let gap = (width / 160).clamp(1, 4);
         let (channels, size, range) = match *shape {
             [c, h, w] => (c, [w, h], [-1.0, 1.0]),
             _ => (1, [shape.iter().product(), 1], [-3.0, 3.0]),
         };
         let image = shape.len() == 3;
-        let columns = if image {
-            let ratio = size[1] as f64 / size[0] as f64;
-            ((chains as f64 * ratio).sqrt().ceil() as usize).clamp(1, chains)
-        } else {
-            1
-        };
         let free = width.saturating_sub(gap * (columns - 1)) / columns;
         let x = ((free as f64 / size[0] as f64).round() as usize).max(1);
         // Strips are as high as makes the canvas square.

@@ -2,13 +2,14 @@
 
 use crate::choices::{Choices, ViewKind};
 use crate::facts::Facts;
+use crate::mask::Mask;
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::jobs::Start;
 
 /// What runs: the choices, completed from the model and the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How chains are shown.
+    /// How chains are shown, and of which kind they are.
     pub view: ViewKind,
     /// How many chains run.
     pub chains: usize,
@@ -23,6 +24,12 @@ pub struct Settings {
     /// Step at which the chains rest: the length of the model's own chains, where that is how it
     /// makes its samples.
     pub rest_at: Option<u32>,
+    /// Which of the held-out examples is reconstructed, from 0.
+    pub example: usize,
+    /// What of it is hidden.
+    pub mask: Mask,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
 }
 
 impl Settings {
@@ -30,23 +37,26 @@ impl Settings {
     /// The second part says, a sentence each, what of `choices` this model cannot do.
     pub fn new(choices: &Choices, facts: &Facts, slow: bool) -> (Settings, Vec<String>) {
         let mut problems = Vec::new();
+        let usual = if facts.has(ViewKind::Landscape) { ViewKind::Landscape } else { ViewKind::Sample };
         let view = match choices.view {
-            Some(ViewKind::Landscape) if !(facts.plane() && facts.energy) => {
-                problems.push(
-                    "The landscape needs an energy on points of the plane; this model is shown as samples."
-                        .into(),
-                );
+            Some(view) if !facts.has(view) => {
+                problems.push(match view {
+                    ViewKind::Reconstruct => {
+                        "A reconstruction needs a generator, and this model has none; its samples are shown.".into()
+                    }
+                    _ => "The landscape needs an energy on points of the plane; this model is shown as samples."
+                        .to_string(),
+                });
                 ViewKind::Sample
             }
-            Some(view) => view,
-            None if facts.plane() && facts.energy => ViewKind::Landscape,
-            None => ViewKind::Sample,
+            view => view.unwrap_or(usual),
         };
-        let most = facts.max_chains();
-        let usual = match (facts.plane(), slow) {
-            (true, true) => 256,
-            (true, false) => 1024,
-            (false, _) => 16,
+        let most = facts.max_chains(view);
+        let usual = match (view, facts.plane(), slow) {
+            (ViewKind::Reconstruct, ..) => 8,
+            (_, true, true) => 256,
+            (_, true, false) => 1024,
+            (_, false, _) => 16,
         };
         let chains = choices.chains.unwrap_or(usual);
         if chains > most {
@@ -61,17 +71,68 @@ impl Settings {
             }
             chosen => chosen.unwrap_or(Start::Generator),
         };
+        let z = facts.z_chain(choices.step_size, choices.noise);
+        let (langevin, steps) = match view.samples() {
+            true => (facts.langevin(choices.step_size, choices.noise), facts.chains.x.map(|x| x.steps)),
+            false => (z.langevin, Some(z.steps)),
+        };
         let settings = Settings {
             view,
             chains: chains.min(most),
-            rate: choices.rate.unwrap_or(if facts.image() { 10.0 } else { 60.0 }),
-            langevin: facts.langevin(choices.step_size, choices.noise),
+            rate: choices.rate.unwrap_or(if facts.image() || !view.samples() { 10.0 } else { 60.0 }),
+            langevin,
             start,
             seed: choices.seed.unwrap_or(0).into(),
-            rest_at: facts.chains.x.filter(|_| facts.image()).map(|x| x.steps),
+            rest_at: steps.filter(|_| facts.image() || !view.samples()),
+            example: example(choices, facts, view, &mut problems),
+            mask: mask(choices, facts, view, &mut problems),
+            sigma: z.sigma,
         };
         (settings, problems)
     }
+
+    /// An error unless its chains can be run.
+    ///
+    /// # Errors
+    /// What is wrong, and what is expected.
+    pub fn check(&self) -> Result<(), String> {
+        if self.view.samples() { self.langevin.check() } else { self.langevin.check_z() }
+    }
+
+    /// How many of the z-chains start at the encoder's guess: the first half.
+    pub fn encoded(&self, facts: &Facts) -> usize {
+        if facts.encoder { self.chains.div_ceil(2) } else { 0 }
+    }
+}
+
+/// Which of the examples is reconstructed, from 0.
+fn example(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> usize {
+    if view.samples() {
+        return 0;
+    }
+    let wanted = choices.example.unwrap_or(1);
+    if choices.example.is_some() && wanted > facts.examples {
+        problems.push(match facts.examples {
+            0 => "This model's file holds no held-out examples.".into(),
+            n => format!("Example {wanted} is not there: this model's file holds {n}."),
+        });
+    }
+    wanted.min(facts.examples.max(1)) - 1
+}
+
+/// What is hidden of the sample that is reconstructed.
+fn mask(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> Mask {
+    let wanted = choices.mask.clone().unwrap_or_default();
+    if view.samples() || wanted == Mask::Nothing {
+        return Mask::Nothing;
+    }
+    let fits = matches!(facts.shape[..], [_, height, width] if wanted.fits([width, height]));
+    if !facts.image() {
+        problems.push("Only of images a part can be hidden.".into());
+    } else if !fits {
+        problems.push("The painted mask is of an image of another size, and is not used.".into());
+    }
+    if fits { wanted } else { Mask::Nothing }
 }
 
 #[cfg(test)]
@@ -80,7 +141,15 @@ mod tests {
     use dual_mcmc::model::ChainDefaults;
 
     fn plane() -> Facts {
-        Facts { shape: vec![2], energy: true, generator: true, latent: 2, chains: ChainDefaults::default() }
+        Facts {
+            shape: vec![2],
+            energy: true,
+            generator: true,
+            latent: 2,
+            encoder: true,
+            examples: 3,
+            chains: ChainDefaults::default(),
+        }
     }
 
     #[test]
@@ -112,5 +181,36 @@ mod tests {
         let (settings, problems) = Settings::new(&choices, &facts, false);
         assert_eq!((settings.view, settings.start, settings.chains), (ViewKind::Sample, Start::Noise, 1024));
         assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn a_reconstruction_runs_the_models_z_chain_on_an_example() {
+        let mut facts = Facts { shape: vec![1, 4, 4], ..plane() };
+        let langevin = Langevin::new(0.02, 0.01);
+        facts.chains.z = Some(dual_mcmc::chain::ZChainSettings { steps: 12, sigma: 0.4, langevin });
+        let choices = Choices {
+            view: Some(ViewKind::Reconstruct),
+            example: Some(2),
+            mask: Mask::from_word("lower"),
+            ..Choices::default()
+        };
+        let (settings, problems) = Settings::new(&choices, &facts, false);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!((settings.langevin, settings.sigma, settings.rest_at), (langevin, 0.4, Some(12)));
+        assert_eq!((settings.chains, settings.encoded(&facts), settings.example), (8, 4, 1));
+        assert_eq!(settings.encoded(&Facts { encoder: false, ..facts.clone() }), 0);
+        assert!(settings.check().is_ok());
+
+        // What is not there is said, and the rest runs.
+        let wrong =
+            Choices { example: Some(9), mask: Mask::from_word("ff"), chains: Some(99), ..choices.clone() };
+        let (settings, problems) = Settings::new(&wrong, &facts, false);
+        assert_eq!((settings.example, settings.mask, settings.chains), (2, Mask::Nothing, 64));
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        let (settings, problems) = Settings::new(&choices, &plane(), false);
+        assert_eq!((settings.mask, problems.len()), (Mask::Nothing, 1));
+        let without = Facts { generator: false, ..facts };
+        let (settings, problems) = Settings::new(&choices, &without, false);
+        assert_eq!((settings.view, problems.len()), (ViewKind::Sample, 1));
     }
 }

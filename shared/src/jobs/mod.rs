@@ -2,12 +2,12 @@
 //! energies. The command line, the page and its workers all come here.
 //!
 //! A job such as [`Sampling`] runs as many chains as it is asked for from start to end. [`Sampler`] has one batch of
-//! them that can be advanced step by step: started, run on by some steps, looked at.
+//! them that can be advanced step by step: started, run on by some steps, looked at; [`Reconstructor`] is that for z-chains.
 
 mod reconstruct;
 mod sample;
 
-pub use reconstruct::{LatentStart, Reconstructed, Reconstructing};
+pub use reconstruct::{LatentStart, Observed, Reconstructed, Reconstructing, Reconstructor};
 pub use sample::{Sampled, Sampler, Sampling, Start, States};
 
 use crate::chain::{Langevin, TRACE_LEN, Trace};

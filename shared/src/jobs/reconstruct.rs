@@ -1,8 +1,8 @@
 //! Reconstructing: z-chains on the posterior of a model's generator.
 
 use super::{Changes, JobError, WholeTrace, batch, encoder, generator, pieces, prior, sample_count};
-use crate::chain::{ChainNoise, Langevin};
-use crate::executor::Executor;
+use crate::chain::{ChainNoise, Langevin, Trace};
+use crate::executor::{Executor, Forward, ZChain};
 use crate::model::Model;
 use crate::noise::Stream;
 
@@ -59,6 +59,151 @@ pub struct Reconstructed {
     /// Squared error ‖g(z) - x‖² (where the mask is 1) before each step and after the last:
     /// `steps + 1` rows of one value for each chain.
     pub trace: Vec<Vec<f32>>,
+}
+
+/// The encoder's means of samples `x`, with a `mask` of the same length.
+async fn encoded(
+    encoder: &mut Forward,
+    latent: usize,
+    x: &[f32],
+    mask: Option<&[f32]>,
+) -> Result<Vec<f32>, JobError> {
+    // The encoder has never seen a hole: it gets the middle grey there.
+    let seen: Vec<f32> = match mask {
+        Some(mask) => x.iter().zip(mask).map(|(x, m)| x * m).collect(),
+        None => x.to_vec(),
+    };
+    let posterior = encoder.run(&seen).await?;
+    Ok(posterior.chunks(2 * latent).flat_map(|p| &p[..latent]).copied().collect())
+}
+
+/// What z-chains are to explain.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// One sample, `[data]`.
+    pub x: &'a [f32],
+    /// 1 where a value of it is known, 0 where it is to be filled in; `[data]`.
+    pub mask: Option<&'a [f32]>,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
+}
+
+/// A batch of a model's z-chains on one sample that can be advanced step by step.
+pub struct Reconstructor {
+    chain: ZChain,
+    decoder: Forward,
+    encoder: Option<Forward>,
+    latent: usize,
+    len: usize,
+    chains: usize,
+    starts: Vec<f32>,
+    states: Vec<f32>,
+    steps: u32,
+}
+
+impl Reconstructor {
+    /// `chains` z-chains of `model`, not yet started.
+    ///
+    /// # Errors
+    /// If there is no generator, or so many chains do not fit the executor.
+    pub fn new(executor: &Executor, model: &Model, chains: usize) -> Result<Reconstructor, JobError> {
+        let generator = generator(model)?;
+        let encoder = model.encoder.as_ref().map(|encoder| executor.prepare(encoder, 1)).transpose()?;
+        Ok(Reconstructor {
+            chain: executor.z_chain(generator, chains)?,
+            decoder: executor.prepare(generator, chains)?,
+            encoder,
+            latent: generator.network.input_len(),
+            len: model.data_shape().iter().product(),
+            chains,
+            starts: Vec::new(),
+            states: Vec::new(),
+            steps: 0,
+        })
+    }
+
+    /// Start all chains anew, as those from number `first` on of a larger batch, of which the first `encoded` start at the
+    /// encoder's mean, the others at the prior.
+    ///
+    /// # Errors
+    /// If what is observed is not one sample, there is no encoder to start from, or the executor fails.
+    pub async fn start_from(
+        &mut self,
+        first: u32,
+        encoded: u32,
+        observed: &Observed<'_>,
+        seed: u64,
+    ) -> Result<(), JobError> {
+        let (chains, len) = (self.chains, self.len);
+        let lens = [Some(observed.x), observed.mask].into_iter().flatten().map(<[f32]>::len);
+        if lens.into_iter().any(|found| found != len) {
+            return Err(JobError::Samples(format!(
+                "what is observed, and its mask, must be of {len} numbers"
+            )));
+        }
+        if !(observed.sigma.is_finite() && observed.sigma > 0.0) {
+            return Err(JobError::Settings(format!("sigma must be positive, not {}", observed.sigma)));
+        }
+        let mut latents = prior(seed, first, chains, self.latent);
+        let of_encoder = (encoded.saturating_sub(first) as usize).min(chains);
+        if of_encoder > 0 {
+            let encoder = self.encoder.as_mut().ok_or(JobError::Missing("encoder"))?;
+            let mean = self::encoded(encoder, self.latent, observed.x, observed.mask).await?;
+            latents[..of_encoder * self.latent].copy_from_slice(&mean.repeat(of_encoder));
+        }
+        let x = observed.x.repeat(chains);
+        let mask = observed.mask.map(|mask| mask.repeat(chains));
+        self.chain.set_target(&x, mask.as_deref(), observed.sigma)?;
+        let noise = ChainNoise { first_chain: first, ..ChainNoise::new(seed, Stream::ZChain) };
+        self.chain.start(&latents, noise)?;
+        self.starts = self.decoder.run(&latents).await?;
+        self.states.clone_from(&self.starts);
+        self.steps = 0;
+        Ok(())
+    }
+
+    /// Take `steps` steps, and decode where the chains have come to.
+    ///
+    /// # Errors
+    /// If the chain is impossible, or the executor fails.
+    pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<(), JobError> {
+        langevin.check_z().map_err(JobError::Settings)?;
+        self.chain.run(steps, langevin)?;
+        self.steps += steps;
+        self.states = self.decoder.run(&self.chain.state().await?).await?;
+        Ok(())
+    }
+
+    /// Steps taken since the start.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// The generator's samples of the latents that the chains started at, `[chains, data]`.
+    pub fn starts(&self) -> &[f32] {
+        &self.starts
+    }
+
+    /// The generator's samples of the chains' latents, `[chains, data]`.
+    pub fn states(&self) -> &[f32] {
+        &self.states
+    }
+
+    /// The latents, `[chains, latent]`.
+    ///
+    /// # Errors
+    /// If the executor fails.
+    pub async fn latents(&mut self) -> Result<Vec<f32>, JobError> {
+        Ok(self.chain.state().await?)
+    }
+
+    /// Squared errors ‖g(z) - x‖² (where the mask is 1) along the way.
+    ///
+    /// # Errors
+    /// If the executor fails.
+    pub async fn trace(&mut self) -> Result<Trace, JobError> {
+        Ok(self.chain.trace().await?)
+    }
 }
 
 impl Reconstructing {
@@ -144,15 +289,7 @@ impl Reconstructing {
             let x = padded(&x[part.clone()], 0.0);
             let mask = mask.map(|mask| padded(&mask[part.clone()], 1.0));
             let start = match &mut encoder {
-                Some(encoder) => {
-                    // The encoder has never seen a hole: it gets the middle grey there.
-                    let seen: Vec<f32> = match &mask {
-                        Some(mask) => x.iter().zip(mask).map(|(x, m)| x * m).collect(),
-                        None => x.clone(),
-                    };
-                    let posterior = encoder.run(&seen).await?;
-                    posterior.chunks(2 * latent).flat_map(|p| &p[..latent]).copied().collect()
-                }
+                Some(encoder) => encoded(encoder, latent, &x, mask.as_deref()).await?,
                 None => prior(self.seed, first as u32, rows, latent),
             };
             out.guess.extend_from_slice(&decoder.run(&start).await?[..n * len]);

@@ -176,6 +176,59 @@ fn what_the_mask_hides_is_filled_in_by_the_prior() {
     assert!(block_on(job.run(&cpu, &model, &x[..4], None)).is_err());
 }
 
+/// A reconstructor shows what a job gives for copies of one sample, however its steps are cut and its chains shared.
+#[test]
+fn reconstructors_share_the_chains_of_a_job() {
+    let mut model = model();
+    // It doubles what it sees, and is unsure of nothing.
+    let layer = Layer::Linear { in_features: 3, out_features: 6, bias: false };
+    let network = Network { input: vec![3], layers: vec![layer], reference: None };
+    let mut weights = vec![0.0; 18];
+    weights[..9].iter_mut().step_by(4).for_each(|w| *w = 2.0);
+    model.encoder = Some(Weighted { network, weights });
+    let langevin = Langevin::new(0.2, 0.2);
+    let (x, mask, cpu) = ([1.0, -2.0, 0.5], [1.0, 0.0, 1.0], Executor::Cpu { threads: 1 });
+    let job = |start| {
+        let job = Reconstructing { start, steps: 6, langevin, sigma: 0.5, seed: 4 };
+        block_on(job.run(&cpu, &model, &x.repeat(8), Some(&mask.repeat(8)))).unwrap()
+    };
+    let [encoder, prior] = LatentStart::ALL.map(job);
+    let observed = Observed { x: &x, mask: Some(&mask), sigma: 0.5 };
+    let (mut starts, mut states, mut traces) = (Vec::new(), Vec::new(), Vec::new());
+    // The first five start at the encoder's mean: three of the first part, two of the second.
+    for (first, chains) in [(0, 3), (3, 5)] {
+        let mut reconstructor = Reconstructor::new(&cpu, &model, chains).unwrap();
+        block_on(reconstructor.start_from(first, 5, &observed, 4)).unwrap();
+        starts.extend_from_slice(reconstructor.starts());
+        assert_eq!(reconstructor.states(), reconstructor.starts());
+        block_on(reconstructor.advance(2, &langevin)).unwrap();
+        block_on(reconstructor.advance(4, &langevin)).unwrap();
+        assert_eq!(reconstructor.steps(), 6);
+        // This generator copies its latents.
+        assert_eq!(block_on(reconstructor.latents()).unwrap(), reconstructor.states());
+        states.extend_from_slice(reconstructor.states());
+        traces.push(block_on(reconstructor.trace()).unwrap());
+    }
+    let mixed = |of: fn(&Reconstructed) -> &Vec<f32>| [&of(&encoder)[..15], &of(&prior)[15..]].concat();
+    assert_eq!(starts, mixed(|back| &back.guess));
+    assert_eq!(states, mixed(|back| &back.end));
+    let trace = Trace::side_by_side(traces);
+    assert_eq!((trace.chains, trace.rows().len()), (8, 7));
+    for ((row, encoder), prior) in trace.rows().zip(&encoder.trace).zip(&prior.trace) {
+        assert_eq!((&row[..5], &row[5..]), (&encoder[..5], &prior[5..]));
+    }
+    assert_eq!(starts[..3], [2.0, 0.0, 1.0], "the encoder sees a hole as grey");
+
+    let mut alone = Reconstructor::new(&cpu, &Model { encoder: None, ..model.clone() }, 2).unwrap();
+    let refused = block_on(alone.start_from(0, 1, &observed, 4));
+    assert!(matches!(refused, Err(JobError::Missing("encoder"))));
+    assert!(block_on(alone.start_from(0, 0, &observed, 4)).is_ok());
+    let two = Observed { x: &x.repeat(2), ..observed };
+    assert!(matches!(block_on(alone.start_from(0, 0, &two, 4)), Err(JobError::Samples(_))));
+    let sure = Observed { sigma: 0.0, ..observed };
+    assert!(matches!(block_on(alone.start_from(0, 0, &sure, 4)), Err(JobError::Settings(_))));
+}
+
 #[test]
 fn impossible_z_chains_are_refused() {
     let (model, cpu) = (model(), Executor::Cpu { threads: 1 });

@@ -4,7 +4,9 @@ use crate::random_network::{Choices, image_generator, weigh};
 use crate::{agreeing_rows, gpu};
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::jobs::{self, LatentStart, Reconstructing, Sampler, Sampling, Start, States};
+use dual_mcmc::jobs::{
+    self, LatentStart, Observed, Reconstructing, Reconstructor, Sampler, Sampling, Start, States,
+};
 use dual_mcmc::model::{Annotations, ChainDefaults, Model, Provenance};
 use dual_mcmc::network::{Layer, Network};
 use pollster::block_on;
@@ -79,6 +81,7 @@ fn latents_energies_and_reconstructions_are_the_cpus() {
     check(&energies, &cpu_energies, "energies");
     check(&gradients, &cpu_gradients, "gradients");
 
+    let len: usize = model.data_shape().iter().product();
     let mask: Vec<f32> = (0..x.len()).map(|i| f32::from(u8::from(i % 3 != 0))).collect();
     let job = Reconstructing {
         start: LatentStart::Prior,
@@ -92,4 +95,18 @@ fn latents_energies_and_reconstructions_are_the_cpus() {
     check(&gpu.guess, &cpu.guess, "first guesses");
     check(&gpu.end, &cpu.end, "reconstructions");
     check(&gpu.trace.concat(), &cpu.trace.concat(), "errors along the chains");
+
+    // One sample, chains advanced in pieces.
+    let observed = Observed { x: &x[..len], mask: Some(&mask[..len]), sigma: 0.5 };
+    let run = |on| {
+        let mut reconstructor = Reconstructor::new(on, &model, CHAINS).unwrap();
+        block_on(reconstructor.start_from(0, 0, &observed, 4)).unwrap();
+        block_on(reconstructor.advance(2, &job.langevin)).unwrap();
+        block_on(reconstructor.advance(4, &job.langevin)).unwrap();
+        let errors = block_on(reconstructor.trace()).unwrap().values;
+        (reconstructor.states().to_vec(), errors)
+    };
+    let ((gpu, gpu_errors), (cpu, cpu_errors)) = (run(&on_gpu), run(&CPU));
+    check(&gpu, &cpu, "reconstructions of one sample");
+    check(&gpu_errors, &cpu_errors, "errors of one sample");
 }

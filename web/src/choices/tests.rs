@@ -18,6 +18,8 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("step-size", "0.1"),
         ("noise", "0.001"),
         ("start", "noise"),
+        ("example", "3"),
+        ("mask", "lower"),
         ("seed", "7"),
         ("device", "cpu"),
     ];
@@ -44,6 +46,8 @@ fn an_impossible_value_is_named_and_the_rest_is_kept() {
         ("seed", "-1"),
         ("view", "cinema"),
         ("device", "tpu"),
+        ("example", "65"),
+        ("mask", "half"),
         ("loading", "never"),
     ];
     for (name, value) in impossible {

@@ -8,4 +8,4 @@ mod worker;
 
 pub use device::{Device, Graphics};
 pub use pool::Pool;
-pub use run::Engine;
+pub use run::{Engine, Sight};

@@ -1,7 +1,7 @@
 //! Chains on the processor, in workers beside the page: each core has its share of the chains, and the page stays alive
 //! however long a step takes. All figures of a page share the workers.
 
-use super::question::{Ask, Given};
+use super::question::{Ask, Given, Target};
 use super::worker::{Failure, Worker};
 use crate::dom;
 use crate::models::Loaded;
@@ -21,13 +21,13 @@ const MOST_WEIGHTS: u64 = 1 << 24;
 /// Operations of a step's forward pass that are worth a worker.
 const WORTH: u64 = 4_000_000;
 
-/// How many workers are to share so many chains on `energy`.
+/// How many workers are to share so many chains on `network`.
 ///
 /// # Errors
 /// If it does not fit together.
-fn count(energy: &Weighted, chains: usize) -> Result<usize, NetworkError> {
-    let room = MOST_WEIGHTS / (energy.weights.len() as u64 + 1);
-    let worth = energy.network.flops()? * chains as u64 / WORTH;
+fn count(network: &Weighted, chains: usize) -> Result<usize, NetworkError> {
+    let room = MOST_WEIGHTS / (network.weights.len() as u64 + 1);
+    let worth = network.network.flops()? * chains as u64 / WORTH;
     Ok((worth.min(room) as usize).clamp(1, most_workers()))
 }
 
@@ -97,24 +97,35 @@ pub struct WorkerChains {
 }
 
 impl WorkerChains {
-    /// `chains` chains of a model.
+    /// `chains` x-chains of a model, or z-chains, which `reconstruct`.
     ///
     /// # Errors
     /// If the model cannot be run.
-    pub async fn open(pool: &Pool, loaded: &Rc<Loaded>, chains: usize) -> Result<WorkerChains, Problem> {
-        match WorkerChains::shared(pool, loaded, chains).await {
+    pub async fn open(
+        pool: &Pool,
+        loaded: &Rc<Loaded>,
+        chains: usize,
+        reconstruct: bool,
+    ) -> Result<WorkerChains, Problem> {
+        match WorkerChains::shared(pool, loaded, chains, reconstruct).await {
             Err(Failure::Stopped) => {
                 pool.do_without();
-                Ok(WorkerChains::shared(pool, loaded, chains).await?)
+                Ok(WorkerChains::shared(pool, loaded, chains, reconstruct).await?)
             }
             outcome => Ok(outcome?),
         }
     }
 
-    async fn shared(pool: &Pool, loaded: &Rc<Loaded>, chains: usize) -> Result<WorkerChains, Failure> {
-        let energy = loaded.model.energy.as_ref();
+    async fn shared(
+        pool: &Pool,
+        loaded: &Rc<Loaded>,
+        chains: usize,
+        reconstruct: bool,
+    ) -> Result<WorkerChains, Failure> {
+        let model = &loaded.model;
+        let network = if reconstruct { &model.generator } else { &model.energy };
         let refused = |error: NetworkError| Failure::Refused(error.to_string());
-        let wanted = energy.map_or(Ok(1), |energy| count(energy, chains)).map_err(refused)?;
+        let wanted = network.as_ref().map_or(Ok(1), |network| count(network, chains)).map_err(refused)?;
         let workers = pool.take(wanted.min(chains));
         let share = chains.div_ceil(workers.len());
         let mut opened = WorkerChains {
@@ -133,7 +144,7 @@ impl WorkerChains {
             let (model, chains) = (loaded.number, share.chains);
             asked.push(async move {
                 worker.load(model, &loaded.file).await?;
-                worker.ask(Ask::Open { share: number, model, first: first as u32, chains }).await
+                worker.ask(Ask::Open { share: number, model, first: first as u32, chains, reconstruct }).await
             });
             opened.shares.push(share);
         }
@@ -158,10 +169,25 @@ impl WorkerChains {
     pub async fn start(&mut self, start: Start, seed: u64) -> Result<(), Problem> {
         let (start, seed) = (start.name(), seed as u32);
         let states = self.all(|share| Ask::Start { share, start: start.into(), seed }).await?;
+        self.begin(states);
+        Ok(())
+    }
+
+    /// Start all z-chains anew, to explain `target`.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn observe(&mut self, target: &Target, seed: u64) -> Result<(), Problem> {
+        let seed = seed as u32;
+        let states = self.all(|share| Ask::Observe { share, target: target.clone(), seed }).await?;
+        self.begin(states);
+        Ok(())
+    }
+
+    fn begin(&mut self, states: Vec<Given>) {
         self.starts = numbers(states);
         self.states.clone_from(&self.starts);
         self.steps = 0;
-        Ok(())
     }
 
     /// Take steps.

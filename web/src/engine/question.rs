@@ -5,7 +5,7 @@
 
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::jobs::{self, JobError, Sampler, Start};
+use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, Start};
 use dual_mcmc::model::Model;
 use js_sys::{Float32Array, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub enum Ask {
         first: u32,
         /// Chains in the share.
         chains: usize,
+        /// Whether they are z-chains.
+        reconstruct: bool,
     },
     /// Forget a share.
     Close {
@@ -61,6 +63,15 @@ pub enum Ask {
         share: u32,
         /// Where they start: [`Start::name`].
         start: String,
+        /// Seed of start and noise.
+        seed: u32,
+    },
+    /// Start the z-chains of a share anew, and give what the generator makes of their latents.
+    Observe {
+        /// The share's number.
+        share: u32,
+        /// What they are to explain.
+        target: Target,
         /// Seed of start and noise.
         seed: u32,
     },
@@ -86,6 +97,21 @@ pub enum Ask {
         #[serde(with = "serde_wasm_bindgen::preserve")]
         x: Float32Array,
     },
+}
+
+/// What z-chains are to explain, on its way to a worker.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Target {
+    /// One sample.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    pub x: Float32Array,
+    /// Where it is known, or an empty array where that is everywhere.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    pub mask: Float32Array,
+    /// Standard deviation σ of the generator's observation noise.
+    pub sigma: f32,
+    /// How many of all chains start at the encoder's guess: the first.
+    pub encoded: u32,
 }
 
 /// All settings of a Langevin update, on their way to a worker.
@@ -137,8 +163,14 @@ const ONE_CORE: Executor = Executor::Cpu { threads: 1 };
 
 /// A share of a model's chains.
 struct Share {
-    sampler: Sampler,
+    chains: Chains,
     first: u32,
+}
+
+/// Chains of either kind.
+enum Chains {
+    X(Box<Sampler>),
+    Z(Box<Reconstructor>),
 }
 
 /// What a worker holds.
@@ -166,9 +198,15 @@ impl Held {
                 self.models.borrow_mut().remove(&model);
                 Ok(Given::Done)
             }
-            Ask::Open { share, model, first, chains } => {
-                let sampler = Sampler::new(&ONE_CORE, &*self.model(model)?, chains).map_err(words)?;
-                self.shares.borrow_mut().insert(share, Share { sampler, first });
+            Ask::Open { share, model, first, chains, reconstruct } => {
+                let model = self.model(model)?;
+                let chains = match reconstruct {
+                    true => {
+                        Chains::Z(Box::new(Reconstructor::new(&ONE_CORE, &model, chains).map_err(words)?))
+                    }
+                    false => Chains::X(Box::new(Sampler::new(&ONE_CORE, &model, chains).map_err(words)?)),
+                };
+                self.shares.borrow_mut().insert(share, Share { chains, first });
                 Ok(Given::Done)
             }
             Ask::Close { share } => {
@@ -179,7 +217,10 @@ impl Held {
                 let model = self.model(model)?;
                 Ok(numbers(&jobs::energies(&ONE_CORE, &model, &x.to_vec()).await.map_err(words)?))
             }
-            Ask::Start { share, .. } | Ask::Advance { share, .. } | Ask::Trace { share } => {
+            Ask::Start { share, .. }
+            | Ask::Observe { share, .. }
+            | Ask::Advance { share, .. }
+            | Ask::Trace { share } => {
                 // Out of the table for as long as it is at work, and back whatever comes of it.
                 let taken = self.shares.borrow_mut().remove(&share);
                 let mut taken = taken.ok_or("these chains are not open")?;
@@ -197,23 +238,37 @@ impl Held {
 
 impl Share {
     async fn answer(&mut self, ask: Ask) -> Result<Given, JobError> {
-        let sampler = &mut self.sampler;
-        match ask {
-            Ask::Start { start, seed, .. } => {
+        match (&mut self.chains, ask) {
+            (Chains::X(sampler), Ask::Start { start, seed, .. }) => {
                 let unknown = || JobError::Settings(format!("chains cannot start from {start}"));
                 let start = Start::from_name(&start).ok_or_else(unknown)?;
                 sampler.start_from(self.first, start, seed.into()).await?;
                 Ok(numbers(&sampler.read_starts().await?))
             }
-            Ask::Advance { steps, langevin, .. } => {
+            (Chains::Z(reconstructor), Ask::Observe { target, seed, .. }) => {
+                let Target { x, mask, sigma, encoded } = target;
+                let (x, mask) = (x.to_vec(), mask.to_vec());
+                let mask = (!mask.is_empty()).then_some(&mask[..]);
+                let observed = Observed { x: &x, mask, sigma };
+                reconstructor.start_from(self.first, encoded, &observed, seed.into()).await?;
+                Ok(numbers(reconstructor.starts()))
+            }
+            (Chains::X(sampler), Ask::Advance { steps, langevin, .. }) => {
                 sampler.advance(steps, &langevin.into())?;
                 Ok(numbers(&sampler.read_states().await?))
             }
-            Ask::Trace { .. } => {
-                let trace = sampler.trace().await?;
+            (Chains::Z(reconstructor), Ask::Advance { steps, langevin, .. }) => {
+                reconstructor.advance(steps, &langevin.into()).await?;
+                Ok(numbers(reconstructor.states()))
+            }
+            (chains, Ask::Trace { .. }) => {
+                let trace = match chains {
+                    Chains::X(sampler) => sampler.trace().await?,
+                    Chains::Z(reconstructor) => reconstructor.trace().await?,
+                };
                 Ok(Given::Trace(trace.first_step, Float32Array::from(&trace.values[..])))
             }
-            // The others are not asked of a share.
+            // The others are not asked of a share, or not of one of this kind.
             _ => Ok(Given::Done),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Device;
 use super::pool::WorkerChains;
+use super::question::Target;
 use crate::host;
 use crate::models::Loaded;
 use crate::problem::Problem;
@@ -9,14 +10,17 @@ use crate::settings::Settings;
 use dual_mcmc::chain::{Langevin, Trace};
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::gpu::GpuError;
-use dual_mcmc::jobs::{self, JobError, Sampler, States};
+use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, States};
 use dual_mcmc::network::NetworkError;
+use js_sys::Float32Array;
 use std::rc::Rc;
 
 /// Who runs the chains.
 enum Runner {
     /// The graphics device.
     Gpu(Executor, Box<Sampler>),
+    /// The graphics device, z-chains.
+    GpuZ(Executor, Box<Reconstructor>),
     /// Workers beside the page.
     Workers(WorkerChains),
 }
@@ -25,6 +29,16 @@ enum Runner {
 pub struct Engine {
     runner: Runner,
     loaded: Rc<Loaded>,
+    /// Whether they are x-chains.
+    samples: bool,
+}
+
+/// A sample that is reconstructed.
+pub struct Sight {
+    /// Its values, `[data]`.
+    pub x: Vec<f32>,
+    /// 1 where they are known, 0 where they are hidden; nothing where all are known.
+    pub mask: Option<Vec<f32>>,
 }
 
 impl From<GpuError> for Problem {
@@ -76,43 +90,66 @@ impl From<JobError> for Problem {
 }
 
 impl Engine {
-    /// Chains of a model on `device`, not yet started.
+    /// Chains of a model on `device` as `settings` have them, not yet started.
     ///
     /// # Errors
     /// If they do not fit the device.
-    pub async fn new(device: &Device, loaded: &Rc<Loaded>, chains: usize) -> Result<Engine, Problem> {
-        let runner = match (device, &loaded.model.energy) {
-            (Device::Gpu(graphics), Some(_)) => {
+    pub async fn new(device: &Device, loaded: &Rc<Loaded>, settings: &Settings) -> Result<Engine, Problem> {
+        let (chains, samples) = (settings.chains, settings.view.samples());
+        let runner = match (device, samples, &loaded.model.energy) {
+            (Device::Gpu(graphics), false, _) => {
+                let executor = Executor::Gpu(graphics.gpu.clone());
+                let reconstructor = Reconstructor::new(&executor, &loaded.model, chains)?;
+                Runner::GpuZ(executor, Box::new(reconstructor))
+            }
+            (Device::Gpu(graphics), true, Some(_)) => {
                 let executor = Executor::Gpu(graphics.gpu.clone());
                 let sampler = Sampler::new(&executor, &loaded.model, chains)?;
                 Runner::Gpu(executor, Box::new(sampler))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
-            _ => Runner::Workers(WorkerChains::open(&host::pool(), loaded, chains).await?),
+            _ => Runner::Workers(WorkerChains::open(&host::pool(), loaded, chains, !samples).await?),
         };
-        Ok(Engine { runner, loaded: loaded.clone() })
+        Ok(Engine { runner, loaded: loaded.clone(), samples })
     }
 
-    /// Start all chains anew.
+    /// Start all chains anew: x-chains, or z-chains on what is in `sight`.
     ///
     /// # Errors
     /// If the device failed.
-    pub async fn start(&mut self, settings: &Settings) -> Result<(), Problem> {
-        match &mut self.runner {
-            Runner::Gpu(_, sampler) => Ok(sampler.start(settings.start, settings.seed).await?),
-            Runner::Workers(chains) => chains.start(settings.start, settings.seed).await,
+    pub async fn start(&mut self, settings: &Settings, sight: Option<&Sight>) -> Result<(), Problem> {
+        let encoded = settings.encoded(&self.loaded.facts) as u32;
+        match (&mut self.runner, sight) {
+            (Runner::Gpu(_, sampler), _) => Ok(sampler.start(settings.start, settings.seed).await?),
+            (Runner::GpuZ(_, reconstructor), Some(Sight { x, mask })) => {
+                let observed = Observed { x, mask: mask.as_deref(), sigma: settings.sigma };
+                Ok(reconstructor.start_from(0, encoded, &observed, settings.seed).await?)
+            }
+            (Runner::Workers(chains), Some(Sight { x, mask })) if !self.samples => {
+                let mask = mask.as_deref().unwrap_or_default();
+                let (x, mask) = (Float32Array::from(&x[..]), Float32Array::from(mask));
+                chains.observe(&Target { x, mask, sigma: settings.sigma, encoded }, settings.seed).await
+            }
+            (Runner::Workers(chains), _) if self.samples => chains.start(settings.start, settings.seed).await,
+            _ => Err(Problem::new("Nothing runs", "There is nothing to reconstruct.")),
         }
+    }
+
+    /// Whether they are x-chains, and not z-chains.
+    pub fn samples(&self) -> bool {
+        self.samples
     }
 
     /// Whether there is a chain to run, and not only starts to look at.
     pub fn runs(&self) -> bool {
-        self.loaded.model.energy.is_some()
+        !self.samples || self.loaded.model.energy.is_some()
     }
 
     /// Steps that all chains have taken.
     pub fn steps(&self) -> u32 {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.steps(),
+            Runner::GpuZ(_, reconstructor) => reconstructor.steps(),
             Runner::Workers(chains) => chains.steps(),
         }
     }
@@ -127,20 +164,19 @@ impl Engine {
                 sampler.advance(steps, langevin)?;
                 Ok(sampler.finish().await?)
             }
-            Runner::Workers(chains) => {
-                langevin.check().map_err(|reason| Problem::settings(&reason))?;
-                chains.advance(steps, langevin).await
-            }
+            Runner::GpuZ(_, reconstructor) => Ok(reconstructor.advance(steps, langevin).await?),
+            Runner::Workers(chains) => chains.advance(steps, langevin).await,
         }
     }
 
-    /// The current states, `[chains, data]`.
+    /// The current states, `[chains, data]`; of z-chains what the generator makes of them.
     ///
     /// # Errors
     /// If the device failed.
     pub async fn state(&self) -> Result<Vec<f32>, Problem> {
         match &self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.read_states().await?),
+            Runner::GpuZ(_, reconstructor) => Ok(reconstructor.states().to_vec()),
             Runner::Workers(chains) => Ok(chains.states().to_vec()),
         }
     }
@@ -152,17 +188,19 @@ impl Engine {
     pub async fn start_states(&self) -> Result<Vec<f32>, Problem> {
         match &self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.read_starts().await?),
+            Runner::GpuZ(_, reconstructor) => Ok(reconstructor.starts().to_vec()),
             Runner::Workers(chains) => Ok(chains.starts().to_vec()),
         }
     }
 
-    /// Energies along the way.
+    /// Energies along the way, of z-chains squared errors.
     ///
     /// # Errors
     /// If the device failed.
     pub async fn trace(&mut self) -> Result<Trace, Problem> {
         match &mut self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.trace().await?),
+            Runner::GpuZ(_, reconstructor) => Ok(reconstructor.trace().await?),
             Runner::Workers(chains) => chains.trace().await,
         }
     }
@@ -171,6 +209,7 @@ impl Engine {
     pub fn current(&self) -> States<'_> {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.states(),
+            Runner::GpuZ(_, reconstructor) => States::Memory(reconstructor.states()),
             Runner::Workers(chains) => States::Memory(chains.states()),
         }
     }
@@ -179,6 +218,7 @@ impl Engine {
     pub fn beginning(&self) -> States<'_> {
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.starts(),
+            Runner::GpuZ(_, reconstructor) => States::Memory(reconstructor.starts()),
             Runner::Workers(chains) => States::Memory(chains.starts()),
         }
     }
@@ -189,7 +229,9 @@ impl Engine {
     /// If they are not whole samples, or the device failed.
     pub async fn energies(&self, x: &[f32]) -> Result<Vec<f32>, Problem> {
         match &self.runner {
-            Runner::Gpu(executor, _) => Ok(jobs::energies(executor, &self.loaded.model, x).await?),
+            Runner::Gpu(executor, _) | Runner::GpuZ(executor, _) => {
+                Ok(jobs::energies(executor, &self.loaded.model, x).await?)
+            }
             Runner::Workers(chains) => chains.energies(x).await,
         }
     }

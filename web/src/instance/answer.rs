@@ -26,9 +26,14 @@ struct State<'a> {
     noise: f64,
     seed: u64,
     energies: &'a [f32],
+    errors: &'a [f32],
     trace: Vec<f32>,
     #[serde(with = "serde_wasm_bindgen::preserve")]
     x: Float32Array,
+    example: Option<usize>,
+    mask: Option<String>,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    target: Float32Array,
 }
 
 /// The types of pictures that every browser writes.
@@ -88,6 +93,9 @@ impl Instance {
             return Err(Problem::new("Nothing runs", "No model is loaded."));
         };
         let states = engine.state().await?;
+        let samples = settings.view.samples();
+        let figures = self.history.current();
+        let sight = self.sight.as_ref().filter(|_| !samples);
         // In decimals as on the page, not as the nearest f32.
         let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
         as_value(&State {
@@ -102,9 +110,13 @@ impl Instance {
             step_size: decimal(settings.langevin.step_size),
             noise: decimal(settings.langevin.noise),
             seed: settings.seed,
-            energies: self.history.current(),
+            energies: if samples { figures } else { &[] },
+            errors: if samples { &[] } else { figures },
             trace: self.history.rows().iter().map(|row| row.mean).collect(),
             x: Float32Array::from(&states[..]),
+            example: (!samples && loaded.facts.examples > 0).then_some(settings.example + 1),
+            mask: sight.map(|_| settings.mask.word()),
+            target: Float32Array::from(sight.map_or(&[][..], |sight| &sight.x)),
         })
     }
 

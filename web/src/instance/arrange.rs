@@ -1,7 +1,7 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
 use super::Instance;
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
 use crate::heat::{Bounds, Heat};
 use crate::history::History;
@@ -14,6 +14,7 @@ use crate::views::{Ground, View};
 use crate::{dom, host};
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{self, Start};
+use dual_mcmc::model::Examples;
 use dual_mcmc::noise::{Noise, Stream};
 use serde::Serialize;
 use std::rc::Rc;
@@ -58,6 +59,7 @@ impl Instance {
     pub(super) fn take(&mut self, loaded: Rc<Loaded>) {
         self.refs.show("progress-line", false);
         about::fill(&self.refs, &loaded.model, &loaded.facts);
+        self.examples = loaded.model.annotations.examples.as_ref().map(Examples::values).unwrap_or_default();
         self.loaded = Some(loaded);
         self.stale = true;
     }
@@ -67,7 +69,7 @@ impl Instance {
         let Some(loaded) = self.loaded.clone() else { return Ok(()) };
         let device = self.find_device().await;
         let (settings, remarks) = Settings::new(&self.choices, &loaded.facts, device.slow());
-        self.remark(remarks, &loaded, &device);
+        self.remark(remarks, &settings, &loaded, &device);
         controls::show(
             &self.refs,
             &settings,
@@ -75,12 +77,14 @@ impl Instance {
             self.choices.device.unwrap_or_default(),
             &device,
         );
-        settings.langevin.check().map_err(|reason| Problem::settings(&reason))?;
+        settings.check().map_err(|reason| Problem::settings(&reason))?;
 
         let before = self.settings.replace(settings.clone());
-        let other_chains = before.as_ref().is_none_or(|b| b.chains != settings.chains);
-        let other_start =
-            before.as_ref().is_none_or(|b| (b.start, b.seed) != (settings.start, settings.seed));
+        let samples = settings.view.samples();
+        let other_chains =
+            before.as_ref().is_none_or(|b| b.chains != settings.chains || b.view.samples() != samples);
+        let start = |s: &Settings| (s.start, s.seed, s.example, s.mask.clone());
+        let other_start = before.as_ref().is_none_or(|b| start(b) != start(&settings));
         // A failure that a device, a number of chains or a start may have caused is forgotten with it.
         if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
             return Ok(());
@@ -89,11 +93,15 @@ impl Instance {
         if fresh {
             self.refs.set_text("empty-text", "Preparing the chains…");
             self.engine = None;
-            self.engine = Some(Engine::new(&device, &loaded, settings.chains).await?);
+            self.engine = Some(Engine::new(&device, &loaded, &settings).await?);
         }
         // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
         let reset = std::mem::take(&mut self.reset);
         if fresh || other_start || reset {
+            self.sight = match samples {
+                true => None,
+                false => Some(sight(&settings, &loaded, &self.examples).await?),
+            };
             self.start(&settings, &device).await?;
         }
         let Some(engine) = &self.engine else { return Ok(()) };
@@ -134,13 +142,16 @@ impl Instance {
     /// Start the chains.
     async fn start(&mut self, settings: &Settings, device: &Device) -> Result<(), Problem> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        engine.start(settings).await?;
+        engine.start(settings, self.sight.as_ref()).await?;
         self.history = History::default();
         self.pacer = Pacer::default();
         self.last_read = f64::NEG_INFINITY;
         self.redraw = true;
         let what = if engine.runs() { "chain" } else { "sample" };
+        let encoded = self.loaded.as_ref().map_or(0, |loaded| settings.encoded(&loaded.facts));
         let from = match settings.start {
+            _ if !engine.samples() && encoded > 0 => "the encoder’s guess and from the prior",
+            _ if !engine.samples() => "the prior",
             Start::Generator => "the generator",
             Start::Noise => "noise",
         };
@@ -154,7 +165,7 @@ impl Instance {
     }
 
     /// Show what of the choices or the model could not be used, and tell the page of what is new.
-    fn remark(&mut self, mut remarks: Vec<String>, loaded: &Loaded, device: &Device) {
+    fn remark(&mut self, mut remarks: Vec<String>, settings: &Settings, loaded: &Loaded, device: &Device) {
         remarks.extend(self.unusable.values().cloned());
         for sentence in &remarks {
             if !self.told.contains(sentence) {
@@ -162,7 +173,14 @@ impl Instance {
             }
         }
         self.told.clone_from(&remarks);
-        if !loaded.facts.energy {
+        let samples = settings.view.samples();
+        if !samples && loaded.facts.examples == 0 {
+            remarks.push("This file holds no held-out examples (“dual-mcmc annotate” adds them), so a sample of its own generator is reconstructed.".into());
+        }
+        if !samples && !loaded.facts.encoder {
+            remarks.push("This model has no encoder, so all chains start from the prior.".into());
+        }
+        if samples && !loaded.facts.energy {
             remarks.push(
                 "This model has no energy, so nothing refines its samples: shown is what its generator makes.".into(),
             );
@@ -184,6 +202,20 @@ impl Instance {
         };
         dom::tell(&self.element, "load", &told);
     }
+}
+
+/// What is to be reconstructed: a held-out example, or a sample of the generator's that no chain starts at.
+async fn sight(settings: &Settings, loaded: &Loaded, examples: &[f32]) -> Result<Sight, Problem> {
+    let facts = &loaded.facts;
+    let example = examples.chunks(facts.len()).nth(settings.example);
+    let x = match example {
+        Some(x) => x.to_vec(),
+        None => {
+            let latents = jobs::prior(settings.seed, settings.chains as u32, 1, facts.latent);
+            jobs::decode(&Executor::Cpu { threads: 1 }, &loaded.model, &latents).await?
+        }
+    };
+    Ok(Sight { x, mask: settings.mask.values(&facts.shape) })
 }
 
 /// What lies under the chains of a model of the plane.

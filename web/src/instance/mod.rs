@@ -8,7 +8,7 @@ mod show;
 mod update;
 
 use crate::choices::{Choices, DeviceChoice};
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, Sight};
 use crate::history::History;
 use crate::host::{self, Guest, Turn};
 use crate::message::{Message, Post, Question, Reply};
@@ -52,6 +52,9 @@ pub struct Instance {
     redraw: bool,
     /// The chain set off from the others.
     chosen: Option<usize>,
+    /// Where the keys paint the mask, and whether the brush hides.
+    cursor: Option<[usize; 2]>,
+    brush_hides: bool,
     questions: VecDeque<(Question, Reply)>,
 
     // What is.
@@ -65,6 +68,9 @@ pub struct Instance {
     /// What a new start after a failure has to say.
     restarted: Option<String>,
     ground: Option<Ground>,
+    /// The held-out examples in the model's file, and the sample that is reconstructed.
+    examples: Vec<f32>,
+    sight: Option<Sight>,
     engine: Option<Engine>,
     settings: Option<Settings>,
     view: Option<View>,
@@ -139,6 +145,8 @@ impl Instance {
             stale: true,
             redraw: false,
             chosen: None,
+            cursor: None,
+            brush_hides: true,
             questions: VecDeque::new(),
             load: None,
             load_number: 0,
@@ -147,6 +155,8 @@ impl Instance {
             fallen_back: false,
             restarted: None,
             ground: None,
+            examples: Vec::new(),
+            sight: None,
             engine: None,
             settings: None,
             view: None,

@@ -26,11 +26,17 @@ impl Instance {
         let (engine, settings) = (self.engine.as_ref()?, self.settings.as_ref()?);
         let (loaded, theme) = (self.loaded.as_ref()?, self.theme.as_ref()?);
         let chosen = self.chosen.filter(|&chain| chain < settings.chains);
+        let example = (loaded.facts.examples > 0).then_some(settings.example);
         Some(use_scene(&Scene {
             engine,
             facts: &loaded.facts,
             ground: self.ground.as_ref(),
+            sight: self.sight.as_ref(),
+            examples: (&self.examples, example),
+            cursor: self.cursor,
             chains: settings.chains,
+            encoded: settings.encoded(&loaded.facts),
+            figures: self.history.current(),
             chosen,
             theme,
         }))
@@ -50,7 +56,9 @@ impl Instance {
             return Ok(());
         };
         self.refs.set_text("step-count", &engine.steps().to_string());
-        self.captions(settings, &loaded.facts, engine.steps());
+        if settings.view.samples() {
+            self.captions(settings, &loaded.facts, engine.steps());
+        }
         if anew {
             self.draw_plot();
         }
@@ -67,14 +75,16 @@ impl Instance {
         if !self.controls {
             return;
         }
-        let held_out = about::held_out(&loaded.model);
+        let samples = settings.view.samples();
+        let held_out = about::held_out(&loaded.model).filter(|_| samples);
+        let what = if samples { "energies" } else { "squared errors" };
         let chosen = self.chosen.filter(|&chain| chain < settings.chains);
         let marks = plot::Marks { held_out, chosen, chains: settings.chains };
         if let Some(canvas) = self.refs.find::<HtmlCanvasElement>("trace-canvas") {
             plot::draw(&canvas, &self.history, &marks, theme);
             if let (Some(first), Some(mean)) = (self.history.rows().first(), mean) {
                 let words = format!(
-                    "Plot of energies: the mean of {} went from {} to {} in {}",
+                    "Plot of {what}: the mean of {} went from {} to {} in {}",
                     count(settings.chains, "chain"),
                     readable(first.mean),
                     readable(mean),
@@ -90,7 +100,7 @@ impl Instance {
                 let energy = self.history.current().get(chain).map(|e| readable(*e)).unwrap_or_default();
                 format!("Set off: chain {}, energy {energy}.", chain + 1)
             }
-            None if loaded.facts.plane() => String::new(),
+            None if loaded.facts.plane() || !samples => String::new(),
             None => "Click an image, or use the arrow keys on the grid, to set one chain off.".into(),
         };
         self.refs.set_text("trace-says", &says);
@@ -113,7 +123,7 @@ impl Instance {
 
     /// Show that a model is on its way, or that none is wanted.
     pub(super) fn show_loading(&self) {
-        for name in ["notice", "landscape", "sample", "trace", "about", "remarks", "bar"] {
+        for name in ["notice", "landscape", "sample", "reconstruct", "trace", "about", "remarks", "bar"] {
             self.refs.show(name, false);
         }
         self.refs.show("empty", true);
@@ -137,11 +147,21 @@ impl Instance {
 
     /// Show that the chains can run.
     pub(super) fn show_running(&self, settings: &Settings, facts: &Facts) {
-        self.captions(settings, facts, 0);
+        let samples = settings.view.samples();
+        if samples {
+            self.captions(settings, facts, 0);
+        }
+        let [plot, mean] = match samples {
+            true => ["Energy over the steps:", "mean energy"],
+            false => ["Squared error over the steps:", "mean error"],
+        };
+        self.refs.set_text("trace-title", plot);
+        self.refs.set_text("mean-label", mean);
         self.refs.show("notice", false);
         self.refs.show("empty", false);
         self.refs.show("bar", !self.controls);
-        for (name, visible) in [("head", true), ("trace", facts.energy), ("about", true), ("settings", true)]
+        for (name, visible) in
+            [("head", true), ("trace", facts.energy || !samples), ("about", true), ("settings", true)]
         {
             self.refs.show(name, self.controls && visible);
         }

@@ -1,8 +1,9 @@
 //! What a message changes: the only place where a figure's wishes change.
 
 use super::Instance;
-use crate::choices::DeviceChoice;
+use crate::choices::{DeviceChoice, ViewKind};
 use crate::dom;
+use crate::mask::Mask;
 use crate::message::{Message, Step};
 use crate::models::Source;
 use crate::problem::Problem;
@@ -32,9 +33,14 @@ impl Instance {
     pub(super) fn update(&mut self, message: Message) {
         match message {
             Message::Attribute(name, value) => self.attribute(&name, value.as_deref()),
-            Message::Choose(name, value) => self.choose(name, value),
+            Message::Choose(name, value) => {
+                if name == "view" {
+                    self.leave_view(value.as_deref());
+                }
+                self.choose(name, value);
+            }
             Message::Defaults => {
-                for name in ["chains", "rate", "step-size", "noise", "start"] {
+                for name in ["chains", "rate", "step-size", "noise", "start", "example", "mask"] {
                     self.choose(name, None);
                 }
             }
@@ -73,6 +79,28 @@ impl Instance {
                 self.redraw = true;
             }
             Message::Key(step) => self.move_choice(step),
+            Message::PickExample([x, y]) => {
+                if let Some(example) = self.view.as_ref().and_then(|view| view.example_at(x, y)) {
+                    self.choose("example", Some((example + 1).to_string()));
+                }
+            }
+            Message::NextExample => {
+                if let Some(loaded) = &self.loaded {
+                    let next = self.choices.example.unwrap_or(1) % loaded.facts.examples.max(1) + 1;
+                    self.choose("example", Some(next.to_string()));
+                }
+            }
+            Message::Brush([x, y], begins) => {
+                if let Some(pixel) = self.view.as_ref().and_then(|view| view.pixel_at(x, y)) {
+                    self.paint(pixel, begins);
+                }
+            }
+            Message::Cursor(step) => self.move_cursor(step),
+            Message::BrushHere => {
+                if let Some(pixel) = self.cursor {
+                    self.paint(pixel, true);
+                }
+            }
             Message::Ask(question, reply) => self.questions.push_back((question, reply)),
             Message::End => {}
         }
@@ -152,6 +180,54 @@ impl Instance {
         self.stale = true;
     }
 
+    /// Chains of another kind have other steps and another number: what was chosen for the last ones does not suit them.
+    fn leave_view(&mut self, next: Option<&str>) {
+        let samples = next.and_then(ViewKind::from_word).is_none_or(ViewKind::samples);
+        if self.settings.as_ref().is_some_and(|settings| settings.view.samples() != samples) {
+            for name in ["chains", "rate", "step-size", "noise"] {
+                self.choose(name, None);
+            }
+        }
+    }
+
+    /// Width and height of the images.
+    fn image_size(&self) -> Option<[usize; 2]> {
+        match self.loaded.as_ref()?.facts.shape[..] {
+            [_, height, width] => Some([width, height]),
+            _ => None,
+        }
+    }
+
+    /// Hide what is around a pixel of the image that is reconstructed, or show it: whichever it was not where the brush
+    /// begins.
+    fn paint(&mut self, pixel: [usize; 2], begins: bool) {
+        let Some(size) = self.image_size() else { return };
+        // What is wanted, which may not be so yet.
+        let wanted = self.choices.mask.clone().filter(|mask| mask.fits(size)).unwrap_or_default();
+        let hidden = |mask: &Mask| {
+            mask.values(&[1, size[1], size[0]])
+                .is_some_and(|values| values[pixel[1] * size[0] + pixel[0]] == 0.0)
+        };
+        if begins {
+            self.brush_hides = !hidden(&wanted);
+        }
+        let reach = size[0].max(size[1]) / 24;
+        let mask = wanted.painted(pixel, reach, self.brush_hides, size);
+        self.choose("mask", Some(mask.word()));
+    }
+
+    fn move_cursor(&mut self, step: Step) {
+        let Some(size) = self.image_size() else { return };
+        self.cursor = match (step, self.cursor) {
+            (Step::Off, _) => None,
+            (Step::By(_), None) => Some(size.map(|n| n / 2)),
+            (Step::By(by), Some(at)) => {
+                Some([0, 1].map(|axis| at[axis].saturating_add_signed(by[axis]).min(size[axis] - 1)))
+            }
+        };
+        self.redraw = true;
+    }
+
     fn move_choice(&mut self, step: Step) {
         let chains = self.settings.as_ref().map_or(0, |settings| settings.chains) as isize;
         let columns = self.view.as_ref().map_or(1, |view| view.columns()) as isize;
@@ -209,6 +285,9 @@ impl Instance {
         self.engine = None;
         self.view = None;
         self.ground = None;
+        self.examples.clear();
+        self.sight = None;
+        self.cursor = None;
         self.settings = None;
         self.chosen = None;
         self.problem = None;

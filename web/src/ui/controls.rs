@@ -3,15 +3,17 @@
 use super::Refs;
 use crate::choices::{DeviceChoice, ViewKind};
 use crate::engine::Device;
-use crate::explain::{count, readable, temperature};
+use crate::explain::{count, posterior_temperature, readable, temperature};
 use crate::facts::Facts;
+use crate::mask::Mask;
 use crate::message::{Message, Post, Step};
 use crate::settings::Settings;
 use dual_mcmc::jobs::Start;
 use std::rc::Rc;
+use wasm_bindgen::JsCast;
 use web_sys::{
     Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
-    KeyboardEvent, MouseEvent,
+    KeyboardEvent, MouseEvent, PointerEvent,
 };
 
 /// The speeds on the slider, in steps per second.
@@ -38,6 +40,7 @@ pub fn connect(refs: &Rc<Refs>, post: &Post) {
     sliders(refs, post);
     numbers(refs, post);
     choice_of_chain(refs, post);
+    brush(refs, post);
 }
 
 fn button(refs: &Refs, name: &str, post: &Post, message: impl Fn() -> Message + 'static) {
@@ -55,6 +58,7 @@ fn transport(refs: &Refs, post: &Post) {
     button(refs, "step", post, || Message::OneStep);
     button(refs, "retry", post, || Message::Retry);
     button(refs, "use-cpu", post, || Message::UseCpu);
+    button(refs, "next-example", post, || Message::NextExample);
     button(refs, "defaults", post, || Message::Defaults);
     button(refs, "reseed", post, || {
         let seed = (js_sys::Math::random() * 1e6) as u32;
@@ -70,7 +74,7 @@ fn choices(refs: &Refs, post: &Post) {
             refs.on(&radio, "change", move |_: Event| post.send(Message::Choose(name, Some(value.clone()))));
         }
     }
-    for name in ["chains", "device"] {
+    for name in ["chains", "device", "mask"] {
         if let Some(select) = refs.find::<HtmlSelectElement>(name) {
             let post = post.clone();
             refs.on(&select.clone(), "change", move |_: Event| {
@@ -102,7 +106,7 @@ fn sliders(refs: &Refs, post: &Post) {
 
 /// Fields to type numbers into. What is no use stays in the field, marked.
 fn numbers(refs: &Refs, post: &Post) {
-    for name in ["step-size", "noise", "seed"] {
+    for name in ["step-size", "noise", "seed", "example"] {
         let Some(field) = refs.find::<HtmlInputElement>(name) else { continue };
         let post = post.clone();
         refs.on(&field.clone(), "change", move |_: Event| {
@@ -125,26 +129,69 @@ fn choice_of_chain(refs: &Refs, post: &Post) {
     for name in ["start-panel", "refined-panel", "landscape-panel"] {
         let Some(panel) = refs.find::<HtmlElement>(name) else { continue };
         let (at, pointed) = (panel.clone(), post.clone());
-        refs.on(&panel, "click", move |event: MouseEvent| {
-            let rect = at.get_bounding_client_rect();
-            let x = (f64::from(event.client_x()) - rect.left()) / rect.width();
-            let y = (f64::from(event.client_y()) - rect.top()) / rect.height();
-            pointed.send(Message::Point([x, y]));
-        });
+        refs.on(&panel, "click", move |event: MouseEvent| pointed.send(Message::Point(place(&at, &event))));
         let post = post.clone();
         refs.on(&panel, "keydown", move |event: KeyboardEvent| {
-            let step = match event.key().as_str() {
-                "ArrowRight" => Step::By([1, 0]),
-                "ArrowLeft" => Step::By([-1, 0]),
-                "ArrowDown" => Step::By([0, 1]),
-                "ArrowUp" => Step::By([0, -1]),
-                "Escape" => Step::Off,
-                _ => return,
-            };
-            event.prevent_default();
-            post.send(Message::Key(step));
+            if let Some(step) = moved(&event) {
+                event.prevent_default();
+                post.send(Message::Key(step));
+            }
         });
     }
+    if let Some(panel) = refs.find::<HtmlElement>("examples-panel") {
+        let (at, post) = (panel.clone(), post.clone());
+        refs.on(&panel, "click", move |event: MouseEvent| {
+            post.send(Message::PickExample(place(&at, &event)))
+        });
+    }
+}
+
+/// A drag over the picture that is reconstructed, or the arrow keys and Space on it, hide a part of it.
+fn brush(refs: &Rc<Refs>, post: &Post) {
+    let Some(panel) = refs.find::<HtmlElement>("target-panel") else { return };
+    let (at, pressed) = (panel.clone(), post.clone());
+    refs.on(&panel, "pointerdown", move |event: PointerEvent| {
+        if event.button() == 0 {
+            let _ = at.set_pointer_capture(event.pointer_id());
+            pressed.send(Message::Brush(place(&at, &event), true));
+        }
+    });
+    let (at, dragged) = (panel.clone(), post.clone());
+    refs.on(&panel, "pointermove", move |event: PointerEvent| {
+        if event.buttons() & 1 == 1 {
+            dragged.send(Message::Brush(place(&at, &event), false));
+        }
+    });
+    let post = post.clone();
+    refs.on(&panel, "keydown", move |event: KeyboardEvent| {
+        let message = match (moved(&event), event.key().as_str()) {
+            (Some(step), _) => Message::Cursor(step),
+            (None, " ") => Message::BrushHere,
+            _ => return,
+        };
+        event.prevent_default();
+        post.send(message);
+    });
+}
+
+/// Where a pointer is on an element, in shares of it.
+fn place(element: &HtmlElement, event: &MouseEvent) -> [f64; 2] {
+    let rect = element.get_bounding_client_rect();
+    let x = (f64::from(event.client_x()) - rect.left()) / rect.width();
+    let y = (f64::from(event.client_y()) - rect.top()) / rect.height();
+    [x, y]
+}
+
+/// Where a key moves.
+fn moved(event: &KeyboardEvent) -> Option<Step> {
+    Some(match event.key().as_str() {
+        "ArrowRight" => Step::By([1, 0]),
+        "ArrowLeft" => Step::By([-1, 0]),
+        "ArrowDown" => Step::By([0, 1]),
+        "ArrowUp" => Step::By([0, -1]),
+        "Escape" => Step::Off,
+        _ => return None,
+    })
 }
 
 /// Put a value into a field, unless the reader is typing there.
@@ -167,9 +214,35 @@ fn check(refs: &Refs, name: &str, value: &str, possible: impl Fn(&str) -> bool) 
 
 /// Show settings in the controls.
 pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoice, device: &Device) {
-    let landscape = facts.plane() && facts.energy;
-    check(refs, "view", settings.view.word(), |view| landscape || view != ViewKind::Landscape.word());
-    refs.show("view-choice", landscape);
+    let has = |view: &str| ViewKind::from_word(view).is_some_and(|view| facts.has(view));
+    check(refs, "view", settings.view.word(), has);
+    for radio in refs.all::<HtmlInputElement>("input[name=view]") {
+        // What a model can never show is not offered.
+        if let Some(label) = radio.parent_element().and_then(|label| label.dyn_into::<HtmlElement>().ok()) {
+            label.set_hidden(!has(&radio.value()));
+        }
+    }
+    refs.show("view-choice", ViewKind::ALL.iter().filter(|view| facts.has(**view)).count() > 1);
+    let samples = settings.view.samples();
+    for (name, visible) in [
+        ("start-choice", samples),
+        ("x-formula", samples),
+        ("z-formula", !samples),
+        ("example-choice", !samples && facts.examples > 1),
+        ("mask-choice", !samples && facts.image()),
+    ] {
+        refs.show(name, visible);
+    }
+    put(refs, "example", &(settings.example + 1).to_string());
+    if let Some(field) = refs.find::<HtmlInputElement>("example") {
+        field.set_max(&facts.examples.to_string());
+    }
+    let painted = matches!(settings.mask, Mask::Painted(_));
+    refs.show("mask-painted", painted);
+    if let Some(select) = refs.find::<HtmlSelectElement>("mask") {
+        let word = if painted { "painted".into() } else { settings.mask.word() };
+        select.set_value(&word);
+    }
     check(refs, "start", settings.start.name(), |start| facts.generator || start != Start::Generator.name());
     let hint = match (settings.start, facts.generator, facts.image()) {
         (_, false, _) => "This model has no generator.",
@@ -189,7 +262,8 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
     let position = if langevin.noise == 0.0 { 0.0 } else { to_slider(langevin.noise).round() };
     put(refs, "noise-range", &position.to_string());
     refs.set_text("temperature", &readable(langevin.temperature()));
-    refs.set_text("temperature-hint", temperature(langevin));
+    let hint = if samples { temperature(langevin) } else { posterior_temperature(langevin) };
+    refs.set_text("temperature-hint", hint);
     put(refs, "seed", &settings.seed.to_string());
     chain_choices(refs, settings, facts);
     if let Some(select) = refs.find::<HtmlSelectElement>("device") {
@@ -200,7 +274,7 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
 
 fn chain_choices(refs: &Refs, settings: &Settings, facts: &Facts) {
     let Some(select) = refs.find::<HtmlSelectElement>("chains") else { return };
-    let mut choices = facts.chain_choices().to_vec();
+    let mut choices = facts.chain_choices(settings.view).to_vec();
     if !choices.contains(&settings.chains) {
         let place = choices.iter().position(|&n| n > settings.chains).unwrap_or(choices.len());
         choices.insert(place, settings.chains);

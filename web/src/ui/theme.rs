@@ -15,6 +15,8 @@ pub struct Theme {
     pub contour: String,
     /// Data points.
     pub datum: String,
+    /// What is covered.
+    pub accent: String,
     /// Words.
     pub soft: String,
     /// Grid lines.
@@ -45,6 +47,7 @@ impl Theme {
             particle: colour(&value("particle")).unwrap_or([200, 80, 20]),
             contour: value("contour"),
             datum: value("datum"),
+            accent: value("accent"),
             soft: value("soft"),
             rule: value("rule"),
             line: value("line"),

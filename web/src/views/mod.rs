@@ -1,14 +1,16 @@
-//! The two ways to look at chains.
+//! The ways to look at chains.
 
 mod landscape;
 mod panel;
+mod reconstruct;
 mod sample;
 
 pub use landscape::{Ground, Landscape};
+pub use reconstruct::Reconstruct;
 pub use sample::Sample;
 
 use crate::choices::ViewKind;
-use crate::engine::{Device, Engine};
+use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
 use crate::problem::Problem;
 use crate::ui::{Refs, Theme};
@@ -22,8 +24,18 @@ pub struct Scene<'a> {
     pub facts: &'a Facts,
     /// The plane's background, for models of the plane.
     pub ground: Option<&'a Ground>,
+    /// The sample that is reconstructed.
+    pub sight: Option<&'a Sight>,
+    /// The held-out examples in the model's file, `[n, data]`, and which of them it is.
+    pub examples: (&'a [f32], Option<usize>),
+    /// Where the keys paint.
+    pub cursor: Option<[usize; 2]>,
     /// How many chains there are.
     pub chains: usize,
+    /// How many of them start at the encoder's guess.
+    pub encoded: usize,
+    /// Their energies, or squared errors, now.
+    pub figures: &'a [f32],
     /// The chain set off from the others.
     pub chosen: Option<usize>,
     /// The colours.
@@ -36,6 +48,8 @@ pub enum View {
     Sample(Sample),
     /// Chains on the energy.
     Landscape(Landscape),
+    /// A sample and what is made of it.
+    Reconstruct(Reconstruct),
 }
 
 impl View {
@@ -49,9 +63,11 @@ impl View {
             Device::Gpu(graphics) if facts.energy => Some(graphics),
             _ => None,
         };
-        refs.show("landscape", kind == ViewKind::Landscape);
-        refs.show("sample", kind == ViewKind::Sample);
+        for view in ViewKind::ALL {
+            refs.show(view.word(), *view == kind);
+        }
         Ok(match kind {
+            ViewKind::Reconstruct => View::Reconstruct(Reconstruct::open(refs, facts)?),
             ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
             ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts)?),
         })
@@ -62,6 +78,7 @@ impl View {
         match self {
             View::Sample(_) => ViewKind::Sample,
             View::Landscape(_) => ViewKind::Landscape,
+            View::Reconstruct(_) => ViewKind::Reconstruct,
         }
     }
 
@@ -74,6 +91,7 @@ impl View {
         match self {
             View::Sample(view) => view.draw(scene, anew),
             View::Landscape(view) => view.draw(scene, refs, anew),
+            View::Reconstruct(view) => view.draw(scene, refs, anew),
         }
     }
 
@@ -90,6 +108,7 @@ impl View {
         match self {
             View::Sample(view) => view.picture(scene, starts, states),
             View::Landscape(view) => view.picture(scene, states),
+            View::Reconstruct(view) => view.picture(scene, starts, states),
         }
     }
 
@@ -97,7 +116,23 @@ impl View {
     pub fn chain_at(&self, x: f64, y: f64) -> Option<usize> {
         match self {
             View::Sample(view) => view.chain_at(x, y),
-            View::Landscape(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The pixel at a place of the picture that is reconstructed, in shares of it.
+    pub fn pixel_at(&self, x: f64, y: f64) -> Option<[usize; 2]> {
+        match self {
+            View::Reconstruct(view) => view.pixel_at(x, y),
+            _ => None,
+        }
+    }
+
+    /// The example at a place of the strip of examples, in shares of it.
+    pub fn example_at(&self, x: f64, y: f64) -> Option<usize> {
+        match self {
+            View::Reconstruct(view) => view.example_at(x, y),
+            _ => None,
         }
     }
 
@@ -105,7 +140,7 @@ impl View {
     pub fn columns(&self) -> usize {
         match self {
             View::Sample(view) => view.columns(),
-            View::Landscape(_) => 1,
+            _ => 1,
         }
     }
 }

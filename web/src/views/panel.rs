@@ -42,7 +42,7 @@ impl Panel {
         };
         let holder: HtmlElement = refs.find(name).ok_or_else(missing)?;
         holder.set_text_content(None);
-        holder.set_class_name(if plane { "panel plane" } else { "panel" });
+        let _ = holder.class_list().toggle_with_force("plane", plane);
         let canvas = Canvas::new(graphics)?;
         let ground: Option<HtmlCanvasElement> = if plane { dom::create("canvas") } else { None };
         if let Some(ground) = &ground {
@@ -82,7 +82,12 @@ impl Panel {
 
     /// Put a frame around a chain's image.
     pub fn frame(&mut self, grid: &ImageGrid, chosen: Option<usize>) {
-        let Some(chain) = chosen.filter(|&chain| chain < grid.chains) else {
+        self.mark(chosen.filter(|&chain| chain < grid.chains).map(|chain| grid.place(chain)));
+    }
+
+    /// Put a frame around a place: left, top, width and height in shares of the panel.
+    pub fn mark(&mut self, place: Option<[f64; 4]>) {
+        let Some(place) = place else {
             if let Some(frame) = self.frame.take() {
                 frame.remove();
             }
@@ -95,7 +100,7 @@ impl Panel {
             let _ = self.holder.append_child(&frame);
             self.frame = Some(frame);
         }
-        let shares = grid.place(chain).map(|share| format!("{}%", share * 100.0));
+        let shares = place.map(|share| format!("{}%", share * 100.0));
         if let Some(frame) = &self.frame {
             // Not by the attribute, which a page's policy may forbid.
             let style = frame.style();

@@ -1,0 +1,276 @@
+//! The view of reconstructions: its chains are the library's, and so are the numbers that it shows; what is hidden is chosen by
+//! list, by pointer and by keys, and stands in the address.
+#![allow(clippy::unwrap_used)]
+
+use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
+use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::{Observed, Reconstructor};
+use dual_mcmc::model::{Annotations, ChainDefaults, Examples, Model, Precision, Provenance, Weighted};
+use dual_mcmc::network::{Layer, Network};
+use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc_tests::browser::{Browser, WebGpu};
+use dual_mcmc_tests::page;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use xtask::serve::{Reply, Server};
+
+const SIDE: usize = 12;
+const LEN: usize = SIDE * SIDE;
+const LATENT: usize = 6;
+const SIGMA: f32 = 0.3;
+
+fn weighted(network: Network, seed: u64) -> Weighted {
+    let mut weights = vec![0.0; network.parameter_count()];
+    Noise::new(seed, Stream::Data).normals(0, 0, &mut weights);
+    let share = (1.0 / weights.len() as f32).sqrt();
+    weights.iter_mut().for_each(|w| *w *= 3.0 * share);
+    Weighted { network, weights }
+}
+
+/// An untrained model of small images with three examples of its own.
+fn images() -> Model {
+    let linear = |i, o| Layer::Linear { in_features: i, out_features: o, bias: true };
+    let image = vec![1, SIDE, SIDE];
+    let energy =
+        Network { input: image.clone(), layers: vec![Layer::Flatten, linear(LEN, 1)], reference: None };
+    let generator = Network {
+        input: vec![LATENT],
+        layers: vec![linear(LATENT, LEN), Layer::Tanh, Layer::Reshape { shape: image.clone() }],
+        reference: None,
+    };
+    let encoder = Network {
+        input: image.clone(),
+        layers: vec![Layer::Flatten, linear(LEN, 2 * LATENT)],
+        reference: None,
+    };
+    let examples: Vec<f32> = (0..3 * LEN).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    let langevin = Langevin::new(0.05, 0.02);
+    Model {
+        energy: Some(weighted(energy, 1)),
+        generator: Some(weighted(generator, 2)),
+        encoder: Some(weighted(encoder, 3)),
+        chains: ChainDefaults {
+            x: Some(XChainSettings { steps: 5, langevin: Langevin::new(0.1, 0.01) }),
+            z: Some(ZChainSettings { steps: 9, sigma: SIGMA, langevin }),
+        },
+        energy_quantiles: None,
+        provenance: Provenance::default(),
+        annotations: Annotations {
+            examples: Some(Examples::of(&examples, &image)),
+            ..Annotations::default()
+        },
+    }
+}
+
+fn serve(files: Vec<(&str, Model)>) -> Server {
+    let answers = files.into_iter().map(|(name, model)| {
+        let bytes = model.to_bytes(Precision::F32).unwrap();
+        let answer: page::Answer = Arc::new(move || Reply::of("application/octet-stream", bytes.clone()));
+        (format!("/models/{name}.safetensors"), answer)
+    });
+    page::serve_with(answers.collect::<HashMap<_, _>>())
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    let values: Vec<&Value> = match value {
+        Value::Array(values) => values.iter().collect(),
+        // A Float32Array arrives as an object of numbered fields.
+        Value::Object(fields) => (0..fields.len()).map(|i| &fields[&i.to_string()]).collect(),
+        other => panic!("{other} are no numbers"),
+    };
+    values.into_iter().map(|v| v.as_f64().unwrap() as f32).collect()
+}
+
+fn state(browser: &Browser) -> Value {
+    browser.wait_for("running chains", page::STATE)
+}
+
+/// Distance as a share of the length.
+fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+    norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied())
+}
+
+/// The chains of the view are those of the library, with its seed; the errors are those of the states shown.
+fn check(found: &Value, model: &Model, mask: Option<&[f32]>) {
+    let shape = model.data_shape();
+    let len: usize = shape.iter().product();
+    let example = found["example"].as_u64().unwrap() as usize;
+    let examples = model.annotations.examples.as_ref().unwrap().values();
+    let target = numbers(&found["target"]);
+    assert_eq!(target, examples[(example - 1) * len..example * len]);
+
+    let (chains, steps) = (found["chains"].as_u64().unwrap() as usize, found["step"].as_u64().unwrap());
+    let mut own = Reconstructor::new(&Executor::Cpu { threads: 1 }, model, chains).unwrap();
+    let z = model.chains.z.unwrap();
+    let observed = Observed { x: &target, mask, sigma: z.sigma };
+    let encoded = if model.encoder.is_some() { chains.div_ceil(2) } else { 0 };
+    pollster::block_on(own.start_from(0, encoded as u32, &observed, found["seed"].as_u64().unwrap()))
+        .unwrap();
+    pollster::block_on(own.advance(steps as u32, &z.langevin)).unwrap();
+    let x = numbers(&found["x"]);
+    assert!(apart(&x, own.states()) < 1e-4, "{}", apart(&x, own.states()));
+    let known = |i: usize| mask.map_or(1.0, |mask| mask[i]);
+    let errors: Vec<f32> = x
+        .chunks(len)
+        .map(|x| x.iter().zip(&target).enumerate().map(|(i, (a, b))| known(i) * (a - b).powi(2)).sum())
+        .collect();
+    let told = numbers(&found["errors"]);
+    assert!(apart(&told, &errors) < 1e-4, "{told:?}, and {errors:?}");
+    assert_eq!(found["energies"], json!([]));
+    // What hovers over the chains is their mean.
+    let trace = numbers(&found["trace"]);
+    assert_eq!(trace.len(), steps as usize + 1);
+    assert!((trace[trace.len() - 1] / (errors.iter().sum::<f32>() / chains as f32) - 1.0).abs() < 1e-4);
+}
+
+#[test]
+fn the_chains_and_their_errors_are_the_librarys() {
+    let model = images();
+    let mut without = images();
+    without.encoder = None;
+    let ring = Model::from_bytes(include_bytes!("../../models/ring.safetensors")).unwrap();
+    let server = serve(vec![("images", model.clone()), ("without", without.clone())]);
+    let lower: Vec<f32> = [[1.0; LEN / 2], [0.0; LEN / 2]].concat();
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        for (name, model, query, mask) in [
+            ("images", &model, "&example=2", None),
+            ("images", &model, "&mask=lower&chains=5&seed=4", Some(&lower[..])),
+            ("without", &without, "", None),
+            ("ring", &ring, "&example=64", None),
+        ] {
+            let line =
+                format!("?model=models/{name}.safetensors&view=reconstruct&play=0&device={device}{query}");
+            browser.open(&format!("{}{line}", server.url()));
+            let before = state(&browser);
+            assert_eq!(
+                (&before["view"], &before["device"]),
+                (&json!("reconstruct"), &json!(device)),
+                "{line}"
+            );
+            browser.run("await figure.step(7)");
+            let after = state(&browser);
+            assert_eq!(after["step"], 7);
+            check(&after, model, mask);
+            let shown = browser.run("return ref('encoder-figure').hidden").as_bool().unwrap();
+            assert_eq!(shown, name == "without", "{line}");
+        }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_hidden_is_painted_chosen_and_kept_in_the_address() {
+    let server = serve(vec![("images", images())]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.resize(1000, 1100);
+    browser.open(&format!("{}?model=models/images.safetensors&view=reconstruct&play=0", server.url()));
+    assert_eq!(state(&browser)["mask"], "none");
+    let hidden = |browser: &Browser| {
+        let mask = browser.run("return (await figure.state()).mask");
+        let mask = mask.as_str().unwrap().to_string();
+        (0..LEN)
+            .filter(|i| u8::from_str_radix(&mask[i / 8 * 2..][..2], 16).unwrap() >> (7 - i % 8) & 1 == 1)
+            .collect::<Vec<_>>()
+    };
+    // A drag from the upper left corner along the first row.
+    let drag = "const panel = ref('target-panel'), box = panel.getBoundingClientRect();
+        const send = (type, x, y, buttons) => panel.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, buttons,
+          clientX: box.left + box.width * x, clientY: box.top + box.height * y }));
+        panel.setPointerCapture = () => {};";
+    let step = 1.0 / SIDE as f64;
+    browser.run(&format!(
+        "{drag} send('pointerdown', {0}, {0}, 1); for (let i = 1; i < 4; i++) {{ send('pointermove', (i + 0.5) * {step}, {0}, 1); await figure.state(); }} send('pointerup', 0, 0, 0);",
+        0.5 * step
+    ));
+    assert_eq!(hidden(&browser), [0, 1, 2, 3]);
+    // The brush shows where it begins on what is hidden.
+    browser.run(&format!("{drag} send('pointerdown', {}, {}, 1)", 1.5 * step, 0.5 * step));
+    assert_eq!(hidden(&browser), [0, 2, 3]);
+    assert_eq!(browser.run("return ref('mask').value"), "painted");
+
+    // By keys: into the middle, one to the right, and hide.
+    browser.run("ref('target-panel').focus()");
+    let press = |keys: &str| {
+        browser.run(&format!(
+            "for (const key of {keys}) ref('target-panel').dispatchEvent(new KeyboardEvent('keydown', {{ key, bubbles: true, cancelable: true }}))"
+        ));
+    };
+    press("['ArrowRight', 'ArrowRight', ' ']");
+    let middle = SIDE / 2 * SIDE + SIDE / 2 + 1;
+    assert_eq!(hidden(&browser), [0, 2, 3, middle]);
+
+    // The address brings all of it back.
+    let address = browser.run("return location.href");
+    let before = browser.run("return (await figure.state()).errors");
+    browser.open("about:blank");
+    browser.open(address.as_str().unwrap());
+    state(&browser);
+    assert_eq!(hidden(&browser), [0, 2, 3, middle]);
+    assert_eq!(browser.run("return (await figure.state()).errors"), before);
+
+    // From the list; another example by its field, its button and a click.
+    browser.run("ref('mask').value = 'left'; ref('mask').dispatchEvent(new Event('change'))");
+    browser.wait_for("a half", "(await figure.state()).mask === 'left'");
+    browser.click("[data-ref=next-example]");
+    browser.wait_for("the second example", "(await figure.state()).example === 2");
+    browser.run(
+        "const box = ref('examples-panel').getBoundingClientRect();
+         ref('examples-panel').dispatchEvent(new MouseEvent('click', { clientX: box.left + box.width * 0.9, clientY: box.top + 5 }))",
+    );
+    browser.wait_for("the third example", "(await figure.state()).example === 3");
+    assert_eq!(browser.run("return figure.getAttribute('example')"), "3");
+    browser.click("[data-ref=next-example]");
+    browser.wait_for("the first example", "(await figure.state()).example === 1");
+
+    // What was chosen for z-chains is not asked of x-chains.
+    browser.run("figure.stepSize = 0.01");
+    browser.wait_for("another step size", "(await figure.state()).stepSize === 0.01");
+    browser.run("const radio = ref('view-choice').querySelector('[value=sample]'); radio.checked = true; radio.dispatchEvent(new Event('change'))");
+    let sample = browser.wait_for("samples", "((s) => s.view === 'sample' && s)(await figure.state())");
+    assert!((sample["stepSize"].as_f64().unwrap() - 0.1).abs() < 1e-9, "{sample}");
+    assert_eq!((&sample["errors"], &sample["chains"]), (&json!([]), &json!(16)));
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_model_lacks_is_said_and_the_rest_runs() {
+    let mut bare = images();
+    bare.annotations = Annotations::default();
+    bare.encoder = None;
+    bare.chains.z = None;
+    let mut energy = images();
+    energy.encoder = None;
+    energy.generator = None;
+    let server = serve(vec![("bare", bare), ("energy", energy), ("images", images())]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    let open = |query: &str| {
+        browser.open(&format!("{}?play=0&view=reconstruct&{query}", server.url()));
+        let state = state(&browser);
+        (state, browser.run("return ref('remarks').innerText").as_str().unwrap_or_default().to_string())
+    };
+    let (found, said) = open("model=models/bare.safetensors&example=3");
+    assert_eq!((&found["view"], &found["example"]), (&json!("reconstruct"), &Value::Null));
+    for expected in ["no held-out examples", "no encoder", "a sample of its own generator"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    browser.run("await figure.step(3)");
+    assert!(numbers(&browser.run("return (await figure.state()).errors")).iter().all(|e| e.is_finite()));
+
+    let (found, said) = open("model=models/energy.safetensors");
+    assert_eq!(found["view"], "sample");
+    assert!(said.contains("needs a generator"), "{said}");
+
+    let (found, said) = open("model=models/images.safetensors&example=9&mask=ffff&chains=1000");
+    assert_eq!(
+        (&found["example"], &found["mask"], &found["chains"]),
+        (&json!(3), &json!("none"), &json!(64))
+    );
+    for expected in ["Example 9 is not there", "of another size", "too many"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
