@@ -9,6 +9,7 @@
 //! * [`jobs`]: sampling, reconstructing, decoding and energies, with a model on either executor;
 //! * [`chain`]: the x-chain and the z-chain;
 //! * [`noise`]: counter-based random numbers, the same on every executor;
+//! * `pictures` (a feature): pictures of any size as samples;
 //! * [`points`]: the synthetic 2-D data sets and their densities.
 
 pub mod chain;
@@ -20,4 +21,6 @@ pub mod jobs;
 pub mod model;
 pub mod network;
 pub mod noise;
+#[cfg(feature = "pictures")]
+pub mod pictures;
 pub mod points;

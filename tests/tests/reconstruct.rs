@@ -274,3 +274,81 @@ fn what_a_model_lacks_is_said_and_the_rest_runs() {
     }
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
+
+/// A picture file of the reader's own gives what `dual-mcmc data import` makes of it.
+#[test]
+fn a_picture_of_ones_own_is_read_as_the_command_line_reads_it() {
+    use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+    use std::io::Cursor;
+    let server = serve(vec![("images", images()), ("plane", dual_mcmc_tests::models::plane())]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}?model=models/images.safetensors&play=0", server.url()));
+    assert_eq!(state(&browser)["view"], "sample");
+    let encoded = |image: DynamicImage, format: ImageFormat| {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    };
+    let give = |name: &str, kind: &str, bytes: &[u8]| {
+        browser.run(&format!("figure.image = new File([new Uint8Array({bytes:?})], '{name}', {{ type: '{kind}' }})"));
+    };
+    let target = |browser: &Browser| numbers(&browser.run("return (await figure.state()).target"));
+    let expected = |image: DynamicImage| {
+        let bytes = dual_mcmc::pictures::square(image, 1, SIDE, dual_mcmc::pictures::WHITE);
+        bytes.into_iter().map(|v| f32::from(v) / 127.5 - 1.0).collect::<Vec<_>>()
+    };
+    let farthest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| 127.5 * (a - b).abs()).fold(0.0, f32::max);
+
+    // Wider than high, so that it is cropped; larger, and then smaller than the model's images.
+    for (width, height) in [(50, 31), (9, 7)] {
+        let image = RgbImage::from_fn(width, height, |x, y| Rgb([(x * 5) as u8, (y * 8) as u8, (x * y) as u8]));
+        give("a.png", "image/png", &encoded(image.clone().into(), ImageFormat::Png));
+        browser.wait_for("the picture", "((s) => s.view === 'reconstruct' && s.example === undefined)(await figure.state())");
+        let expected = expected(image.into());
+        browser.wait_for("its pixels", &format!("Math.abs((await figure.state()).target[0] - {}) < 0.02", expected[0]));
+        let apart = farthest(&target(&browser), &expected);
+        assert!(apart <= 1.0, "{width} by {height}: {apart} of 255");
+    }
+    assert_eq!(browser.run("return ref('target-caption').textContent"), "Your own picture");
+    // What is transparent lies in front of white.
+    let clear = RgbaImage::from_fn(40, 40, |x, _| Rgba([0, 0, 0, if x < 20 { 255 } else { 0 }]));
+    give("b.png", "image/png", &encoded(clear.into(), ImageFormat::Png));
+    browser.wait_for("black and white", "((t) => t[0] === -1 && t[11] === 1)((await figure.state()).target)");
+
+    // The chains run on it, and an example takes its place.
+    browser.run("await figure.step(2)");
+    let found = state(&browser);
+    let own = target(&browser);
+    let x = numbers(&found["x"]);
+    let errors: Vec<f32> =
+        x.chunks(LEN).map(|x| x.iter().zip(&own).map(|(a, b)| (a - b).powi(2)).sum()).collect();
+    assert!(apart(&numbers(&found["errors"]), &errors) < 1e-4);
+    browser.click("[data-ref=next-example]");
+    browser.wait_for("an example", "(await figure.state()).example === 2");
+
+    // What is no picture is named, and the rest goes on.
+    give("c.png", "image/png", b"no picture at all");
+    let said = browser.wait_for("a remark", "!ref('remarks').hidden && ref('remarks').innerText");
+    assert!(said.as_str().unwrap().contains("“c.png” cannot be used: It is no picture"), "{said}");
+    assert_eq!(state(&browser)["example"], 2);
+    browser.run("figure.setAttribute('src', 'models/plane.safetensors')");
+    browser.wait_for("points", "((s) => s.shape.length === 1)(await figure.state())");
+    give("d.png", "image/png", &encoded(RgbImage::new(9, 9).into(), ImageFormat::Png));
+    let said = browser.wait_for("a remark", "!ref('remarks').hidden && ref('remarks').innerText.includes('d.png') && ref('remarks').innerText");
+    assert!(said.as_str().unwrap().contains("not one of grey or colour images"), "{said}");
+
+    // Drawn by hand: a dot of light on black.
+    browser.run("figure.setAttribute('src', 'models/images.safetensors'); figure.setAttribute('view', 'reconstruct')");
+    browser.wait_for("images", "((s) => s.shape.length === 3 && s.view === 'reconstruct')(await figure.state())");
+    browser.run(
+        "const radio = ref('mask-choice').querySelector('[value=draw]'); radio.checked = true; radio.dispatchEvent(new Event('change'));
+         const panel = ref('target-panel'), box = panel.getBoundingClientRect(); panel.setPointerCapture = () => {};
+         panel.dispatchEvent(new PointerEvent('pointerdown', { pointerId: 1, button: 0, buttons: 1, clientX: box.left + box.width / 2 + 1, clientY: box.top + box.height / 2 + 1 }))",
+    );
+    browser.wait_for("a drawing", "(await figure.state()).example === undefined");
+    let drawn = target(&browser);
+    let lit: Vec<usize> = (0..LEN).filter(|&i| drawn[i] == 1.0).collect();
+    assert_eq!(lit, [SIDE / 2 * SIDE + SIDE / 2]);
+    assert!(drawn.iter().enumerate().all(|(i, v)| *v == -1.0 || lit.contains(&i)));
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}

@@ -97,6 +97,10 @@ export class DualMcmc extends HTMLElement {
   get model(): Blob | null;
   set model(file: Blob | ArrayBuffer | ArrayBufferView | null);
 
+  /** A picture, to be reconstructed in the place of an example. */
+  get image(): Blob | null;
+  set image(file: Blob | null);
+
   /** Run the chains. They still rest while the figure cannot be seen. */
   play(): Promise<void>;
   /** Let the chains rest. */

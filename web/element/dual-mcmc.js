@@ -43,6 +43,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   /** Ends all listeners and observers when the figure leaves its page. */
   #life = null;
   #file = null;
+  /** A picture to be reconstructed. */
+  #image = null;
   #near = false;
   #seen = false;
   /** Whether somebody has asked for the figure, by a click or a method. */
@@ -69,7 +71,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   connectedCallback() {
     // Moved within the page: everything goes on.
     if (this.#life) return;
-    for (const name of [...ATTRIBUTES.map(property), 'model']) {
+    for (const name of [...ATTRIBUTES.map(property), 'model', 'image']) {
       // Set before the element was defined.
       if (Object.hasOwn(this, name)) {
         const value = this[name];
@@ -165,6 +167,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
         if (this.hasAttribute(name)) figure.attribute(name, this.getAttribute(name));
       }
       if (this.#file) figure.open(this.#file, this.#file.name ?? 'the model');
+      if (this.#image) figure.picture(this.#image, this.#image.name ?? 'the picture');
       if (this.#plays || (this.reveal === 'auto' && this.#mayPlay())) figure.autoplay();
       this.#figure = figure;
       this.#look();
@@ -330,6 +333,16 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     if (!blob) return;
     this.#figure?.open(blob, blob.name ?? 'the model');
     if (this.#life) this.#startIfDue();
+  }
+
+  /** A picture, as a Blob or File, that is reconstructed in the place of an example. */
+  get image() {
+    return this.#image;
+  }
+  set image(file) {
+    if (file !== null && !(file instanceof Blob)) throw new TypeError('image takes a Blob or a File.');
+    this.#image = file;
+    if (file) this.#figure?.picture(file, file.name ?? 'the picture');
   }
 
   get controls() {

@@ -20,6 +20,10 @@ function forget() {
 }
 
 function open(file) {
+  if (file.type.startsWith('image/')) {
+    figure.image = file;
+    return;
+  }
   own = file;
   forget();
   figure.model = file;
@@ -99,6 +103,10 @@ addEventListener('dragover', (event) => {
   element('drop').hidden = false;
 });
 addEventListener('dragleave', (event) => (element('drop').hidden = !event.relatedTarget));
+addEventListener('paste', ({ clipboardData }) => {
+  const picture = [...clipboardData?.files ?? []].find(({ type }) => type.startsWith('image/'));
+  if (picture) open(picture);
+});
 addEventListener('drop', (event) => {
   event.preventDefault();
   element('drop').hidden = true;

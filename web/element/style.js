@@ -181,6 +181,7 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 .formula .n, label .n { color: var(--particle); }
 .temperature { margin: 0; }
 .temperature .t { font-weight: 600; }
+.brush { margin-top: .6rem; }
 .seed { display: grid; grid-template-columns: auto 1fr auto; gap: .6rem; align-items: center; }
 .seed > label { margin: 0; }
 .seed input { min-width: 0; }

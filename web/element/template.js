@@ -127,6 +127,11 @@ export const template = /* html */ `
       <input type="number" id="example" data-ref="example" min="1" max="64" step="1" inputmode="numeric">
       <button type="button" data-ref="next-example">Next</button>
     </div>
+    <div class="field" data-ref="picture-choice" hidden>
+      <button type="button" data-ref="open-picture">A picture of your own…</button>
+      <input type="file" data-ref="picture-file" accept="image/*" aria-label="A picture of your own" hidden>
+      <p class="hint">Or paste or drop one. It is cropped to a square and resized, and stays on your device.</p>
+    </div>
     <div class="field" data-ref="mask-choice" hidden>
       <label for="mask">Hidden from the chains</label>
       <select id="mask" data-ref="mask">
@@ -139,6 +144,13 @@ export const template = /* html */ `
         <option value="painted" data-ref="mask-painted" hidden>what has been painted</option>
       </select>
       <p class="hint">Or paint on the picture: drag, or move with the arrow keys and press Space. What is hidden is filled in by the chains.</p>
+      <fieldset class="field brush">
+        <legend class="sr">The brush</legend>
+        <div class="segmented">
+          <label><input type="radio" name="brush" value="hide" checked><span>brush hides</span></label>
+          <label><input type="radio" name="brush" value="draw"><span>brush draws</span></label>
+        </div>
+      </fieldset>
     </div>
     <fieldset class="update">
       <legend>The update</legend>

@@ -62,6 +62,11 @@ impl Figure {
         self.post.send(Message::Open(file, name));
     }
 
+    /// Reconstruct a picture of the reader's own.
+    pub fn picture(&self, file: Blob, name: String) {
+        self.post.send(Message::Picture(file, name));
+    }
+
     /// Whether the figure can be seen.
     pub fn see(&self, visible: bool) {
         self.post.send(Message::Visible(visible));

@@ -6,6 +6,9 @@ use crate::mask::Mask;
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::jobs::Start;
 
+/// Steps after which a chain that starts at noise rests: the model's own are meant for chains from the generator.
+pub const FROM_NOISE: u32 = 1_000;
+
 /// What runs: the choices, completed from the model and the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -73,13 +76,22 @@ impl Settings {
         };
         let z = facts.z_chain(choices.step_size, choices.noise);
         let (langevin, steps) = match view.samples() {
-            true => (facts.langevin(choices.step_size, choices.noise), facts.chains.x.map(|x| x.steps)),
+            true => {
+                let least = if start == Start::Noise { FROM_NOISE } else { 0 };
+                let steps = facts.chains.x.map(|x| x.steps.max(least));
+                (facts.langevin(choices.step_size, choices.noise), steps)
+            }
             false => (z.langevin, Some(z.steps)),
         };
         let settings = Settings {
             view,
             chains: chains.min(most),
-            rate: choices.rate.unwrap_or(if facts.image() || !view.samples() { 10.0 } else { 60.0 }),
+            rate: choices.rate.unwrap_or(match view.samples() && start == Start::Noise {
+                // It is a long way.
+                true => 60.0,
+                false if facts.image() || !view.samples() => 10.0,
+                false => 60.0,
+            }),
             langevin,
             start,
             seed: choices.seed.unwrap_or(0).into(),
@@ -163,6 +175,8 @@ mod tests {
         assert_eq!(settings.rest_at, None, "points go on for as long as one watches");
         facts.shape = vec![1, 8, 8];
         assert_eq!(Settings::new(&Choices::default(), &facts, false).0.rest_at, Some(40));
+        let from_noise = Choices { start: Some(Start::Noise), ..Choices::default() };
+        assert_eq!(Settings::new(&from_noise, &facts, false).0.rest_at, Some(1_000));
     }
 
     fn own_chain(steps: u32, langevin: Langevin) -> ChainDefaults {

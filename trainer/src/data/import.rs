@@ -3,8 +3,9 @@
 use super::{jpeg, memory, npy, pixel};
 use crate::console::Counter;
 use anyhow::{Context, Error, Result, bail, ensure};
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+pub use dual_mcmc::pictures::WHITE;
+use dual_mcmc::pictures::square;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb};
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -42,9 +43,6 @@ pub struct Format {
     /// What is seen through transparent pixels.
     pub background: Rgb<u8>,
 }
-
-/// What lies behind transparent pixels unless something else is wanted.
-pub const WHITE: Rgb<u8> = Rgb([255; 3]);
 
 impl Format {
     /// A format with a white background.
@@ -249,44 +247,13 @@ fn read(path: &Path, format: Format) -> Result<Vec<u8>> {
     let orientation = decoder.orientation()?;
     let mut image = if of_jpeg { jpeg::decode(&bytes)? } else { DynamicImage::from_decoder(decoder)? };
     image.apply_orientation(orientation);
-    Ok(square(image, format))
+    Ok(square(image, format.channels, format.side, format.background))
 }
 
 /// Sorts files into an order that has nothing to do with their names, and is the same wherever they lie and
 /// whatever lies beside them.
 pub(super) fn mixing_key(path: &Path) -> [u8; 16] {
     Md5::digest(path.file_name().unwrap_or_default().as_encoded_bytes()).into()
-}
-
-/// The middle square at `side` × `side`, channel by channel.
-fn square(image: DynamicImage, format: Format) -> Vec<u8> {
-    let (width, height) = (image.width(), image.height());
-    let (short, side) = (width.min(height), format.side as u32);
-    let mut cropped = image.crop_imm((width - short) / 2, (height - short) / 2, short, short);
-    drop(image);
-    if cropped.color().has_alpha() {
-        // Before it is resized: what is hidden has no part in its neighbours.
-        cropped = composited(&cropped, format.background).into();
-    }
-    let filter = if short > side { FilterType::Triangle } else { FilterType::CatmullRom };
-    let sized = cropped.resize_exact(side, side, filter);
-    if format.channels == 1 {
-        return sized.into_luma8().into_raw();
-    }
-    let rgb = sized.into_rgb8().into_raw();
-    (0..3).flat_map(|c| rgb.iter().copied().skip(c).step_by(3).collect::<Vec<_>>()).collect()
-}
-
-/// An image with transparency, in front of a background.
-fn composited(image: &DynamicImage, background: Rgb<u8>) -> RgbImage {
-    let image = image.to_rgba8();
-    RgbImage::from_fn(image.width(), image.height(), |x, y| {
-        let [r, g, b, alpha] = image.get_pixel(x, y).0.map(u32::from);
-        let over =
-            |front: u32, back: u8| ((alpha * front + (255 - alpha) * u32::from(back) + 127) / 255) as u8;
-        let [behind_r, behind_g, behind_b] = background.0;
-        Rgb([over(r, behind_r), over(g, behind_g), over(b, behind_b)])
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::dom;
 use crate::explain::readable;
 use crate::pacing::MOST_AT_ONCE;
 use crate::problem::Problem;
+use dual_mcmc::jobs::Start;
 use serde::Serialize;
 
 /// Energies are read this often while the chains run, in milliseconds.
@@ -41,11 +42,13 @@ impl Instance {
             self.speed.count(due, end);
             let (steps, rest_at) = (engine.steps(), settings.rest_at);
             if playing && rest_at.is_some_and(|rest| before < rest && steps >= rest) {
+                let taken = match settings.view.samples() && settings.start == Start::Noise {
+                    true => format!("{steps} steps from noise"),
+                    false => format!("the {steps} steps that the model recommends"),
+                };
                 self.play(false);
-                self.refs.set_text(
-                    "status",
-                    &format!("The chains have taken the {steps} steps that the model recommends, and rest. Play goes on."),
-                );
+                let words = format!("The chains have taken {taken}, and rest. Play goes on.");
+                self.refs.set_text("status", &words);
             }
         }
         self.show_transport();

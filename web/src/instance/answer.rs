@@ -114,7 +114,8 @@ impl Instance {
             errors: if samples { &[] } else { figures },
             trace: self.history.rows().iter().map(|row| row.mean).collect(),
             x: Float32Array::from(&states[..]),
-            example: (!samples && loaded.facts.examples > 0).then_some(settings.example + 1),
+            example: (!samples && loaded.facts.examples > 0 && self.own.is_none())
+                .then_some(settings.example + 1),
             mask: sight.map(|_| settings.mask.word()),
             target: Float32Array::from(sight.map_or(&[][..], |sight| &sight.x)),
         })

@@ -100,7 +100,7 @@ impl Instance {
         if fresh || other_start || reset {
             self.sight = match samples {
                 true => None,
-                false => Some(sight(&settings, &loaded, &self.examples).await?),
+                false => Some(self.sight(&settings, &loaded).await?),
             };
             self.start(&settings, &device).await?;
         }
@@ -164,6 +164,22 @@ impl Instance {
         Ok(())
     }
 
+    /// What is to be reconstructed: the reader's own picture, a held-out example, or a sample of the generator's that no
+    /// chain starts at.
+    async fn sight(&self, settings: &Settings, loaded: &Loaded) -> Result<Sight, Problem> {
+        let facts = &loaded.facts;
+        let example = self.examples.chunks(facts.len()).nth(settings.example);
+        let x = match (&self.own, example) {
+            (Some(own), _) => own.clone(),
+            (None, Some(example)) => example.to_vec(),
+            (None, None) => {
+                let latents = jobs::prior(settings.seed, settings.chains as u32, 1, facts.latent);
+                jobs::decode(&Executor::Cpu { threads: 1 }, &loaded.model, &latents).await?
+            }
+        };
+        Ok(Sight { x, mask: settings.mask.values(&facts.shape) })
+    }
+
     /// Show what of the choices or the model could not be used, and tell the page of what is new.
     fn remark(&mut self, mut remarks: Vec<String>, settings: &Settings, loaded: &Loaded, device: &Device) {
         remarks.extend(self.unusable.values().cloned());
@@ -174,7 +190,7 @@ impl Instance {
         }
         self.told.clone_from(&remarks);
         let samples = settings.view.samples();
-        if !samples && loaded.facts.examples == 0 {
+        if !samples && loaded.facts.examples == 0 && self.own.is_none() {
             remarks.push("This file holds no held-out examples (“dual-mcmc annotate” adds them), so a sample of its own generator is reconstructed.".into());
         }
         if !samples && !loaded.facts.encoder {
@@ -202,20 +218,6 @@ impl Instance {
         };
         dom::tell(&self.element, "load", &told);
     }
-}
-
-/// What is to be reconstructed: a held-out example, or a sample of the generator's that no chain starts at.
-async fn sight(settings: &Settings, loaded: &Loaded, examples: &[f32]) -> Result<Sight, Problem> {
-    let facts = &loaded.facts;
-    let example = examples.chunks(facts.len()).nth(settings.example);
-    let x = match example {
-        Some(x) => x.to_vec(),
-        None => {
-            let latents = jobs::prior(settings.seed, settings.chains as u32, 1, facts.latent);
-            jobs::decode(&Executor::Cpu { threads: 1 }, &loaded.model, &latents).await?
-        }
-    };
-    Ok(Sight { x, mask: settings.mask.values(&facts.shape) })
 }
 
 /// What lies under the chains of a model of the plane.

@@ -55,6 +55,9 @@ pub struct Instance {
     /// Where the keys paint the mask, and whether the brush hides.
     cursor: Option<[usize; 2]>,
     brush_hides: bool,
+    /// Whether the brush draws instead, and whether it draws light.
+    brush_draws: bool,
+    brush_light: bool,
     questions: VecDeque<(Question, Reply)>,
 
     // What is.
@@ -71,6 +74,9 @@ pub struct Instance {
     /// The held-out examples in the model's file, and the sample that is reconstructed.
     examples: Vec<f32>,
     sight: Option<Sight>,
+    /// A picture of the reader's own in the place of an example, and the number of the last one that was asked for.
+    own: Option<Vec<f32>>,
+    own_number: u32,
     engine: Option<Engine>,
     settings: Option<Settings>,
     view: Option<View>,
@@ -147,6 +153,8 @@ impl Instance {
             chosen: None,
             cursor: None,
             brush_hides: true,
+            brush_draws: false,
+            brush_light: true,
             questions: VecDeque::new(),
             load: None,
             load_number: 0,
@@ -157,6 +165,8 @@ impl Instance {
             ground: None,
             examples: Vec::new(),
             sight: None,
+            own: None,
+            own_number: 0,
             engine: None,
             settings: None,
             view: None,

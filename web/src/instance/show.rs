@@ -26,13 +26,14 @@ impl Instance {
         let (engine, settings) = (self.engine.as_ref()?, self.settings.as_ref()?);
         let (loaded, theme) = (self.loaded.as_ref()?, self.theme.as_ref()?);
         let chosen = self.chosen.filter(|&chain| chain < settings.chains);
-        let example = (loaded.facts.examples > 0).then_some(settings.example);
+        let example = (loaded.facts.examples > 0 && self.own.is_none()).then_some(settings.example);
         Some(use_scene(&Scene {
             engine,
             facts: &loaded.facts,
             ground: self.ground.as_ref(),
             sight: self.sight.as_ref(),
             examples: (&self.examples, example),
+            own: self.own.is_some(),
             cursor: self.cursor,
             chains: settings.chains,
             encoded: settings.encoded(&loaded.facts),

@@ -6,8 +6,14 @@ use crate::dom;
 use crate::mask::Mask;
 use crate::message::{Message, Step};
 use crate::models::Source;
+use crate::picture;
 use crate::problem::Problem;
 use serde::Serialize;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::Blob;
+
+/// Under what a picture that cannot be used is remarked.
+const PICTURE: &str = "picture";
 
 /// A choice that was made at the figure itself.
 #[derive(Serialize)]
@@ -49,6 +55,10 @@ impl Instance {
                 self.choose("src", None);
                 self.stale = true;
             }
+            Message::Picture(blob, name) => self.open_picture(blob, name),
+            Message::Pictured(number, outcome) if number == self.own_number => self.take_picture(outcome),
+            Message::Pictured(..) => {}
+            Message::BrushDraws(draws) => self.brush_draws = draws,
             Message::Visible(visible) => self.see(visible),
             Message::Playing(playing) => self.play(playing),
             Message::TogglePlay => self.play(!self.playing),
@@ -114,6 +124,8 @@ impl Instance {
         }
         match name {
             "controls" => self.controls = value.is_some(),
+            // An example in the place of the reader's own picture.
+            "example" if value.is_some() => self.reset |= self.own.take().is_some(),
             "src" if self.choices.src.is_some() => self.file = None,
             _ => {}
         }
@@ -201,6 +213,9 @@ impl Instance {
     /// Hide what is around a pixel of the image that is reconstructed, or show it: whichever it was not where the brush
     /// begins.
     fn paint(&mut self, pixel: [usize; 2], begins: bool) {
+        if self.brush_draws {
+            return self.draw_dot(pixel, begins);
+        }
         let Some(size) = self.image_size() else { return };
         // What is wanted, which may not be so yet.
         let wanted = self.choices.mask.clone().filter(|mask| mask.fits(size)).unwrap_or_default();
@@ -214,6 +229,60 @@ impl Instance {
         let reach = size[0].max(size[1]) / 24;
         let mask = wanted.painted(pixel, reach, self.brush_hides, size);
         self.choose("mask", Some(mask.word()));
+    }
+
+    /// Read a picture, which becomes what is reconstructed.
+    fn open_picture(&mut self, blob: Blob, name: String) {
+        self.own_number = self.own_number.wrapping_add(1);
+        let Some(loaded) = self.loaded.clone() else {
+            let problem =
+                Problem::new(format!("“{name}” cannot be used"), "There is no model yet to show it to.");
+            return self.take_picture(Err(problem));
+        };
+        let (post, number) = (self.post.clone(), self.own_number);
+        spawn_local(async move {
+            let outcome = picture::read(&blob, &name, &loaded.facts.shape).await;
+            post.send(Message::Pictured(number, outcome));
+        });
+    }
+
+    fn take_picture(&mut self, outcome: Result<Vec<f32>, Problem>) {
+        match outcome {
+            Ok(x) => {
+                self.unusable.remove(PICTURE);
+                self.leave_view(Some(ViewKind::Reconstruct.word()));
+                self.choose("view", Some(ViewKind::Reconstruct.word().into()));
+                self.choose("example", None);
+                self.own = Some(x);
+                self.reset = true;
+            }
+            Err(problem) => drop(self.unusable.insert(PICTURE.into(), format!("{problem}"))),
+        }
+        self.stale = true;
+    }
+
+    /// Draw a dot around a pixel of a picture of the reader's own; of a new one, if there is none.
+    fn draw_dot(&mut self, pixel: [usize; 2], begins: bool) {
+        let (Some(loaded), Some([width, height])) = (&self.loaded, self.image_size()) else { return };
+        let channels = loaded.facts.shape[0];
+        // White on black, as digits and clothes are; in colour black on white, as on paper.
+        let paper = if channels == 3 { 1.0 } else { -1.0 };
+        let mut x = self.own.take().unwrap_or_else(|| vec![paper; loaded.facts.len()]);
+        if begins {
+            self.brush_light = x[pixel[1] * width + pixel[0]] <= 0.0;
+        }
+        let reach = width.max(height) / 24;
+        let ink = if self.brush_light { 1.0 } else { -1.0 };
+        for (i, value) in x.iter_mut().enumerate() {
+            let [column, row] = [i % width, i / width % height];
+            if column.abs_diff(pixel[0]) <= reach && row.abs_diff(pixel[1]) <= reach {
+                *value = ink;
+            }
+        }
+        self.choose("example", None);
+        self.own = Some(x);
+        self.reset = true;
+        self.stale = true;
     }
 
     fn move_cursor(&mut self, step: Step) {
@@ -287,6 +356,8 @@ impl Instance {
         self.ground = None;
         self.examples.clear();
         self.sight = None;
+        self.own = None;
+        self.unusable.remove(PICTURE);
         self.cursor = None;
         self.settings = None;
         self.chosen = None;

@@ -41,6 +41,7 @@ pub fn connect(refs: &Rc<Refs>, post: &Post) {
     numbers(refs, post);
     choice_of_chain(refs, post);
     brush(refs, post);
+    pictures(refs, post);
 }
 
 fn button(refs: &Refs, name: &str, post: &Post, message: impl Fn() -> Message + 'static) {
@@ -146,6 +147,26 @@ fn choice_of_chain(refs: &Refs, post: &Post) {
     }
 }
 
+/// A picture of the reader's own is opened by a button, and the brush draws or hides.
+fn pictures(refs: &Refs, post: &Post) {
+    let Some(file) = refs.find::<HtmlInputElement>("picture-file") else { return };
+    let opened = file.clone();
+    refs.on_ref("open-picture", "click", move || opened.click());
+    let (input, post_file) = (file.clone(), post.clone());
+    refs.on(&file, "change", move |_: Event| {
+        if let Some(file) = input.files().and_then(|files| files.get(0)) {
+            let name = file.name();
+            post_file.send(Message::Picture(file.into(), name));
+        }
+        // So that the same file can be opened again once it has changed.
+        input.set_value("");
+    });
+    for radio in refs.all::<HtmlInputElement>("input[name=brush]") {
+        let (post, draws) = (post.clone(), radio.value() == "draw");
+        refs.on(&radio, "change", move |_: Event| post.send(Message::BrushDraws(draws)));
+    }
+}
+
 /// A drag over the picture that is reconstructed, or the arrow keys and Space on it, hide a part of it.
 fn brush(refs: &Rc<Refs>, post: &Post) {
     let Some(panel) = refs.find::<HtmlElement>("target-panel") else { return };
@@ -230,6 +251,7 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
         ("z-formula", !samples),
         ("example-choice", !samples && facts.examples > 1),
         ("mask-choice", !samples && facts.image()),
+        ("picture-choice", !samples && facts.image()),
     ] {
         refs.show(name, visible);
     }

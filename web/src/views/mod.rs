@@ -28,6 +28,8 @@ pub struct Scene<'a> {
     pub sight: Option<&'a Sight>,
     /// The held-out examples in the model's file, `[n, data]`, and which of them it is.
     pub examples: (&'a [f32], Option<usize>),
+    /// Whether it is a picture of the reader's own.
+    pub own: bool,
     /// Where the keys paint.
     pub cursor: Option<[usize; 2]>,
     /// How many chains there are.
