@@ -29,6 +29,7 @@ fn axe_finds_nothing_in_either_theme() {
             ("?play=0", page::STATE),
             ("?model=models/fashion-mnist.safetensors&play=0", page::STATE),
             ("?model=models/ring.safetensors&view=reconstruct&play=0", page::STATE),
+            ("?model=models/ring.safetensors&view=energy&play=0", page::STATE),
             ("?model=models/nowhere.safetensors", page::NOTICE),
             ("embed.html?play=0", "ref('begin')"),
             ("embed.html?play=1", page::STATE),

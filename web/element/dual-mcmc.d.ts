@@ -1,6 +1,7 @@
 /** Types of the element in dual-mcmc.js. docs/embedding.md says what everything means. */
 
-export type View = 'sample' | 'landscape' | 'reconstruct';
+export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy';
+export type Subject = 'example' | 'generator' | 'noise' | 'tone';
 export type Start = 'generator' | 'noise';
 export type Device = 'auto' | 'gpu' | 'cpu';
 export type Loading = 'auto' | 'lazy' | 'eager';
@@ -31,10 +32,13 @@ export interface State {
   trace: number[];
   /** The chains' states, [chains, ...shape] in row-major order; in `reconstruct` what the generator makes of them. */
   x: Float32Array;
-  /** In `reconstruct`: which held-out example it is, from 1, where the file has any; what is hidden of it; and the sample itself. */
+  /** In `reconstruct` and `energy`: which held-out example it is, from 1, where it is one, and the sample itself. */
   example?: number;
-  mask?: string;
   target: Float32Array;
+  /** In `reconstruct`: what is hidden of it. */
+  mask?: string;
+  /** In `energy`: the gradient of the sample's energy. */
+  gradient: Float32Array;
 }
 
 export interface DualMcmcEventMap {
@@ -61,6 +65,7 @@ export interface DualMcmcAttributes {
   'step-size'?: number | string;
   'noise'?: number | string;
   'start'?: Start;
+  'subject'?: Subject;
   'example'?: number | string;
   'mask'?: string;
   'seed'?: number | string;
@@ -81,6 +86,7 @@ export class DualMcmc extends HTMLElement {
   stepSize: number | null;
   noise: number | null;
   start: Start | null;
+  subject: Subject | null;
   example: number | null;
   mask: string | null;
   seed: number | null;

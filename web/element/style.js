@@ -133,6 +133,13 @@ legend { padding: 0; }
 .figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
 .figures.many .strip { grid-column: 1 / -1; }
 .figures.many .strip .panel { cursor: pointer; }
+.rank { margin: .4rem 0 .2rem; font: 1.05rem/1.45 var(--serif); text-wrap: pretty; }
+.rank.warn { color: var(--warn); }
+.histograms { display: block; width: 100%; margin-top: .7rem; }
+.swatch.mean.tall, .swatch.line.tall { height: .7em; vertical-align: baseline; }
+.figures.many.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+.swatch.here, .swatch.there { width: 2px; height: 1em; vertical-align: -.15em; border-radius: 0; background: var(--particle); }
+.swatch.there { background: var(--soft); }
 .panel.paints { touch-action: none; cursor: crosshair; }
 figure { margin: 0; min-width: 0; }
 .figures.one figure { max-width: min(100%, var(--dual-mcmc-picture-width, 40rem)); margin-inline: auto; width: 100%; }

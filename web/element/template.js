@@ -28,6 +28,7 @@ export const template = /* html */ `
         <label><input type="radio" name="view" value="landscape"><span>Landscape</span></label>
         <label><input type="radio" name="view" value="sample"><span>Sample</span></label>
         <label><input type="radio" name="view" value="reconstruct"><span>Reconstruct</span></label>
+        <label><input type="radio" name="view" value="energy"><span>Energy</span></label>
       </fieldset>
       <p class="counter" aria-hidden="true">
         <span>step <b data-ref="step-count">0</b></span>
@@ -79,6 +80,31 @@ export const template = /* html */ `
         <figcaption part="caption">Held-out examples: click one. Drag over the picture above to hide a part of it.</figcaption>
       </figure>
     </div>
+    <div class="figures many three" data-ref="energy" hidden>
+      <figure>
+        <div class="panel" data-ref="subject-panel" part="panel" role="img" aria-label="The sample"></div>
+        <figcaption part="caption" data-ref="subject-caption"></figcaption>
+      </figure>
+      <figure data-ref="slope-figure">
+        <div class="panel" data-ref="slope-panel" part="panel" role="img" aria-label="What lowers its energy"></div>
+        <figcaption part="caption" data-ref="slope-caption"></figcaption>
+      </figure>
+      <figure>
+        <div class="panel" data-ref="chain-panel" part="panel" role="img" aria-label="The chain from it"></div>
+        <figcaption part="caption" data-ref="chain-caption"></figcaption>
+      </figure>
+      <figure class="strip">
+        <p class="rank" data-ref="rank" part="rank"></p>
+        <p class="rank warn" data-ref="faults" hidden></p>
+        <canvas class="histograms" data-ref="histogram-canvas" part="plot" role="img" aria-label="Histograms of energies"></canvas>
+        <figcaption part="caption" class="full">
+          <span class="key"><i class="swatch mean tall"></i>data and the model’s own samples</span>
+          <span class="key"><i class="swatch line tall"></i>other kinds</span>
+          <span class="key"><i class="swatch here"></i>this sample</span>
+          <span class="key"><i class="swatch there"></i>its chain now</span>
+        </figcaption>
+      </figure>
+    </div>
     <div class="empty" data-ref="empty"><p data-ref="empty-text">The sampler is being loaded…</p></div>
 
     <figure class="trace" data-ref="trace" hidden>
@@ -110,7 +136,7 @@ export const template = /* html */ `
       <label for="rate">Steps per second <output data-ref="rate-value" for="rate"></output></label>
       <input type="range" id="rate" data-ref="rate" min="0" max="8" step="1">
     </div>
-    <div class="field">
+    <div class="field" data-ref="chains-choice">
       <label for="chains">Chains</label>
       <select id="chains" data-ref="chains"></select>
     </div>
@@ -122,6 +148,15 @@ export const template = /* html */ `
       </div>
       <p class="hint" data-ref="start-hint"></p>
     </fieldset>
+    <div class="field" data-ref="subject-choice" hidden>
+      <label for="subject">What it is about</label>
+      <select id="subject" data-ref="subject">
+        <option value="example">a held-out example</option>
+        <option value="generator">a sample of the generator’s</option>
+        <option value="noise">noise</option>
+        <option value="tone">one value everywhere</option>
+      </select>
+    </div>
     <div class="field seed" data-ref="example-choice" hidden>
       <label for="example">Example</label>
       <input type="number" id="example" data-ref="example" min="1" max="64" step="1" inputmode="numeric">

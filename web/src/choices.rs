@@ -17,11 +17,14 @@ pub enum ViewKind {
     Landscape,
     /// A sample, and what z-chains make of it.
     Reconstruct,
+    /// A sample's energy among those of data and of others, and a chain from it.
+    Energy,
 }
 
 impl ViewKind {
     /// Every view.
-    pub const ALL: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Reconstruct];
+    pub const ALL: &[ViewKind] =
+        &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Reconstruct, ViewKind::Energy];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -29,6 +32,7 @@ impl ViewKind {
             ViewKind::Sample => "sample",
             ViewKind::Landscape => "landscape",
             ViewKind::Reconstruct => "reconstruct",
+            ViewKind::Energy => "energy",
         }
     }
 
@@ -37,9 +41,47 @@ impl ViewKind {
         self != ViewKind::Reconstruct
     }
 
+    /// Whether it is about one sample: an example, a picture of the reader's own, or another subject.
+    pub fn has_subject(self) -> bool {
+        matches!(self, ViewKind::Reconstruct | ViewKind::Energy)
+    }
+
     /// The view that a word stands for.
     pub fn from_word(word: &str) -> Option<ViewKind> {
         ViewKind::ALL.iter().copied().find(|view| view.word() == word)
+    }
+}
+
+/// The sample that a view is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subject {
+    /// A held-out example; where the file has none, a sample of the generator's.
+    #[default]
+    Example,
+    /// A sample of the generator's.
+    Generator,
+    /// Noise: uniform in [-1, 1] for images, standard normal for vectors.
+    Noise,
+    /// One value everywhere.
+    Tone,
+}
+
+impl Subject {
+    const ALL: [Subject; 4] = [Subject::Example, Subject::Generator, Subject::Noise, Subject::Tone];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Subject::Example => "example",
+            Subject::Generator => "generator",
+            Subject::Noise => "noise",
+            Subject::Tone => "tone",
+        }
+    }
+
+    /// The subject that a word stands for.
+    pub fn from_word(word: &str) -> Option<Subject> {
+        Subject::ALL.into_iter().find(|subject| subject.word() == word)
     }
 }
 
@@ -132,6 +174,7 @@ const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
 
 const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
 const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
+const ONE_SAMPLE: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy];
 
 /// Every choice.
 pub const CHOICES: &[Choice] = &[
@@ -147,9 +190,9 @@ pub const CHOICES: &[Choice] = &[
         "view",
         Some("view"),
         Some("view-choice"),
-        Takes::Word(&["sample", "landscape", "reconstruct"]),
+        Takes::Word(&["sample", "landscape", "reconstruct", "energy"]),
         "`landscape` for points of the plane, else `sample`",
-        "starts beside refined samples; the energy over the plane with the chains on it; or a sample beside what the generator makes of it, from the encoder's guess and from the prior",
+        "starts beside refined samples; the energy over the plane with the chains on it; a sample beside what the generator makes of it, from the encoder's guess and from the prior; or a sample's energy among those of data and of others, its slope, and a chain from it",
     ),
     choice(
         "chains",
@@ -157,7 +200,7 @@ pub const CHOICES: &[Choice] = &[
         Some("chains"),
         Takes::Whole(1, u32::MAX),
         "16 for images, 1024 for points (256 without a graphics processor); 8 in `reconstruct`",
-        "number of chains; a model of points runs up to 4096, of images up to 1024; in `reconstruct` up to 64, half of them from the encoder",
+        "number of chains; a model of points runs up to 4096, of images up to 1024; in `reconstruct` up to 64, half of them from the encoder; in `energy` there is one",
     ),
     choice(
         "rate",
@@ -195,14 +238,25 @@ pub const CHOICES: &[Choice] = &[
         ),
     ),
     only(
-        RECONSTRUCT,
+        ONE_SAMPLE,
+        choice(
+            "subject",
+            Some("subject"),
+            Some("subject"),
+            Takes::Word(&["example", "generator", "noise", "tone"]),
+            "`example`",
+            "the sample that it is about: a held-out example, a sample of the generator's, noise, or one value everywhere, the last three by the seed",
+        ),
+    ),
+    only(
+        ONE_SAMPLE,
         choice(
             "example",
             Some("example"),
             Some("example"),
             Takes::Whole(1, 64),
             "1",
-            "which of the held-out examples in the model's file is reconstructed; without examples it is a sample of the generator's",
+            "which of the held-out examples in the model's file it is; without examples it is a sample of the generator's",
         ),
     ),
     only(
@@ -363,7 +417,9 @@ pub struct Choices {
     pub noise: Option<f32>,
     /// Where chains start.
     pub start: Option<Start>,
-    /// Which held-out example is reconstructed, from 1.
+    /// The sample that the view is about.
+    pub subject: Option<Subject>,
+    /// Which held-out example it is, from 1.
     pub example: Option<usize>,
     /// What of it is hidden.
     pub mask: Option<Mask>,
@@ -399,6 +455,7 @@ impl Choices {
             "step-size" => self.step_size = number(value),
             "noise" => self.noise = number(value),
             "start" => self.start = value.and_then(Start::from_name),
+            "subject" => self.subject = value.and_then(Subject::from_word),
             "example" => self.example = number(value),
             "mask" => self.mask = value.and_then(Mask::from_word),
             "seed" => self.seed = number(value),
@@ -418,6 +475,7 @@ impl Choices {
             "step-size" => self.step_size.map(|v| v.to_string()),
             "noise" => self.noise.map(|v| v.to_string()),
             "start" => self.start.map(|v| v.name().into()),
+            "subject" => self.subject.map(|v| v.word().into()),
             "example" => self.example.map(|v| v.to_string()),
             "mask" => self.mask.as_ref().map(Mask::word),
             "seed" => self.seed.map(|v| v.to_string()),

@@ -65,7 +65,9 @@ impl Facts {
 
     /// Numbers of chains worth offering in a view.
     pub fn chain_choices(&self, view: ViewKind) -> &'static [usize] {
-        if view == ViewKind::Reconstruct {
+        if view == ViewKind::Energy {
+            &[1]
+        } else if view == ViewKind::Reconstruct {
             &[2, 4, 8, 16, 32]
         } else if self.plane() {
             &[64, 256, 1024, 4096]
@@ -76,7 +78,11 @@ impl Facts {
 
     /// Most chains that a view runs.
     pub fn max_chains(&self, view: ViewKind) -> usize {
-        if view == ViewKind::Reconstruct { MAX_Z_CHAINS } else { MAX_CHAINS[usize::from(self.image())] }
+        match view {
+            ViewKind::Reconstruct => MAX_Z_CHAINS,
+            ViewKind::Energy => 1,
+            _ => MAX_CHAINS[usize::from(self.image())],
+        }
     }
 
     /// Whether a model has what a view needs.
@@ -85,6 +91,7 @@ impl Facts {
             ViewKind::Sample => true,
             ViewKind::Landscape => self.plane() && self.energy,
             ViewKind::Reconstruct => self.generator,
+            ViewKind::Energy => self.energy,
         }
     }
 

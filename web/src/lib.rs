@@ -1,7 +1,7 @@
 //! The `<dual-mcmc>` element: chains of dual-MCMC models on any page.
 //!
 //! Plain logic, tested anywhere: [`choices`] (the one table of what can be chosen), [`facts`] and [`settings`] (from choices
-//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`heat`] (the landscape's map),
+//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`heat`] (the landscape's map),
 //! [`paint`] (layouts, and the twins of the shaders), [`explain`] and [`problem`] (words).
 //!
 //! In a browser, flow goes one way: an attribute, a control or a script → `message` → `instance`, which alone changes what a
@@ -16,6 +16,7 @@ pub mod mask;
 pub mod pacing;
 pub mod paint;
 pub mod problem;
+pub mod rank;
 pub mod settings;
 
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]

@@ -1,6 +1,6 @@
 //! From what was chosen, the model and the device to what runs.
 
-use crate::choices::{Choices, ViewKind};
+use crate::choices::{Choices, Subject, ViewKind};
 use crate::facts::Facts;
 use crate::mask::Mask;
 use dual_mcmc::chain::Langevin;
@@ -27,7 +27,9 @@ pub struct Settings {
     /// Step at which the chains rest: the length of the model's own chains, where that is how it
     /// makes its samples.
     pub rest_at: Option<u32>,
-    /// Which of the held-out examples is reconstructed, from 0.
+    /// The sample that the view is about.
+    pub subject: Subject,
+    /// Which of the held-out examples it is, from 0.
     pub example: usize,
     /// What of it is hidden.
     pub mask: Mask,
@@ -47,6 +49,7 @@ impl Settings {
                     ViewKind::Reconstruct => {
                         "A reconstruction needs a generator, and this model has none; its samples are shown.".into()
                     }
+                    ViewKind::Energy => "This model has no energy to tell; its samples are shown.".into(),
                     _ => "The landscape needs an energy on points of the plane; this model is shown as samples."
                         .to_string(),
                 });
@@ -57,11 +60,13 @@ impl Settings {
         let most = facts.max_chains(view);
         let usual = match (view, facts.plane(), slow) {
             (ViewKind::Reconstruct, ..) => 8,
+            (ViewKind::Energy, ..) => 1,
             (_, true, true) => 256,
             (_, true, false) => 1024,
             (_, false, _) => 16,
         };
-        let chains = choices.chains.unwrap_or(usual);
+        // Where there is one chain, another number is no mistake but another view's.
+        let chains = if most == 1 { 1 } else { choices.chains.unwrap_or(usual) };
         if chains > most {
             problems.push(format!("{chains} chains are too many; {most} run, the most for this model."));
         }
@@ -74,10 +79,16 @@ impl Settings {
             }
             chosen => chosen.unwrap_or(Start::Generator),
         };
+        let subject = choices.subject.unwrap_or_default();
+        let from_noise = match view {
+            ViewKind::Reconstruct => false,
+            ViewKind::Energy => matches!(subject, Subject::Noise | Subject::Tone),
+            _ => start == Start::Noise,
+        };
         let z = facts.z_chain(choices.step_size, choices.noise);
         let (langevin, steps) = match view.samples() {
             true => {
-                let least = if start == Start::Noise { FROM_NOISE } else { 0 };
+                let least = if from_noise { FROM_NOISE } else { 0 };
                 let steps = facts.chains.x.map(|x| x.steps.max(least));
                 (facts.langevin(choices.step_size, choices.noise), steps)
             }
@@ -86,16 +97,17 @@ impl Settings {
         let settings = Settings {
             view,
             chains: chains.min(most),
-            rate: choices.rate.unwrap_or(match view.samples() && start == Start::Noise {
+            rate: choices.rate.unwrap_or(match from_noise {
                 // It is a long way.
                 true => 60.0,
-                false if facts.image() || !view.samples() => 10.0,
+                false if facts.image() || view.has_subject() => 10.0,
                 false => 60.0,
             }),
             langevin,
             start,
             seed: choices.seed.unwrap_or(0).into(),
-            rest_at: steps.filter(|_| facts.image() || !view.samples()),
+            rest_at: steps.filter(|_| facts.image() || view.has_subject()),
+            subject,
             example: example(choices, facts, view, &mut problems),
             mask: mask(choices, facts, view, &mut problems),
             sigma: z.sigma,
@@ -117,13 +129,14 @@ impl Settings {
     }
 }
 
-/// Which of the examples is reconstructed, from 0.
+/// Which of the examples it is about, from 0.
 fn example(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> usize {
-    if view.samples() {
+    let subject = choices.subject.unwrap_or_default();
+    if !view.has_subject() {
         return 0;
     }
     let wanted = choices.example.unwrap_or(1);
-    if choices.example.is_some() && wanted > facts.examples {
+    if choices.example.is_some() && subject == Subject::Example && wanted > facts.examples {
         problems.push(match facts.examples {
             0 => "This model's file holds no held-out examples.".into(),
             n => format!("Example {wanted} is not there: this model's file holds {n}."),

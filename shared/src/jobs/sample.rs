@@ -232,8 +232,6 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::start`].
     pub async fn start_from(&mut self, first: u32, start: Start, seed: u64) -> Result<(), JobError> {
-        self.steps = 0;
-        let noise = ChainNoise { first_chain: first, ..ChainNoise::new(seed, Stream::XChain) };
         let states = match start {
             Start::Noise => noise_start(seed, &self.shape, first, self.chains, 0),
             Start::Generator => {
@@ -245,6 +243,8 @@ impl Sampler {
                     && generator.batch() >= self.chains
                 {
                     // From buffer to buffer.
+                    self.steps = 0;
+                    let noise = ChainNoise { first_chain: first, ..ChainNoise::new(seed, Stream::XChain) };
                     generator.submit(&latents).map_err(gpu_failed)?;
                     chain.start_from_buffer(generator.output_buffer(), noise).map_err(gpu_failed)?;
                     return self.keep_starts();
@@ -252,12 +252,30 @@ impl Sampler {
                 generator.run(&latents).await?
             }
         };
+        self.start_at(first, &states, seed)
+    }
+
+    /// Start all chains anew at these states, `[chains, data]`, as those from number `first` on of a larger batch.
+    ///
+    /// # Errors
+    /// If the states are not as many as the chains, or the executor fails.
+    pub fn start_at(&mut self, first: u32, states: &[f32], seed: u64) -> Result<(), JobError> {
+        let expected = self.chains * self.shape.iter().product::<usize>();
+        if states.len() != expected {
+            let found = states.len();
+            return Err(JobError::Samples(format!(
+                "{} chains start at {expected} numbers, not {found}",
+                self.chains
+            )));
+        }
+        self.steps = 0;
         if let Some(chain) = &mut self.chain {
-            chain.start(&states, noise)?;
+            let noise = ChainNoise { first_chain: first, ..ChainNoise::new(seed, Stream::XChain) };
+            chain.start(states, noise)?;
         }
         match &mut self.starts {
             Starts::Memory(starts) => {
-                *starts = states;
+                *starts = states.to_vec();
                 Ok(())
             }
             #[cfg(feature = "gpu")]
@@ -302,6 +320,16 @@ impl Sampler {
             Some(chain) => Ok(chain.finish().await?),
             None => Ok(()),
         }
+    }
+
+    /// How many chains there are.
+    pub fn chains(&self) -> usize {
+        self.chains
+    }
+
+    /// Values of one sample.
+    pub fn sample_len(&self) -> usize {
+        self.shape.iter().product()
     }
 
     /// Steps taken since the start.

@@ -116,6 +116,23 @@ fn samplers_share_the_chains_of_a_job() {
     }
 }
 
+/// Chains that are started where another batch has started go the same way.
+#[test]
+fn samplers_start_wherever_they_are_told_to() {
+    let (model, cpu) = (model(), Executor::Cpu { threads: 1 });
+    let langevin = Langevin::new(0.3, 0.3);
+    let mut first = Sampler::new(&cpu, &model, 5).unwrap();
+    block_on(first.start(Start::Generator, 4)).unwrap();
+    let starts = block_on(first.read_starts()).unwrap();
+    first.advance(3, &langevin).unwrap();
+    let mut last_two = Sampler::new(&cpu, &model, 2).unwrap();
+    last_two.start_at(3, &starts[9..], 4).unwrap();
+    assert_eq!(block_on(last_two.read_starts()).unwrap(), starts[9..]);
+    last_two.advance(3, &langevin).unwrap();
+    assert_eq!(block_on(last_two.read_states()).unwrap(), block_on(first.read_states()).unwrap()[9..]);
+    assert!(matches!(last_two.start_at(0, &starts, 4), Err(JobError::Samples(_))));
+}
+
 #[test]
 fn a_model_without_an_energy_has_starts_only() {
     let mut model = model();

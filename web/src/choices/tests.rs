@@ -18,6 +18,7 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("step-size", "0.1"),
         ("noise", "0.001"),
         ("start", "noise"),
+        ("subject", "tone"),
         ("example", "3"),
         ("mask", "lower"),
         ("seed", "7"),

@@ -173,6 +173,17 @@ impl WorkerChains {
         Ok(())
     }
 
+    /// Start all chains anew at `states`, `[chains, data]`.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn start_at(&mut self, states: &[f32], seed: u64) -> Result<(), Problem> {
+        let (states, seed) = (Float32Array::from(states), seed as u32);
+        let states = self.all(|share| Ask::StartAt { share, states: states.clone(), seed }).await?;
+        self.begin(states);
+        Ok(())
+    }
+
     /// Start all z-chains anew, to explain `target`.
     ///
     /// # Errors
@@ -237,7 +248,21 @@ impl WorkerChains {
     /// # Errors
     /// If they are not whole samples, or a worker has failed.
     pub async fn energies(&self, x: &[f32]) -> Result<Vec<f32>, Problem> {
-        let ask = Ask::Energies { model: self.loaded.number, x: Float32Array::from(x) };
+        self.ask_one(Ask::Energies { model: self.loaded.number, x: Float32Array::from(x) }).await
+    }
+
+    /// Energies at `x`, `[n, data]`, and their gradients.
+    ///
+    /// # Errors
+    /// As [`WorkerChains::energies`].
+    pub async fn slopes(&self, x: &[f32]) -> Result<(Vec<f32>, Vec<f32>), Problem> {
+        let ask = Ask::Slopes { model: self.loaded.number, x: Float32Array::from(x) };
+        let mut energies = self.ask_one(ask).await?;
+        let gradients = energies.split_off(energies.len() - x.len());
+        Ok((energies, gradients))
+    }
+
+    async fn ask_one(&self, ask: Ask) -> Result<Vec<f32>, Problem> {
         match self.shares[0].worker.ask(ask).await {
             Ok(given) => Ok(numbers(vec![given])),
             Err(Failure::Refused(reason)) => Err(Problem::samples(&reason)),

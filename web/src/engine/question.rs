@@ -66,6 +66,16 @@ pub enum Ask {
         /// Seed of start and noise.
         seed: u32,
     },
+    /// Start the chains of a share anew at states of the page's own, and give them back.
+    StartAt {
+        /// The share's number.
+        share: u32,
+        /// A state for each chain of all shares, one after the other.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        states: Float32Array,
+        /// Seed of the noise.
+        seed: u32,
+    },
     /// Start the z-chains of a share anew, and give what the generator makes of their latents.
     Observe {
         /// The share's number.
@@ -88,6 +98,14 @@ pub enum Ask {
     Trace {
         /// The share's number.
         share: u32,
+    },
+    /// Give the energies of samples, and after them their gradients.
+    Slopes {
+        /// The model's number.
+        model: u32,
+        /// The samples, `[n, data]`.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        x: Float32Array,
     },
     /// Give the energies of samples.
     Energies {
@@ -217,7 +235,14 @@ impl Held {
                 let model = self.model(model)?;
                 Ok(numbers(&jobs::energies(&ONE_CORE, &model, &x.to_vec()).await.map_err(words)?))
             }
+            Ask::Slopes { model, x } => {
+                let model = self.model(model)?;
+                let found = jobs::energies_and_gradients(&ONE_CORE, &model, &x.to_vec()).await;
+                let (energies, gradients) = found.map_err(words)?;
+                Ok(numbers(&[energies, gradients].concat()))
+            }
             Ask::Start { share, .. }
+            | Ask::StartAt { share, .. }
             | Ask::Observe { share, .. }
             | Ask::Advance { share, .. }
             | Ask::Trace { share } => {
@@ -244,6 +269,13 @@ impl Share {
                 let start = Start::from_name(&start).ok_or_else(unknown)?;
                 sampler.start_from(self.first, start, seed.into()).await?;
                 Ok(numbers(&sampler.read_starts().await?))
+            }
+            (Chains::X(sampler), Ask::StartAt { states, seed, .. }) => {
+                let len = sampler.chains() * sampler.sample_len();
+                let from = self.first * sampler.sample_len() as u32;
+                let own = states.subarray(from, from + len as u32).to_vec();
+                sampler.start_at(self.first, &own, seed.into())?;
+                Ok(numbers(&own))
             }
             (Chains::Z(reconstructor), Ask::Observe { target, seed, .. }) => {
                 let Target { x, mask, sigma, encoded } = target;

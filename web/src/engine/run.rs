@@ -33,7 +33,7 @@ pub struct Engine {
     samples: bool,
 }
 
-/// A sample that is reconstructed.
+/// The sample that a view is about.
 pub struct Sight {
     /// Its values, `[data]`.
     pub x: Vec<f32>,
@@ -113,14 +113,17 @@ impl Engine {
         Ok(Engine { runner, loaded: loaded.clone(), samples })
     }
 
-    /// Start all chains anew: x-chains, or z-chains on what is in `sight`.
+    /// Start all chains anew: x-chains where the settings say or at what is in `sight`, or z-chains to explain that.
     ///
     /// # Errors
     /// If the device failed.
     pub async fn start(&mut self, settings: &Settings, sight: Option<&Sight>) -> Result<(), Problem> {
         let encoded = settings.encoded(&self.loaded.facts) as u32;
         match (&mut self.runner, sight) {
-            (Runner::Gpu(_, sampler), _) => Ok(sampler.start(settings.start, settings.seed).await?),
+            (Runner::Gpu(_, sampler), Some(Sight { x, .. })) => {
+                Ok(sampler.start_at(0, &x.repeat(settings.chains), settings.seed)?)
+            }
+            (Runner::Gpu(_, sampler), None) => Ok(sampler.start(settings.start, settings.seed).await?),
             (Runner::GpuZ(_, reconstructor), Some(Sight { x, mask })) => {
                 let observed = Observed { x, mask: mask.as_deref(), sigma: settings.sigma };
                 Ok(reconstructor.start_from(0, encoded, &observed, settings.seed).await?)
@@ -130,7 +133,12 @@ impl Engine {
                 let (x, mask) = (Float32Array::from(&x[..]), Float32Array::from(mask));
                 chains.observe(&Target { x, mask, sigma: settings.sigma, encoded }, settings.seed).await
             }
-            (Runner::Workers(chains), _) if self.samples => chains.start(settings.start, settings.seed).await,
+            (Runner::Workers(chains), Some(Sight { x, .. })) => {
+                chains.start_at(&x.repeat(settings.chains), settings.seed).await
+            }
+            (Runner::Workers(chains), None) if self.samples => {
+                chains.start(settings.start, settings.seed).await
+            }
             _ => Err(Problem::new("Nothing runs", "There is nothing to reconstruct.")),
         }
     }
@@ -233,6 +241,19 @@ impl Engine {
                 Ok(jobs::energies(executor, &self.loaded.model, x).await?)
             }
             Runner::Workers(chains) => chains.energies(x).await,
+        }
+    }
+
+    /// Energies of samples `x`, `[n, data]`, and their gradients.
+    ///
+    /// # Errors
+    /// As [`Engine::energies`].
+    pub async fn slopes(&self, x: &[f32]) -> Result<(Vec<f32>, Vec<f32>), Problem> {
+        match &self.runner {
+            Runner::Gpu(executor, _) | Runner::GpuZ(executor, _) => {
+                Ok(jobs::energies_and_gradients(executor, &self.loaded.model, x).await?)
+            }
+            Runner::Workers(chains) => chains.slopes(x).await,
         }
     }
 }

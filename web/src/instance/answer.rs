@@ -1,6 +1,7 @@
 //! Answers to scripts: the element's methods.
 
 use super::Instance;
+use crate::choices::Subject;
 use crate::dom;
 use crate::message::Question;
 use crate::problem::Problem;
@@ -34,6 +35,8 @@ struct State<'a> {
     mask: Option<String>,
     #[serde(with = "serde_wasm_bindgen::preserve")]
     target: Float32Array,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    gradient: Float32Array,
 }
 
 /// The types of pictures that every browser writes.
@@ -95,7 +98,8 @@ impl Instance {
         let states = engine.state().await?;
         let samples = settings.view.samples();
         let figures = self.history.current();
-        let sight = self.sight.as_ref().filter(|_| !samples);
+        let sight = self.sight.as_ref();
+        let of_examples = settings.view.has_subject() && settings.subject == Subject::Example;
         // In decimals as on the page, not as the nearest f32.
         let decimal = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
         as_value(&State {
@@ -114,9 +118,10 @@ impl Instance {
             errors: if samples { &[] } else { figures },
             trace: self.history.rows().iter().map(|row| row.mean).collect(),
             x: Float32Array::from(&states[..]),
-            example: (!samples && loaded.facts.examples > 0 && self.own.is_none())
+            example: (of_examples && loaded.facts.examples > 0 && self.own.is_none())
                 .then_some(settings.example + 1),
-            mask: sight.map(|_| settings.mask.word()),
+            mask: (!samples).then(|| settings.mask.word()),
+            gradient: Float32Array::from(self.slope.as_ref().map_or(&[][..], |slope| &slope.gradient)),
             target: Float32Array::from(sight.map_or(&[][..], |sight| &sight.x)),
         })
     }

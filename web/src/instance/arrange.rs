@@ -1,6 +1,7 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
 use super::Instance;
+use crate::choices::{Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
 use crate::heat::{Bounds, Heat};
@@ -10,8 +11,9 @@ use crate::pacing::Pacer;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::ui::{about, controls};
-use crate::views::{Ground, View};
+use crate::views::{Ground, Slope, View};
 use crate::{dom, host};
+use dual_mcmc::chain::noise_start;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{self, Start};
 use dual_mcmc::model::Examples;
@@ -83,7 +85,8 @@ impl Instance {
         let samples = settings.view.samples();
         let other_chains =
             before.as_ref().is_none_or(|b| b.chains != settings.chains || b.view.samples() != samples);
-        let start = |s: &Settings| (s.start, s.seed, s.example, s.mask.clone());
+        let subject = |s: &Settings| s.view.has_subject().then(|| (s.subject, s.example, s.mask.clone()));
+        let start = |s: &Settings| (s.start, s.seed, subject(s));
         let other_start = before.as_ref().is_none_or(|b| start(b) != start(&settings));
         // A failure that a device, a number of chains or a start may have caused is forgotten with it.
         if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
@@ -98,11 +101,13 @@ impl Instance {
         // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
         let reset = std::mem::take(&mut self.reset);
         if fresh || other_start || reset {
-            self.sight = match samples {
-                true => None,
-                false => Some(self.sight(&settings, &loaded).await?),
+            self.sight = match settings.view.has_subject() {
+                true => Some(self.sight(&settings, &loaded).await?),
+                false => None,
             };
+            self.slope = None;
             self.start(&settings, &device).await?;
+            self.measure(&settings).await?;
         }
         let Some(engine) = &self.engine else { return Ok(()) };
         if loaded.facts.plane() && self.ground.is_none() {
@@ -150,6 +155,7 @@ impl Instance {
         let what = if engine.runs() { "chain" } else { "sample" };
         let encoded = self.loaded.as_ref().map_or(0, |loaded| settings.encoded(&loaded.facts));
         let from = match settings.start {
+            _ if settings.view == ViewKind::Energy => "the sample",
             _ if !engine.samples() && encoded > 0 => "the encoder’s guess and from the prior",
             _ if !engine.samples() => "the prior",
             Start::Generator => "the generator",
@@ -164,18 +170,32 @@ impl Instance {
         Ok(())
     }
 
-    /// What is to be reconstructed: the reader's own picture, a held-out example, or a sample of the generator's that no
-    /// chain starts at.
+    /// The energy and the gradient of what the view is about, where it shows them.
+    async fn measure(&mut self, settings: &Settings) -> Result<(), Problem> {
+        let (Some(engine), Some(sight)) = (&self.engine, &self.sight) else { return Ok(()) };
+        if settings.view == ViewKind::Energy {
+            let (energies, gradient) = engine.slopes(&sight.x).await?;
+            self.slope = energies.first().map(|&energy| Slope { energy, gradient });
+        }
+        Ok(())
+    }
+
+    /// What the view is about: the reader's own picture, a held-out example, or a sample of the generator's that no chain
+    /// starts at, or noise.
     async fn sight(&self, settings: &Settings, loaded: &Loaded) -> Result<Sight, Problem> {
         let facts = &loaded.facts;
         let example = self.examples.chunks(facts.len()).nth(settings.example);
-        let x = match (&self.own, example) {
-            (Some(own), _) => own.clone(),
-            (None, Some(example)) => example.to_vec(),
-            (None, None) => {
+        let noise = || noise_start(settings.seed, &facts.shape, settings.chains as u32, 1, 0);
+        let x = match (&self.own, settings.subject, example) {
+            (Some(own), ..) => own.clone(),
+            (None, Subject::Example, Some(example)) => example.to_vec(),
+            (None, Subject::Noise, _) => noise(),
+            (None, Subject::Tone, _) => vec![noise()[0]; facts.len()],
+            (None, ..) if facts.generator => {
                 let latents = jobs::prior(settings.seed, settings.chains as u32, 1, facts.latent);
                 jobs::decode(&Executor::Cpu { threads: 1 }, &loaded.model, &latents).await?
             }
+            _ => noise(),
         };
         Ok(Sight { x, mask: settings.mask.values(&facts.shape) })
     }
@@ -190,8 +210,12 @@ impl Instance {
         }
         self.told.clone_from(&remarks);
         let samples = settings.view.samples();
-        if !samples && loaded.facts.examples == 0 && self.own.is_none() {
-            remarks.push("This file holds no held-out examples (“dual-mcmc annotate” adds them), so a sample of its own generator is reconstructed.".into());
+        let of_examples = settings.view.has_subject() && settings.subject == Subject::Example;
+        if of_examples && loaded.facts.examples == 0 && self.own.is_none() {
+            remarks.push(format!(
+                "This file holds no held-out examples (“dual-mcmc annotate” adds them), so {} is shown.",
+                if loaded.facts.generator { "a sample of its own generator" } else { "noise" }
+            ));
         }
         if !samples && !loaded.facts.encoder {
             remarks.push("This model has no encoder, so all chains start from the prior.".into());

@@ -17,7 +17,7 @@ use crate::pacing::Pacer;
 use crate::problem::{Problem, Restarts};
 use crate::settings::Settings;
 use crate::ui::{Refs, Theme};
-use crate::views::{Ground, View};
+use crate::views::{Ground, Slope, View};
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt, pin_mut};
@@ -76,6 +76,8 @@ pub struct Instance {
     sight: Option<Sight>,
     /// A picture of the reader's own in the place of an example, and the number of the last one that was asked for.
     own: Option<Vec<f32>>,
+    /// The energy and the gradient of what the view is about.
+    slope: Option<Slope>,
     own_number: u32,
     engine: Option<Engine>,
     settings: Option<Settings>,
@@ -166,6 +168,7 @@ impl Instance {
             examples: Vec::new(),
             sight: None,
             own: None,
+            slope: None,
             own_number: 0,
             engine: None,
             settings: None,

@@ -1,6 +1,7 @@
 //! What a figure shows of its chains: pictures, energies, words.
 
 use super::Instance;
+use crate::choices::Subject;
 use crate::explain::{bytes, count, readable};
 use crate::facts::Facts;
 use crate::problem::Problem;
@@ -26,7 +27,8 @@ impl Instance {
         let (engine, settings) = (self.engine.as_ref()?, self.settings.as_ref()?);
         let (loaded, theme) = (self.loaded.as_ref()?, self.theme.as_ref()?);
         let chosen = self.chosen.filter(|&chain| chain < settings.chains);
-        let example = (loaded.facts.examples > 0 && self.own.is_none()).then_some(settings.example);
+        let of_examples = self.own.is_none() && settings.subject == Subject::Example;
+        let example = (loaded.facts.examples > 0 && of_examples).then_some(settings.example);
         Some(use_scene(&Scene {
             engine,
             facts: &loaded.facts,
@@ -34,6 +36,9 @@ impl Instance {
             sight: self.sight.as_ref(),
             examples: (&self.examples, example),
             own: self.own.is_some(),
+            subject: settings.subject,
+            slope: self.slope.as_ref(),
+            histograms: &loaded.model.annotations.histograms,
             cursor: self.cursor,
             chains: settings.chains,
             encoded: settings.encoded(&loaded.facts),
@@ -57,7 +62,7 @@ impl Instance {
             return Ok(());
         };
         self.refs.set_text("step-count", &engine.steps().to_string());
-        if settings.view.samples() {
+        if !settings.view.has_subject() {
             self.captions(settings, &loaded.facts, engine.steps());
         }
         if anew {
@@ -101,7 +106,7 @@ impl Instance {
                 let energy = self.history.current().get(chain).map(|e| readable(*e)).unwrap_or_default();
                 format!("Set off: chain {}, energy {energy}.", chain + 1)
             }
-            None if loaded.facts.plane() || !samples => String::new(),
+            None if loaded.facts.plane() || settings.view.has_subject() => String::new(),
             None => "Click an image, or use the arrow keys on the grid, to set one chain off.".into(),
         };
         self.refs.set_text("trace-says", &says);
@@ -124,7 +129,9 @@ impl Instance {
 
     /// Show that a model is on its way, or that none is wanted.
     pub(super) fn show_loading(&self) {
-        for name in ["notice", "landscape", "sample", "reconstruct", "trace", "about", "remarks", "bar"] {
+        for name in
+            ["notice", "landscape", "sample", "reconstruct", "energy", "trace", "about", "remarks", "bar"]
+        {
             self.refs.show(name, false);
         }
         self.refs.show("empty", true);
@@ -149,7 +156,7 @@ impl Instance {
     /// Show that the chains can run.
     pub(super) fn show_running(&self, settings: &Settings, facts: &Facts) {
         let samples = settings.view.samples();
-        if samples {
+        if !settings.view.has_subject() {
             self.captions(settings, facts, 0);
         }
         let [plot, mean] = match samples {

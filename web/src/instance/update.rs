@@ -46,7 +46,7 @@ impl Instance {
                 self.choose(name, value);
             }
             Message::Defaults => {
-                for name in ["chains", "rate", "step-size", "noise", "start", "example", "mask"] {
+                for name in ["chains", "rate", "step-size", "noise", "start", "subject", "example", "mask"] {
                     self.choose(name, None);
                 }
             }
@@ -125,7 +125,7 @@ impl Instance {
         match name {
             "controls" => self.controls = value.is_some(),
             // An example in the place of the reader's own picture.
-            "example" if value.is_some() => self.reset |= self.own.take().is_some(),
+            "example" | "subject" if value.is_some() => self.reset |= self.own.take().is_some(),
             "src" if self.choices.src.is_some() => self.file = None,
             _ => {}
         }
@@ -194,11 +194,17 @@ impl Instance {
 
     /// Chains of another kind have other steps and another number: what was chosen for the last ones does not suit them.
     fn leave_view(&mut self, next: Option<&str>) {
-        let samples = next.and_then(ViewKind::from_word).is_none_or(ViewKind::samples);
-        if self.settings.as_ref().is_some_and(|settings| settings.view.samples() != samples) {
-            for name in ["chains", "rate", "step-size", "noise"] {
-                self.choose(name, None);
-            }
+        let (Some(next), Some(settings)) = (next.and_then(ViewKind::from_word), &self.settings) else {
+            return;
+        };
+        let now = settings.view;
+        let other_chains = now.samples() != next.samples();
+        let other_number = other_chains || now.has_subject() != next.has_subject();
+        for name in ["step-size", "noise"].iter().filter(|_| other_chains) {
+            self.choose(name, None);
+        }
+        for name in ["chains", "rate"].iter().filter(|_| other_number) {
+            self.choose(name, None);
         }
     }
 
@@ -250,8 +256,14 @@ impl Instance {
         match outcome {
             Ok(x) => {
                 self.unusable.remove(PICTURE);
-                self.leave_view(Some(ViewKind::Reconstruct.word()));
-                self.choose("view", Some(ViewKind::Reconstruct.word().into()));
+                if self.settings.as_ref().is_none_or(|settings| !settings.view.has_subject()) {
+                    let can = |view| self.loaded.as_ref().is_some_and(|loaded| loaded.facts.has(view));
+                    let view =
+                        if can(ViewKind::Reconstruct) { ViewKind::Reconstruct } else { ViewKind::Energy };
+                    self.leave_view(Some(view.word()));
+                    self.choose("view", Some(view.word().into()));
+                }
+                self.choose("subject", None);
                 self.choose("example", None);
                 self.own = Some(x);
                 self.reset = true;
@@ -279,6 +291,7 @@ impl Instance {
                 *value = ink;
             }
         }
+        self.choose("subject", None);
         self.choose("example", None);
         self.own = Some(x);
         self.reset = true;
@@ -357,6 +370,7 @@ impl Instance {
         self.examples.clear();
         self.sight = None;
         self.own = None;
+        self.slope = None;
         self.unusable.remove(PICTURE);
         self.cursor = None;
         self.settings = None;

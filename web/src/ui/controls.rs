@@ -75,7 +75,7 @@ fn choices(refs: &Refs, post: &Post) {
             refs.on(&radio, "change", move |_: Event| post.send(Message::Choose(name, Some(value.clone()))));
         }
     }
-    for name in ["chains", "device", "mask"] {
+    for name in ["chains", "device", "mask", "subject"] {
         if let Some(select) = refs.find::<HtmlSelectElement>(name) {
             let post = post.clone();
             refs.on(&select.clone(), "change", move |_: Event| {
@@ -246,14 +246,19 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
     refs.show("view-choice", ViewKind::ALL.iter().filter(|view| facts.has(**view)).count() > 1);
     let samples = settings.view.samples();
     for (name, visible) in [
-        ("start-choice", samples),
+        ("start-choice", !settings.view.has_subject()),
+        ("chains-choice", settings.view != ViewKind::Energy),
+        ("subject-choice", settings.view.has_subject()),
         ("x-formula", samples),
         ("z-formula", !samples),
-        ("example-choice", !samples && facts.examples > 1),
+        ("example-choice", settings.view.has_subject() && facts.examples > 1),
         ("mask-choice", !samples && facts.image()),
-        ("picture-choice", !samples && facts.image()),
+        ("picture-choice", settings.view.has_subject() && facts.image()),
     ] {
         refs.show(name, visible);
+    }
+    if let Some(select) = refs.find::<HtmlSelectElement>("subject") {
+        select.set_value(settings.subject.word());
     }
     put(refs, "example", &(settings.example + 1).to_string());
     if let Some(field) = refs.find::<HtmlInputElement>("example") {

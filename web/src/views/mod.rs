@@ -1,19 +1,22 @@
 //! The ways to look at chains.
 
+mod energy;
 mod landscape;
 mod panel;
 mod reconstruct;
 mod sample;
 
+pub use energy::{Energy, Slope};
 pub use landscape::{Ground, Landscape};
 pub use reconstruct::Reconstruct;
 pub use sample::Sample;
 
-use crate::choices::ViewKind;
+use crate::choices::{Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
 use crate::problem::Problem;
 use crate::ui::{Refs, Theme};
+use dual_mcmc::model::Histogram;
 use web_sys::HtmlCanvasElement;
 
 /// What a view draws from.
@@ -28,8 +31,14 @@ pub struct Scene<'a> {
     pub sight: Option<&'a Sight>,
     /// The held-out examples in the model's file, `[n, data]`, and which of them it is.
     pub examples: (&'a [f32], Option<usize>),
-    /// Whether it is a picture of the reader's own.
+    /// Whether it is a picture of the reader's own; else what it is.
     pub own: bool,
+    /// As `own`.
+    pub subject: Subject,
+    /// Its energy and gradient.
+    pub slope: Option<&'a Slope>,
+    /// Histograms of energies in the model's file.
+    pub histograms: &'a [Histogram],
     /// Where the keys paint.
     pub cursor: Option<[usize; 2]>,
     /// How many chains there are.
@@ -44,6 +53,19 @@ pub struct Scene<'a> {
     pub theme: &'a Theme,
 }
 
+impl Scene<'_> {
+    /// What the view is about, in words.
+    pub fn subject(&self) -> String {
+        match (self.own, self.subject, self.examples.1) {
+            (true, ..) => "Your own picture".into(),
+            (_, Subject::Example, Some(example)) => format!("Held-out example {}", example + 1),
+            (_, Subject::Noise, _) => "Noise".into(),
+            (_, Subject::Tone, _) => "One value everywhere".into(),
+            _ => "A sample of the generator’s own".into(),
+        }
+    }
+}
+
 /// The view that is open.
 pub enum View {
     /// Starts beside refined samples.
@@ -52,6 +74,8 @@ pub enum View {
     Landscape(Landscape),
     /// A sample and what is made of it.
     Reconstruct(Reconstruct),
+    /// A sample and its energy.
+    Energy(Energy),
 }
 
 impl View {
@@ -69,6 +93,7 @@ impl View {
             refs.show(view.word(), *view == kind);
         }
         Ok(match kind {
+            ViewKind::Energy => View::Energy(Energy::open(refs, graphics, facts)?),
             ViewKind::Reconstruct => View::Reconstruct(Reconstruct::open(refs, facts)?),
             ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
             ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts)?),
@@ -81,6 +106,7 @@ impl View {
             View::Sample(_) => ViewKind::Sample,
             View::Landscape(_) => ViewKind::Landscape,
             View::Reconstruct(_) => ViewKind::Reconstruct,
+            View::Energy(_) => ViewKind::Energy,
         }
     }
 
@@ -94,6 +120,7 @@ impl View {
             View::Sample(view) => view.draw(scene, anew),
             View::Landscape(view) => view.draw(scene, refs, anew),
             View::Reconstruct(view) => view.draw(scene, refs, anew),
+            View::Energy(view) => view.draw(scene, refs, anew),
         }
     }
 
@@ -111,6 +138,7 @@ impl View {
             View::Sample(view) => view.picture(scene, starts, states),
             View::Landscape(view) => view.picture(scene, states),
             View::Reconstruct(view) => view.picture(scene, starts, states),
+            View::Energy(view) => view.picture(scene, starts, states),
         }
     }
 

@@ -138,11 +138,7 @@ impl Reconstruct {
         };
         let (of_encoder, of_prior) = scene.figures.split_at(scene.encoded.min(scene.figures.len()));
         let hidden = scene.sight.is_some_and(|sight| sight.mask.is_some());
-        let what = match (scene.own, scene.examples.1) {
-            (true, _) => "Your own picture".into(),
-            (false, Some(example)) => format!("Held-out example {}", example + 1),
-            (false, None) => "A sample of the generator’s own".into(),
-        };
+        let what = scene.subject();
         let target = if hidden { format!("{what}; the shaded part is hidden from the chains") } else { what };
         let things = |n: usize| count(n, "sample");
         let texts = [

@@ -1,11 +1,14 @@
-//! The view of reconstructions: its chains are the library's, and so are the numbers that it shows; what is hidden is chosen by
-//! list, by pointer and by keys, and stands in the address.
+//! The views of one sample, its reconstructions and its energy: their chains are the library's, and so are the numbers that they
+//! show; what is hidden is chosen by list, by pointer and by keys, and stands in the address.
 #![allow(clippy::unwrap_used)]
 
 use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
+use dual_mcmc::cpu::Evaluator;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::jobs::{Observed, Reconstructor};
-use dual_mcmc::model::{Annotations, ChainDefaults, Examples, Model, Precision, Provenance, Weighted};
+use dual_mcmc::jobs::{Observed, Reconstructor, Sampler};
+use dual_mcmc::model::{
+    Annotations, ChainDefaults, Examples, Histogram, Model, Precision, Provenance, Weighted,
+};
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_tests::browser::{Browser, WebGpu};
@@ -290,22 +293,32 @@ fn a_picture_of_ones_own_is_read_as_the_command_line_reads_it() {
         bytes.into_inner()
     };
     let give = |name: &str, kind: &str, bytes: &[u8]| {
-        browser.run(&format!("figure.image = new File([new Uint8Array({bytes:?})], '{name}', {{ type: '{kind}' }})"));
+        browser.run(&format!(
+            "figure.image = new File([new Uint8Array({bytes:?})], '{name}', {{ type: '{kind}' }})"
+        ));
     };
     let target = |browser: &Browser| numbers(&browser.run("return (await figure.state()).target"));
     let expected = |image: DynamicImage| {
         let bytes = dual_mcmc::pictures::square(image, 1, SIDE, dual_mcmc::pictures::WHITE);
         bytes.into_iter().map(|v| f32::from(v) / 127.5 - 1.0).collect::<Vec<_>>()
     };
-    let farthest = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| 127.5 * (a - b).abs()).fold(0.0, f32::max);
+    let farthest =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| 127.5 * (a - b).abs()).fold(0.0, f32::max);
 
     // Wider than high, so that it is cropped; larger, and then smaller than the model's images.
     for (width, height) in [(50, 31), (9, 7)] {
-        let image = RgbImage::from_fn(width, height, |x, y| Rgb([(x * 5) as u8, (y * 8) as u8, (x * y) as u8]));
+        let image =
+            RgbImage::from_fn(width, height, |x, y| Rgb([(x * 5) as u8, (y * 8) as u8, (x * y) as u8]));
         give("a.png", "image/png", &encoded(image.clone().into(), ImageFormat::Png));
-        browser.wait_for("the picture", "((s) => s.view === 'reconstruct' && s.example === undefined)(await figure.state())");
+        browser.wait_for(
+            "the picture",
+            "((s) => s.view === 'reconstruct' && s.example === undefined)(await figure.state())",
+        );
         let expected = expected(image.into());
-        browser.wait_for("its pixels", &format!("Math.abs((await figure.state()).target[0] - {}) < 0.02", expected[0]));
+        browser.wait_for(
+            "its pixels",
+            &format!("Math.abs((await figure.state()).target[0] - {}) < 0.02", expected[0]),
+        );
         let apart = farthest(&target(&browser), &expected);
         assert!(apart <= 1.0, "{width} by {height}: {apart} of 255");
     }
@@ -334,12 +347,20 @@ fn a_picture_of_ones_own_is_read_as_the_command_line_reads_it() {
     browser.run("figure.setAttribute('src', 'models/plane.safetensors')");
     browser.wait_for("points", "((s) => s.shape.length === 1)(await figure.state())");
     give("d.png", "image/png", &encoded(RgbImage::new(9, 9).into(), ImageFormat::Png));
-    let said = browser.wait_for("a remark", "!ref('remarks').hidden && ref('remarks').innerText.includes('d.png') && ref('remarks').innerText");
+    let said = browser.wait_for(
+        "a remark",
+        "!ref('remarks').hidden && ref('remarks').innerText.includes('d.png') && ref('remarks').innerText",
+    );
     assert!(said.as_str().unwrap().contains("not one of grey or colour images"), "{said}");
 
     // Drawn by hand: a dot of light on black.
-    browser.run("figure.setAttribute('src', 'models/images.safetensors'); figure.setAttribute('view', 'reconstruct')");
-    browser.wait_for("images", "((s) => s.shape.length === 3 && s.view === 'reconstruct')(await figure.state())");
+    browser.run(
+        "figure.setAttribute('src', 'models/images.safetensors'); figure.setAttribute('view', 'reconstruct')",
+    );
+    browser.wait_for(
+        "images",
+        "((s) => s.shape.length === 3 && s.view === 'reconstruct')(await figure.state())",
+    );
     browser.run(
         "const radio = ref('mask-choice').querySelector('[value=draw]'); radio.checked = true; radio.dispatchEvent(new Event('change'));
          const panel = ref('target-panel'), box = panel.getBoundingClientRect(); panel.setPointerCapture = () => {};
@@ -351,4 +372,87 @@ fn a_picture_of_ones_own_is_read_as_the_command_line_reads_it() {
     assert_eq!(lit, [SIDE / 2 * SIDE + SIDE / 2]);
     assert!(drawn.iter().enumerate().all(|(i, v)| *v == -1.0 || lit.contains(&i)));
     assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+/// Energy, gradient and rank are the library's, and so is the chain from the sample; for an example, for noise and for a tone.
+#[test]
+fn an_energy_has_its_place_among_others() {
+    let mut model = images();
+    let energy = model.energy.clone().unwrap();
+    let evaluator = Evaluator::new(&energy.network, &energy.weights).unwrap();
+    let examples = model.annotations.examples.as_ref().unwrap().values();
+    let around = evaluator.forward(&examples);
+    let wide: Vec<f32> = (0..200).map(|i| around[i % 3] + (i as f32 - 100.0) / 20.0).collect();
+    model.annotations.histograms = vec![
+        Histogram::of("held_out_data", &wide, None).unwrap(),
+        Histogram::of("x_chain", &wide, None).unwrap(),
+        Histogram::of("uniform_noise", &[-50.0, -40.0], Some(0.02)).unwrap(),
+        Histogram::of("mnist", &[50.0, 60.0], Some(1.0)).unwrap(),
+    ];
+    let ring = Model::from_bytes(include_bytes!("../../models/ring.safetensors")).unwrap();
+    let mut bare = images();
+    bare.annotations = Annotations::default();
+    let server = serve(vec![("images", model.clone()), ("bare", bare)]);
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        for (name, model, query) in [
+            ("images", &model, "&example=2"),
+            ("images", &model, "&subject=noise&seed=5"),
+            ("images", &model, "&subject=tone"),
+            ("ring", &ring, "&subject=generator"),
+        ] {
+            let line = format!("?model=models/{name}.safetensors&view=energy&play=0&device={device}{query}");
+            browser.open(&format!("{}{line}", server.url()));
+            let before = state(&browser);
+            assert_eq!(
+                (&before["view"], &before["device"], &before["chains"]),
+                (&json!("energy"), &json!(device), &json!(1))
+            );
+            let target = numbers(&before["target"]);
+            let weighted = model.energy.as_ref().unwrap();
+            let evaluator = Evaluator::new(&weighted.network, &weighted.weights).unwrap();
+            let (energies, gradient) = evaluator.energy_and_gradient(&target);
+            assert!(apart(&numbers(&before["energies"]), &energies) < 1e-4, "{line}");
+            assert!(apart(&numbers(&before["gradient"]), &gradient) < 1e-4, "{line}");
+            match before["example"].as_u64() {
+                Some(2) => assert_eq!(target, examples[LEN..2 * LEN]),
+                Some(other) => panic!("example {other}"),
+                None if query.contains("tone") => assert!(target.iter().all(|v| *v == target[0])),
+                None => assert!(target.iter().any(|v| *v != target[0])),
+            }
+            // The share of held-out energies below it, by the histogram in the file.
+            let data = &model.annotations.histograms[0];
+            let [low, high] = data.range;
+            let at = ((energies[0] - low) / (high - low)).clamp(0.0, 1.0) * data.counts.len() as f32;
+            let whole: u32 = data.counts.iter().take(at as usize).sum();
+            let part = data.counts.get(at as usize).map_or(0.0, |n| at.fract() * *n as f32);
+            let share = 100.0 * (whole as f32 + part) / data.total() as f32;
+            let said = browser.run("return ref('rank').textContent");
+            let said = said.as_str().unwrap();
+            let told: Option<f32> =
+                said.split("that of ").nth(1).and_then(|rest| rest.split('%').next()?.parse().ok());
+            assert!(told.is_none_or(|told| (told - share).abs() <= 0.51), "{said}, and {share}");
+            assert!(told.is_some() || !(1.0..=99.0).contains(&share), "{said}, and {share}");
+            if name == "images" {
+                let faults = browser.run("return ref('faults').hidden ? '' : ref('faults').textContent");
+                assert_eq!(faults, "This energy prefers uniform noise to data (AUROC 0.02).");
+            }
+
+            browser.run("await figure.step(6)");
+            let after = state(&browser);
+            let mut own = Sampler::new(&Executor::Cpu { threads: 1 }, model, 1).unwrap();
+            own.start_at(0, &target, after["seed"].as_u64().unwrap()).unwrap();
+            own.advance(6, &model.chains.x.unwrap().langevin).unwrap();
+            let states = pollster::block_on(own.read_states()).unwrap();
+            assert!(apart(&numbers(&after["x"]), &states) < 1e-4, "{line}");
+            assert!(apart(&numbers(&after["energies"]), &evaluator.forward(&states)) < 1e-3, "{line}");
+        }
+        browser.open(&format!("{}?model=models/bare.safetensors&view=energy&play=0", server.url()));
+        state(&browser);
+        let said = browser.run("return ref('rank').textContent + ref('remarks').textContent");
+        for expected in ["does not say what energies data have", "no held-out examples"] {
+            assert!(said.as_str().unwrap().contains(expected), "{expected}: {said}");
+        }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
 }
