@@ -456,3 +456,120 @@ fn an_energy_has_its_place_among_others() {
         assert_eq!(browser.errors(), Vec::<String>::new());
     }
 }
+
+/// Starts stand beside each other under one energy; each chain is the library's, and so is what a row says of its energies.
+#[test]
+fn starts_stand_beside_each_other() {
+    use dual_mcmc::chain::noise_start;
+    use dual_mcmc::jobs;
+    let model = images();
+    let server = serve(vec![("images", model.clone())]);
+    let cpu = Executor::Cpu { threads: 1 };
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        browser.resize(900, 1400);
+        let line = format!(
+            "?model=models/images.safetensors&view=sample&start=data%20noise%20generator&chains=4&seed=3&play=0&device={device}"
+        );
+        browser.open(&format!("{}{line}", server.url()));
+        let before = state(&browser);
+        assert_eq!(
+            (&before["starts"], &before["chains"]),
+            (&json!(["data", "noise", "generator"]), &json!(12))
+        );
+        let examples = model.annotations.examples.as_ref().unwrap().values();
+        let data: Vec<f32> = examples.iter().cycle().take(4 * LEN).copied().collect();
+        let noise = noise_start(3, &[1, SIDE, SIDE], 0, 4, 0);
+        let latents = jobs::prior(3, 0, 4, LATENT);
+        let generated = pollster::block_on(jobs::decode(&cpu, &model, &latents)).unwrap();
+        let starts = [data, noise, generated].concat();
+        assert!(apart(&numbers(&before["x"]), &starts) < 1e-5);
+
+        browser.run("await figure.step(6)");
+        let after = state(&browser);
+        let mut own = Sampler::new(&cpu, &model, 12).unwrap();
+        own.start_at(0, &starts, 3).unwrap();
+        own.advance(6, &model.chains.x.unwrap().langevin).unwrap();
+        assert!(apart(&numbers(&after["x"]), &pollster::block_on(own.read_states()).unwrap()) < 1e-4);
+        let energies = numbers(&after["energies"]);
+        let said =
+            browser.run("return ['', '-2', '-3'].map((row) => ref('refined-caption' + row).textContent)");
+        for (row, said) in said.as_array().unwrap().iter().enumerate() {
+            let mean = energies[4 * row..4 * row + 4].iter().sum::<f32>() / 4.0;
+            let told = said.as_str().unwrap().rsplit(' ').next().unwrap().replace('−', "-");
+            let told: f32 = told.parse().unwrap();
+            assert!((told - mean).abs() <= 0.006 * mean.abs().max(0.1), "{said}, and {mean}");
+        }
+        // A click in the second row sets a chain of its own off.
+        browser.run(
+            "const box = ref('refined-panel-2').getBoundingClientRect();
+             ref('refined-panel-2').dispatchEvent(new MouseEvent('click', { clientX: box.right - 5, clientY: box.top + 5 }))",
+        );
+        browser.wait_for("a frame", "ref('refined-panel-2').querySelector('.chosen')");
+        assert_eq!(browser.run("return ref('refined-panel').querySelector('.chosen')"), Value::Null);
+        browser.wait_for("its number", "ref('trace-says').textContent.includes('chain 6')");
+
+        // The controls choose them, and the last one stays.
+        for (value, expected) in [
+            ("data", json!(["noise", "generator"])),
+            ("generator", json!(["noise"])),
+            ("noise", json!(["noise"])),
+            ("data", json!(["data", "noise"])),
+        ] {
+            browser.run(&format!("ref('start-choice').querySelector('[value={value}]').click()"));
+            browser.wait_for(
+                value,
+                &format!("JSON.stringify((await figure.state()).starts.toSorted()) === '{}'", {
+                    let mut words: Vec<String> =
+                        expected.as_array().unwrap().iter().map(|w| w.as_str().unwrap().into()).collect();
+                    words.sort();
+                    json!(words)
+                }),
+            );
+        }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
+}
+
+/// Methods change the steps; what is accepted is told.
+#[test]
+fn methods_are_the_librarys() {
+    let ring = Model::from_bytes(include_bytes!("../../models/ring.safetensors")).unwrap();
+    let cpu = Executor::Cpu { threads: 1 };
+    let server = serve(Vec::new());
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        for sampler in ["mala", "descent", "langevin"] {
+            let line = format!(
+                "?model=models/ring.safetensors&view=sample&sampler={sampler}&step-size=0.4&noise=0.4&chains=64&start=noise&play=0&device={device}"
+            );
+            browser.open(&format!("{}{line}", server.url()));
+            state(&browser);
+            browser.run("await figure.step(5)");
+            let found = state(&browser);
+            assert_eq!(found["sampler"], sampler);
+            let mut langevin = ring.chains.x.unwrap().langevin;
+            (langevin.step_size, langevin.noise) = (0.4, if sampler == "descent" { 0.0 } else { 0.4 });
+            langevin.mala = sampler == "mala";
+            let mut own = Sampler::new(&cpu, &ring, 64).unwrap();
+            pollster::block_on(own.start(dual_mcmc::jobs::Start::Noise, 0)).unwrap();
+            own.advance(5, &langevin).unwrap();
+            let states = pollster::block_on(own.read_states()).unwrap();
+            // On another device a proposal near its threshold may be judged otherwise, which parts that chain alone.
+            let x = numbers(&found["x"]);
+            let parted = x.chunks(2).zip(states.chunks(2)).filter(|(a, b)| apart(a, b) > 1e-3).count();
+            assert!(parted <= if sampler == "mala" { 3 } else { 0 }, "{sampler}: {parted} chains are apart");
+            match pollster::block_on(own.acceptance()).unwrap() {
+                Some(accepted) => {
+                    let told = found["acceptance"].as_f64().unwrap() as f32;
+                    assert!((told - accepted).abs() < 0.02 && accepted < 0.9, "{told}, and {accepted}");
+                    let shown = browser
+                        .run("return ref('acceptance-line').hidden ? '' : ref('acceptance').textContent");
+                    assert_eq!(shown, format!("{:.0}%", 100.0 * told));
+                }
+                None => assert_eq!(found["acceptance"], Value::Null, "{sampler}"),
+            }
+        }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
+}

@@ -2,7 +2,9 @@
 
 export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy';
 export type Subject = 'example' | 'generator' | 'noise' | 'tone';
-export type Start = 'generator' | 'noise';
+/** Where chains start. Several, with spaces between them, are shown beside each other. */
+export type Start = 'generator' | 'noise' | 'data' | (string & {});
+export type Sampler = 'langevin' | 'mala' | 'descent';
 export type Device = 'auto' | 'gpu' | 'cpu';
 export type Loading = 'auto' | 'lazy' | 'eager';
 export type Reveal = 'auto' | 'interaction' | 'manual';
@@ -24,6 +26,11 @@ export interface State {
   stepSize: number;
   noise: number;
   seed: number;
+  /** Where the chains start, as many of them at each; none in a view of one sample. */
+  starts: string[];
+  sampler: Sampler;
+  /** Share of MALA's proposals that were accepted. */
+  acceptance?: number;
   /** Energies of the chains; none in `reconstruct`. */
   energies: number[];
   /** Squared errors of the chains in `reconstruct`; elsewhere none. */
@@ -65,6 +72,7 @@ export interface DualMcmcAttributes {
   'step-size'?: number | string;
   'noise'?: number | string;
   'start'?: Start;
+  'sampler'?: Sampler;
   'subject'?: Subject;
   'example'?: number | string;
   'mask'?: string;
@@ -86,6 +94,7 @@ export class DualMcmc extends HTMLElement {
   stepSize: number | null;
   noise: number | null;
   start: Start | null;
+  sampler: Sampler | null;
   subject: Subject | null;
   example: number | null;
   mask: string | null;

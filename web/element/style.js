@@ -157,6 +157,8 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 .swatch.datum { width: .4em; height: .4em; border-radius: 50%; background: var(--datum); opacity: .55; vertical-align: .1em; }
 .swatch.line { height: 1px; background: var(--line); vertical-align: .25em; }
 .swatch.mean { height: 3px; background: var(--mean); vertical-align: .2em; }
+.swatch.mean.second { background: var(--particle); }
+.swatch.mean.third { background: var(--datum); }
 .swatch.band { background: var(--band); }
 .swatch.held-out { background: var(--held-out); }
 .trace { margin-top: 1.3rem; }

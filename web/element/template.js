@@ -33,6 +33,7 @@ export const template = /* html */ `
       <p class="counter" aria-hidden="true">
         <span>step <b data-ref="step-count">0</b></span>
         <span><span data-ref="mean-label">mean energy</span> <b data-ref="mean-energy">–</b></span>
+        <span data-ref="acceptance-line" hidden>accepted <b data-ref="acceptance"></b></span>
         <span><b data-ref="achieved">0</b> steps/s</span>
       </p>
     </div>
@@ -49,14 +50,15 @@ export const template = /* html */ `
       </figure>
     </div>
     <div class="figures two" data-ref="sample" hidden>
-      <figure>
-        <div class="panel" data-ref="start-panel" part="panel" tabindex="0" role="img" aria-label="Where the chains started"></div>
-        <figcaption part="caption" data-ref="start-caption">Start</figcaption>
+${['', '-2', '-3'].map((row) => `
+      <figure data-ref="start-figure${row}">
+        <div class="panel" data-ref="start-panel${row}" part="panel" tabindex="0" role="img" aria-label="Where the chains started"></div>
+        <figcaption part="caption" data-ref="start-caption${row}">Start</figcaption>
       </figure>
-      <figure>
-        <div class="panel" data-ref="refined-panel" part="panel" tabindex="0" role="img" aria-label="The chains now"></div>
-        <figcaption part="caption" data-ref="refined-caption">Refined</figcaption>
-      </figure>
+      <figure data-ref="refined-figure${row}">
+        <div class="panel" data-ref="refined-panel${row}" part="panel" tabindex="0" role="img" aria-label="The chains now"></div>
+        <figcaption part="caption" data-ref="refined-caption${row}">Refined</figcaption>
+      </figure>`).join('')}
     </div>
     <div class="figures many" data-ref="reconstruct" hidden>
       <figure>
@@ -111,7 +113,9 @@ export const template = /* html */ `
       <canvas data-ref="trace-canvas" part="plot" role="img" aria-label="Energy of the chains over the steps"></canvas>
       <figcaption part="caption">
         <span data-ref="trace-title">Energy over the steps:</span> <span class="key"><i class="swatch line"></i>each chain</span>
-        <span class="key"><i class="swatch mean"></i>mean</span>
+        <span class="key" data-ref="mean-key"><i class="swatch mean"></i><span data-ref="mean-words">mean</span></span>
+        <span class="key" data-ref="mean-2-key" hidden><i class="swatch mean second"></i><span data-ref="mean-2-words"></span></span>
+        <span class="key" data-ref="mean-3-key" hidden><i class="swatch mean third"></i><span data-ref="mean-3-words"></span></span>
         <span class="key" data-ref="band-key"><i class="swatch band"></i>eight of ten chains</span>
         <span class="key" data-ref="held-out-key" hidden><i class="swatch held-out"></i>held-out data, nine of ten</span>
         <span class="says" data-ref="trace-says"></span>
@@ -143,8 +147,9 @@ export const template = /* html */ `
     <fieldset class="field" data-ref="start-choice">
       <legend>Chains start from</legend>
       <div class="segmented">
-        <label><input type="radio" name="start" value="generator"><span>generator</span></label>
-        <label><input type="radio" name="start" value="noise"><span>noise</span></label>
+        <label><input type="checkbox" name="start" value="generator"><span>generator</span></label>
+        <label><input type="checkbox" name="start" value="noise"><span>noise</span></label>
+        <label><input type="checkbox" name="start" value="data"><span>data</span></label>
       </div>
       <p class="hint" data-ref="start-hint"></p>
     </fieldset>
@@ -204,6 +209,14 @@ export const template = /* html */ `
         <label for="noise">Noise <i class="n">n</i></label>
         <input type="number" id="noise" data-ref="noise" min="0" step="any" inputmode="decimal">
         <input type="range" data-ref="noise-range" min="0" max="100" step="1" aria-label="Noise, slider">
+      </div>
+      <div class="field" data-ref="sampler-choice">
+        <label for="sampler">Steps</label>
+        <select id="sampler" data-ref="sampler">
+          <option value="langevin">Langevin, unadjusted</option>
+          <option value="mala">accepted or rejected (MALA)</option>
+          <option value="descent">gradient descent, no noise</option>
+        </select>
       </div>
       <p class="temperature">
         <span class="t">Temperature <i>T</i> = (<i>n</i>/<i>s</i>)² = <output data-ref="temperature">–</output></span>

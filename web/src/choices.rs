@@ -5,7 +5,6 @@
 //! only what someone has chosen.
 
 use crate::mask::{self, Mask};
-use dual_mcmc::jobs::Start;
 use std::str::FromStr;
 
 /// How chains are shown.
@@ -85,6 +84,82 @@ impl Subject {
     }
 }
 
+/// Where x-chains start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// At the generator's samples.
+    Generator,
+    /// At noise: uniform in [-1, 1] for images, standard normal for vectors.
+    Noise,
+    /// At held-out data.
+    Data,
+}
+
+impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 3] = [Origin::Generator, Origin::Noise, Origin::Data];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Generator => "generator",
+            Origin::Noise => "noise",
+            Origin::Data => "data",
+        }
+    }
+
+    /// The origin that a word stands for.
+    pub fn from_word(word: &str) -> Option<Origin> {
+        Origin::ALL.into_iter().find(|origin| origin.word() == word)
+    }
+
+    /// The origins that words stand for, each of them once.
+    pub fn from_words(words: &str) -> Option<Vec<Origin>> {
+        let mut all = Vec::new();
+        for word in words.split_whitespace() {
+            let origin = Origin::from_word(word)?;
+            if !all.contains(&origin) {
+                all.push(origin);
+            }
+        }
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// The words for origins.
+    pub fn words(origins: &[Origin]) -> String {
+        origins.iter().map(|origin| origin.word()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How x-chains take their steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Unadjusted Langevin steps.
+    Langevin,
+    /// Steps that are accepted or rejected (Metropolis-adjusted Langevin).
+    Mala,
+    /// Steps without noise.
+    Descent,
+}
+
+impl Method {
+    const ALL: [Method; 3] = [Method::Langevin, Method::Mala, Method::Descent];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::Langevin => "langevin",
+            Method::Mala => "mala",
+            Method::Descent => "descent",
+        }
+    }
+
+    /// The method that a word stands for.
+    pub fn from_word(word: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|method| method.word() == word)
+    }
+}
+
 /// Which device runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceChoice {
@@ -132,6 +207,8 @@ pub enum Takes {
     Presence,
     /// A hidden part of an image.
     Mask,
+    /// One or more of these words, with spaces between them.
+    Words(&'static [&'static str]),
 }
 
 /// A row of the table.
@@ -174,6 +251,7 @@ const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
 
 const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
 const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
+const ON_ENERGY: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Energy];
 const ONE_SAMPLE: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy];
 
 /// Every choice.
@@ -232,9 +310,20 @@ pub const CHOICES: &[Choice] = &[
             "start",
             Some("start"),
             Some("start-choice"),
-            Takes::Word(&["generator", "noise"]),
+            Takes::Words(&["generator", "noise", "data"]),
             "`generator` where there is one",
-            "where chains start",
+            "where chains start: one place, or several that are shown beside each other, each with as many chains; `data` are held-out examples",
+        ),
+    ),
+    only(
+        ON_ENERGY,
+        choice(
+            "sampler",
+            Some("sampler"),
+            Some("sampler"),
+            Takes::Word(&["langevin", "mala", "descent"]),
+            "the model's",
+            "unadjusted Langevin steps; steps that are accepted or rejected (MALA), with noise and without the model's clamps; or gradient descent, without noise",
         ),
     ),
     only(
@@ -347,6 +436,10 @@ impl Choice {
         let good = match self.takes {
             Takes::Address | Takes::Text | Takes::Presence => true,
             Takes::Word(words) => words.contains(&value),
+            Takes::Words(words) => {
+                let mut each = value.split_whitespace();
+                !value.trim().is_empty() && each.all(|word| words.contains(&word))
+            }
             Takes::Mask => Mask::from_word(value.trim()).is_some(),
             Takes::Number(low, high) => number(low.into(), high.into()),
             Takes::Whole(low, high) => u32::from_str(value.trim()).is_ok_and(|v| v >= low && v <= high),
@@ -361,6 +454,7 @@ impl Choice {
             Takes::Text => "a text".into(),
             Takes::Presence => "no value".into(),
             Takes::Mask => mask::EXPECTED.into(),
+            Takes::Words(words) => format!("one or more of {}", words.join(", ")),
             Takes::Word(words) => {
                 let words: Vec<&str> =
                     words.iter().map(|w| if w.is_empty() { "no value" } else { w }).collect();
@@ -381,6 +475,9 @@ impl Choice {
             Takes::Text => "text".into(),
             Takes::Presence => "(no value)".into(),
             Takes::Mask => mask::EXPECTED.into(),
+            Takes::Words(words) => {
+                format!("one or more of {}", words.iter().map(name).collect::<Vec<_>>().join(", "))
+            }
             Takes::Word(words) => words.iter().map(name).collect::<Vec<_>>().join(", "),
             Takes::Number(low, high) => format!("{low} to {high}"),
             Takes::Whole(low, u32::MAX) => format!("whole, from {low}"),
@@ -416,7 +513,9 @@ pub struct Choices {
     /// Noise n.
     pub noise: Option<f32>,
     /// Where chains start.
-    pub start: Option<Start>,
+    pub start: Option<Vec<Origin>>,
+    /// How they take their steps.
+    pub sampler: Option<Method>,
     /// The sample that the view is about.
     pub subject: Option<Subject>,
     /// Which held-out example it is, from 1.
@@ -454,7 +553,8 @@ impl Choices {
             "rate" => self.rate = number(value),
             "step-size" => self.step_size = number(value),
             "noise" => self.noise = number(value),
-            "start" => self.start = value.and_then(Start::from_name),
+            "start" => self.start = value.and_then(Origin::from_words),
+            "sampler" => self.sampler = value.and_then(Method::from_word),
             "subject" => self.subject = value.and_then(Subject::from_word),
             "example" => self.example = number(value),
             "mask" => self.mask = value.and_then(Mask::from_word),
@@ -474,7 +574,8 @@ impl Choices {
             "rate" => self.rate.map(|v| v.to_string()),
             "step-size" => self.step_size.map(|v| v.to_string()),
             "noise" => self.noise.map(|v| v.to_string()),
-            "start" => self.start.map(|v| v.name().into()),
+            "start" => self.start.as_deref().map(Origin::words),
+            "sampler" => self.sampler.map(|v| v.word().into()),
             "subject" => self.subject.map(|v| v.word().into()),
             "example" => self.example.map(|v| v.to_string()),
             "mask" => self.mask.as_ref().map(Mask::word),

@@ -1,6 +1,6 @@
 //! What of a model decides how it can be run and shown.
 
-use crate::choices::ViewKind;
+use crate::choices::{Method, Origin, ViewKind};
 use dual_mcmc::chain::{Langevin, ZChainSettings};
 use dual_mcmc::model::{ChainDefaults, Model};
 
@@ -25,6 +25,8 @@ pub struct Facts {
     pub encoder: bool,
     /// Held-out examples in the file.
     pub examples: usize,
+    /// Whether the density of the data is known, so that they can be drawn anew.
+    pub density: bool,
     /// The chains that the model recommends.
     pub chains: ChainDefaults,
 }
@@ -39,6 +41,7 @@ impl Facts {
             latent: model.latent().unwrap_or(0),
             encoder: model.encoder.is_some(),
             examples: model.annotations.examples.as_ref().map_or(0, |all| all.count(&model.data_shape())),
+            density: model.density().is_some(),
             chains: model.chains,
         }
     }
@@ -61,6 +64,15 @@ impl Facts {
     /// Whether a sample has no elements. No model's has.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether chains can start there.
+    pub fn starts_at(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Generator => self.generator,
+            Origin::Noise => true,
+            Origin::Data => self.examples > 0 || self.density,
+        }
     }
 
     /// Numbers of chains worth offering in a view.
@@ -104,12 +116,20 @@ impl Facts {
         chain
     }
 
-    /// The x-chain's update as the model recommends it, with another step size or noise.
-    pub fn langevin(&self, step_size: Option<f32>, noise: Option<f32>) -> Langevin {
+    /// The x-chain's update as the model recommends it, with another step size, noise or method.
+    pub fn langevin(&self, step_size: Option<f32>, noise: Option<f32>, method: Option<Method>) -> Langevin {
         let fallback = if self.image() { Langevin::new(0.5, 0.001) } else { Langevin::new(0.1, 0.1) };
         let mut langevin = self.chains.x.map_or(fallback, |x| x.langevin);
         langevin.step_size = step_size.unwrap_or(langevin.step_size);
         langevin.noise = noise.unwrap_or(langevin.noise);
+        match method {
+            Some(Method::Descent) => langevin.noise = 0.0,
+            Some(Method::Mala) => {
+                (langevin.mala, langevin.gradient_clamp, langevin.range_clamp) = (true, None, None)
+            }
+            Some(Method::Langevin) => langevin.mala = false,
+            None => {}
+        }
         // Without noise there is nothing to accept or reject.
         langevin.mala &= langevin.noise > 0.0;
         langevin

@@ -18,24 +18,31 @@ pub struct Row {
     pub low: f32,
     /// The energy that a tenth of the chains lie above.
     pub high: f32,
+    /// Means over the chains of each start.
+    pub means: Vec<f32>,
     /// Energies of the first 256 chains.
     pub chains: Vec<f32>,
 }
 
 impl Row {
-    fn new(step: u32, energies: &[f32]) -> Row {
+    fn new(step: u32, energies: &[f32], groups: usize) -> Row {
         let mut sorted = energies.to_vec();
         sorted.sort_by(f32::total_cmp);
         let at = |p: f64| sorted[((sorted.len() - 1) as f64 * p).round() as usize];
-        let mean = energies.iter().map(|&e| f64::from(e)).sum::<f64>() / energies.len() as f64;
+        let each = energies.len().div_ceil(groups.max(1));
         Row {
             step,
-            mean: mean as f32,
+            mean: mean(energies),
+            means: energies.chunks(each).map(mean).collect(),
             low: at(0.1),
             high: at(0.9),
             chains: energies[..energies.len().min(KEPT)].to_vec(),
         }
     }
+}
+
+fn mean(energies: &[f32]) -> f32 {
+    (energies.iter().map(|&e| f64::from(e)).sum::<f64>() / energies.len() as f64) as f32
 }
 
 /// The rows of a run, oldest first.
@@ -45,15 +52,22 @@ pub struct History {
     stride: u32,
     next: u32,
     current: Vec<f32>,
+    /// Starts that share the chains.
+    groups: usize,
 }
 
 impl Default for History {
     fn default() -> History {
-        History { rows: Vec::new(), stride: 1, next: 0, current: Vec::new() }
+        History { rows: Vec::new(), stride: 1, next: 0, current: Vec::new(), groups: 1 }
     }
 }
 
 impl History {
+    /// A history of chains from so many starts, one after the other with as many chains each.
+    pub fn of(groups: usize) -> History {
+        History { groups, ..History::default() }
+    }
+
     /// Take in what `trace` holds beyond what is known already.
     pub fn absorb(&mut self, trace: &Trace) {
         for (k, energies) in trace.rows().enumerate() {
@@ -63,7 +77,7 @@ impl History {
             }
             self.next = step + 1;
             if step.is_multiple_of(self.stride) {
-                self.rows.push(Row::new(step, energies));
+                self.rows.push(Row::new(step, energies, self.groups));
             }
             if self.rows.len() >= MOST_ROWS {
                 self.stride *= 2;
@@ -91,11 +105,7 @@ impl History {
 
     /// Mean of the current energies.
     pub fn mean(&self) -> Option<f32> {
-        if self.current.is_empty() {
-            return None;
-        }
-        let sum = self.current.iter().map(|&e| f64::from(e)).sum::<f64>();
-        Some((sum / self.current.len() as f64) as f32)
+        (!self.current.is_empty()).then(|| mean(&self.current))
     }
 
     /// Whether every energy known is a finite number.
@@ -123,6 +133,14 @@ mod tests {
             (history.current(), history.mean(), history.last_step()),
             (&[1.0, 2.0][..], Some(1.5), Some(2))
         );
+    }
+
+    #[test]
+    fn each_start_has_a_mean_of_its_own() {
+        let mut history = History::of(2);
+        history.absorb(&trace(0, &[&[4.0, 6.0, 1.0, 2.0]]));
+        let row = &history.rows()[0];
+        assert_eq!((row.mean, row.means.as_slice()), (3.25, &[5.0, 1.5][..]));
     }
 
     #[test]

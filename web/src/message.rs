@@ -46,8 +46,8 @@ pub enum Message {
     Progress(u32, f64, Option<f64>),
     /// The load of this number has ended.
     Loaded(u32, Result<Rc<Loaded>, Problem>),
-    /// A place on a picture, in shares of it, whose chain is to be set off.
-    Point([f64; 2]),
+    /// A place on a picture of this row, in shares of it, whose chain is to be set off.
+    Point(usize, [f64; 2]),
     /// A place on the strip of examples, in shares of it, whose example is to be reconstructed.
     PickExample([f64; 2]),
     /// The next example is to be reconstructed, after the last one the first.

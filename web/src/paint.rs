@@ -16,7 +16,9 @@ pub struct ImageGrid {
     pub gap: usize,
     /// Images in a row.
     pub columns: usize,
-    /// Images.
+    /// The first chain shown, and how many from it on.
+    pub first: usize,
+    /// As `first`.
     pub chains: usize,
     /// Channels of the data; only three are colours, else the first is shown in grey.
     pub channels: usize,
@@ -47,7 +49,7 @@ impl ImageGrid {
         let x = ((free as f64 / size[0] as f64).round() as usize).max(1);
         // Strips are as high as makes the canvas square.
         let y = if image { x } else { (width.saturating_sub(gap * chains) / chains).max(1) };
-        let mut grid = ImageGrid { size, scale: [x, y], gap, columns, chains, channels, range };
+        let mut grid = ImageGrid { size, scale: [x, y], gap, columns, first: 0, chains, channels, range };
         while grid.canvas().iter().any(|&n| n > MOST_PIXELS) && grid.scale != [1, 1] {
             grid.scale = grid.scale.map(|s| (s - 1).max(1));
         }
@@ -99,7 +101,8 @@ impl ImageGrid {
         let [scale_x, scale_y] = self.scale;
         let words = [width, height, scale_x, scale_y, self.gap, self.columns, self.chains, self.channels];
         let words = words.iter().flat_map(|&word| (word as u32).to_le_bytes());
-        words.chain(self.range.iter().flat_map(|v| v.to_le_bytes())).collect()
+        let range = self.range.iter().flat_map(|v| v.to_le_bytes());
+        words.chain(range).chain((self.first as u32).to_le_bytes()).collect()
     }
 
     /// The canvas' pixels, RGBA: what images.wgsl draws.
@@ -120,7 +123,7 @@ impl ImageGrid {
                 if pixel_x >= self.size[0] || chain >= self.chains {
                     continue;
                 }
-                let first = chain * plane * self.channels + pixel_y * self.size[0] + pixel_x;
+                let first = (self.first + chain) * plane * self.channels + pixel_y * self.size[0] + pixel_x;
                 let colour = match self.channels {
                     3 => [0, 1, 2].map(|c| shade(first + c * plane)),
                     _ => [shade(first); 3],
@@ -147,6 +150,10 @@ pub struct Scatter {
     pub colour: [f32; 4],
     /// The chain whose disc is larger.
     pub chosen: Option<usize>,
+    /// The first chain shown, and how many from it on.
+    pub first: usize,
+    /// As `first`.
+    pub chains: usize,
 }
 
 impl Scatter {
@@ -155,7 +162,8 @@ impl Scatter {
         let ([x, y], [r, g, b, a]) = (self.bounds.low, self.colour);
         let numbers = [x, y, self.bounds.side, self.radius, r, g, b, a, self.canvas as f32];
         let chosen = self.chosen.map_or(u32::MAX, |chain| chain as u32);
-        numbers.iter().flat_map(|v| v.to_le_bytes()).chain(chosen.to_le_bytes()).collect()
+        let numbers = numbers.iter().flat_map(|v| v.to_le_bytes());
+        numbers.chain(chosen.to_le_bytes()).chain((self.first as u32).to_le_bytes()).collect()
     }
 
     /// The canvas' pixels, RGBA, not premultiplied: what particles.wgsl draws of the points `states`, `[n, 2]`.
@@ -167,7 +175,7 @@ impl Scatter {
     pub fn paint_premultiplied(&self, states: &[f32]) -> Vec<[u8; 4]> {
         let side = self.canvas;
         let mut pixels = vec![[0u8; 4]; side * side];
-        for (chain, point) in states.chunks_exact(2).enumerate() {
+        for (chain, point) in states.chunks_exact(2).enumerate().skip(self.first).take(self.chains) {
             let [x, y] = self.bounds.place(point).map(|share| share * side as f32);
             let radius = self.radius * if self.chosen == Some(chain) { 2.5 } else { 1.0 };
             let reach = radius + 1.0;
@@ -245,6 +253,7 @@ mod tests {
             scale: [2, 1],
             gap: 1,
             columns: 2,
+            first: 0,
             chains: 2,
             channels: 1,
             range: [-1.0, 1.0],
@@ -261,6 +270,7 @@ mod tests {
             scale: [1, 1],
             gap: 0,
             columns: 1,
+            first: 0,
             chains: 1,
             channels: 3,
             range: [0.0, 1.0],

@@ -19,6 +19,8 @@ pub struct Marks {
     pub chosen: Option<usize>,
     /// Number of chains.
     pub chains: usize,
+    /// Number of starts that share them.
+    pub groups: usize,
 }
 
 /// Space for the axes' numbers, in CSS pixels: left and below.
@@ -48,7 +50,7 @@ impl Frame {
 fn span(rows: &[Row], marks: &Marks) -> [f64; 2] {
     let all = rows.iter().flat_map(|row| {
         let few: &[f32] = if marks.chains <= FEW { &row.chains } else { &[] };
-        [row.low, row.high, row.mean].into_iter().chain(few.iter().copied())
+        [row.low, row.high, row.mean].into_iter().chain(row.means.iter().copied()).chain(few.iter().copied())
     });
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for energy in all.filter(|e| e.is_finite()).map(f64::from) {
@@ -113,9 +115,11 @@ pub fn draw(canvas: &HtmlCanvasElement, history: &History, marks: &Marks, theme:
         line(&context, &frame, rows, |row| row.chains[chain]);
     }
     context.set_global_alpha(1.0);
-    context.set_stroke_style_str(&theme.mean);
     context.set_line_width(2.5);
-    line(&context, &frame, rows, |row| row.mean);
+    for (group, colour) in theme.means().into_iter().enumerate().take(marks.groups) {
+        context.set_stroke_style_str(colour);
+        line(&context, &frame, rows, |row| row.means.get(group).copied().unwrap_or(row.mean));
+    }
     if let Some(chain) = marks.chosen.filter(|&chain| chain < known) {
         context.set_stroke_style_str(&theme.chosen);
         context.set_line_width(2.0);

@@ -1,10 +1,9 @@
 //! From what was chosen, the model and the device to what runs.
 
-use crate::choices::{Choices, Subject, ViewKind};
+use crate::choices::{Choices, Method, Origin, Subject, ViewKind};
 use crate::facts::Facts;
 use crate::mask::Mask;
 use dual_mcmc::chain::Langevin;
-use dual_mcmc::jobs::Start;
 
 /// Steps after which a chain that starts at noise rests: the model's own are meant for chains from the generator.
 pub const FROM_NOISE: u32 = 1_000;
@@ -14,14 +13,16 @@ pub const FROM_NOISE: u32 = 1_000;
 pub struct Settings {
     /// How chains are shown, and of which kind they are.
     pub view: ViewKind,
-    /// How many chains run.
+    /// How many chains run, from all starts together.
     pub chains: usize,
     /// Steps per second.
     pub rate: f32,
     /// The update.
     pub langevin: Langevin,
-    /// Where chains start.
-    pub start: Start,
+    /// Where x-chains start, as many of them at each place.
+    pub starts: Vec<Origin>,
+    /// How they take their steps.
+    pub sampler: Method,
     /// Seed of the random numbers.
     pub seed: u64,
     /// Step at which the chains rest: the length of the model's own chains, where that is how it
@@ -57,7 +58,8 @@ impl Settings {
             }
             view => view.unwrap_or(usual),
         };
-        let most = facts.max_chains(view);
+        let starts = starts(choices, facts, view, &mut problems);
+        let most = facts.max_chains(view) / starts.len();
         let usual = match (view, facts.plane(), slow) {
             (ViewKind::Reconstruct, ..) => 8,
             (ViewKind::Energy, ..) => 1,
@@ -68,35 +70,33 @@ impl Settings {
         // Where there is one chain, another number is no mistake but another view's.
         let chains = if most == 1 { 1 } else { choices.chains.unwrap_or(usual) };
         if chains > most {
-            problems.push(format!("{chains} chains are too many; {most} run, the most for this model."));
+            let each = if starts.len() > 1 { " from each start" } else { "" };
+            problems
+                .push(format!("{chains} chains are too many; {most} run{each}, the most for this model."));
         }
-        let start = match choices.start {
-            Some(Start::Generator) | None if !facts.generator => {
-                if choices.start.is_some() {
-                    problems.push("This model has no generator; its chains start from noise.".into());
-                }
-                Start::Noise
-            }
-            chosen => chosen.unwrap_or(Start::Generator),
-        };
         let subject = choices.subject.unwrap_or_default();
         let from_noise = match view {
             ViewKind::Reconstruct => false,
             ViewKind::Energy => matches!(subject, Subject::Noise | Subject::Tone),
-            _ => start == Start::Noise,
+            _ => starts.contains(&Origin::Noise),
         };
+        let method = choices.sampler.filter(|_| view.samples());
+        let x = facts.langevin(choices.step_size, choices.noise, method);
+        if method == Some(Method::Mala) && !x.mala {
+            problems.push("Without noise there is nothing to accept or reject: the steps are those of gradient descent.".into());
+        }
         let z = facts.z_chain(choices.step_size, choices.noise);
         let (langevin, steps) = match view.samples() {
             true => {
                 let least = if from_noise { FROM_NOISE } else { 0 };
                 let steps = facts.chains.x.map(|x| x.steps.max(least));
-                (facts.langevin(choices.step_size, choices.noise), steps)
+                (x, steps)
             }
             false => (z.langevin, Some(z.steps)),
         };
         let settings = Settings {
             view,
-            chains: chains.min(most),
+            chains: chains.min(most) * starts.len(),
             rate: choices.rate.unwrap_or(match from_noise {
                 // It is a long way.
                 true => 60.0,
@@ -104,7 +104,12 @@ impl Settings {
                 false => 60.0,
             }),
             langevin,
-            start,
+            starts,
+            sampler: match (langevin.noise == 0.0, langevin.mala) {
+                (true, _) => Method::Descent,
+                (false, true) => Method::Mala,
+                (false, false) => Method::Langevin,
+            },
             seed: choices.seed.unwrap_or(0).into(),
             rest_at: steps.filter(|_| facts.image() || view.has_subject()),
             subject,
@@ -123,10 +128,37 @@ impl Settings {
         if self.view.samples() { self.langevin.check() } else { self.langevin.check_z() }
     }
 
+    /// How many chains start at each place.
+    pub fn per_start(&self) -> usize {
+        self.chains / self.starts.len().max(1)
+    }
+
     /// How many of the z-chains start at the encoder's guess: the first half.
     pub fn encoded(&self, facts: &Facts) -> usize {
         if facts.encoder { self.chains.div_ceil(2) } else { 0 }
     }
+}
+
+/// Where x-chains start; one place, where the view has only one.
+fn starts(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> Vec<Origin> {
+    let usual = if facts.generator { Origin::Generator } else { Origin::Noise };
+    if view.has_subject() {
+        return vec![usual];
+    }
+    let mut starts = choices.start.clone().unwrap_or_else(|| vec![usual]);
+    starts.retain(|&origin| {
+        let possible = facts.starts_at(origin);
+        if !possible {
+            problems.push(match origin {
+                Origin::Data => {
+                    "This model's file holds no held-out examples for chains to start at (“dual-mcmc annotate” adds them).".into()
+                }
+                _ => "This model has no generator; its chains start from noise.".to_string(),
+            });
+        }
+        possible
+    });
+    if starts.is_empty() { vec![usual] } else { starts }
 }
 
 /// Which of the examples it is about, from 0.
@@ -173,6 +205,7 @@ mod tests {
             latent: 2,
             encoder: true,
             examples: 3,
+            density: false,
             chains: ChainDefaults::default(),
         }
     }
@@ -188,7 +221,7 @@ mod tests {
         assert_eq!(settings.rest_at, None, "points go on for as long as one watches");
         facts.shape = vec![1, 8, 8];
         assert_eq!(Settings::new(&Choices::default(), &facts, false).0.rest_at, Some(40));
-        let from_noise = Choices { start: Some(Start::Noise), ..Choices::default() };
+        let from_noise = Choices { start: Some(vec![Origin::Noise]), ..Choices::default() };
         assert_eq!(Settings::new(&from_noise, &facts, false).0.rest_at, Some(1_000));
     }
 
@@ -202,12 +235,49 @@ mod tests {
         let choices = Choices {
             view: Some(ViewKind::Landscape),
             chains: Some(100_000),
-            start: Some(Start::Generator),
+            start: Some(vec![Origin::Generator]),
             ..Choices::default()
         };
         let (settings, problems) = Settings::new(&choices, &facts, false);
-        assert_eq!((settings.view, settings.start, settings.chains), (ViewKind::Sample, Start::Noise, 1024));
+        assert_eq!((settings.view, settings.chains), (ViewKind::Sample, 1024));
+        assert_eq!(settings.starts, [Origin::Noise]);
         assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn starts_stand_beside_each_other_with_as_many_chains() {
+        let all = Choices { start: Origin::from_words("data noise generator noise"), ..Choices::default() };
+        let (settings, problems) = Settings::new(&all, &Facts { shape: vec![1, 4, 4], ..plane() }, false);
+        assert_eq!(settings.starts, [Origin::Data, Origin::Noise, Origin::Generator]);
+        assert_eq!((settings.chains, settings.per_start(), problems.len()), (48, 16, 0));
+        let many = Choices { chains: Some(2000), ..all.clone() };
+        let (settings, problems) = Settings::new(&many, &plane(), false);
+        assert_eq!((settings.chains, problems.len()), (3 * 1365, 1), "{problems:?}");
+        let without = Facts { examples: 0, generator: false, ..plane() };
+        let (settings, problems) = Settings::new(&all, &without, false);
+        assert_eq!((settings.starts.as_slice(), problems.len()), (&[Origin::Noise][..], 2), "{problems:?}");
+        let data = Choices { start: Origin::from_words("data"), ..Choices::default() };
+        assert_eq!(Settings::new(&data, &without, false).0.starts, [Origin::Noise]);
+        assert!(Settings::new(&data, &Facts { density: true, ..without }, false).1.is_empty());
+    }
+
+    #[test]
+    fn a_method_changes_the_update() {
+        let mut facts = plane();
+        let clamped = Langevin { range_clamp: Some([-1.0, 1.0]), ..Langevin::new(0.2, 0.1) };
+        facts.chains = own_chain(40, clamped);
+        let with = |sampler: &str, noise| {
+            let choices = Choices { sampler: Method::from_word(sampler), noise, ..Choices::default() };
+            let (settings, problems) = Settings::new(&choices, &facts, false);
+            assert!(settings.check().is_ok(), "{sampler}");
+            (settings.langevin, settings.sampler, problems.len())
+        };
+        let mala = Langevin { mala: true, range_clamp: None, ..clamped };
+        assert_eq!(with("mala", None), (mala, Method::Mala, 0));
+        assert_eq!(with("descent", None), (Langevin { noise: 0.0, ..clamped }, Method::Descent, 0));
+        assert_eq!(with("langevin", None), (clamped, Method::Langevin, 0));
+        assert_eq!(with("mala", Some(0.0)).1, Method::Descent);
+        assert_eq!(with("mala", Some(0.0)).2, 1);
     }
 
     #[test]

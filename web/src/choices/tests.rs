@@ -17,7 +17,8 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("rate", "0.5"),
         ("step-size", "0.1"),
         ("noise", "0.001"),
-        ("start", "noise"),
+        ("start", "noise data"),
+        ("sampler", "mala"),
         ("subject", "tone"),
         ("example", "3"),
         ("mask", "lower"),
@@ -49,6 +50,9 @@ fn an_impossible_value_is_named_and_the_rest_is_kept() {
         ("device", "tpu"),
         ("example", "65"),
         ("mask", "half"),
+        ("start", ""),
+        ("start", "generator nowhere"),
+        ("sampler", "exact"),
         ("loading", "never"),
     ];
     for (name, value) in impossible {

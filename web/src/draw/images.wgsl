@@ -10,6 +10,7 @@ struct Grid {
     channels: u32,    // in the data
     low: f32,         // value shown as black
     high: f32,        // value shown as white
+    first: u32,       // the first chain shown
 }
 
 @group(0) @binding(0) var<uniform> grid: Grid;
@@ -36,7 +37,7 @@ fn fragment(@builtin(position) position: vec4f) -> @location(0) vec4f {
         return vec4f(0.0);
     }
     let plane = grid.size.x * grid.size.y;
-    let first = chain * plane * grid.channels + pixel.y * grid.size.x + pixel.x;
+    let first = (grid.first + chain) * plane * grid.channels + pixel.y * grid.size.x + pixel.x;
     if (grid.channels != 3u) {
         return vec4f(vec3f(shade(first)), 1.0);
     }

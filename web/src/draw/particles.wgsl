@@ -7,6 +7,7 @@ struct Particles {
     colour: vec4f,    // not premultiplied
     canvas: f32,      // side of the canvas, in pixels
     chosen: u32,      // this chain's disc is larger
+    first: u32,       // the first chain shown
 }
 
 @group(0) @binding(0) var<uniform> particles: Particles;
@@ -19,7 +20,8 @@ struct Corner {
 }
 
 @vertex
-fn vertex(@builtin(vertex_index) corner: u32, @builtin(instance_index) chain: u32) -> Corner {
+fn vertex(@builtin(vertex_index) corner: u32, @builtin(instance_index) instance: u32) -> Corner {
+    let chain = particles.first + instance;
     let radius = select(particles.radius, particles.radius * 2.5, chain == particles.chosen);
     let offset = (vec2f(f32(corner & 1u), f32(corner >> 1u)) * 2.0 - 1.0) * (radius + 1.0);
     let point = vec2f(states[2u * chain], states[2u * chain + 1u]);

@@ -97,17 +97,12 @@ impl Canvas {
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw_points(
-        &mut self,
-        scatter: &Scatter,
-        chains: usize,
-        states: &States<'_>,
-    ) -> Result<(), Problem> {
+    pub fn draw_points(&mut self, scatter: &Scatter, states: &States<'_>) -> Result<(), Problem> {
         self.resize([scatter.canvas as u32; 2]);
         match (&self.way, states) {
             (Way::Gpu(surface), States::Gpu(states)) => {
                 let particles = &surface.graphics.painters(surface.format).particles;
-                surface.draw(particles, &scatter.uniforms(), states, [4, chains as u32])
+                surface.draw(particles, &scatter.uniforms(), states, [4, scatter.chains as u32])
             }
             (Way::Flat(context), States::Memory(states)) => {
                 put(context, &scatter.paint(states), [scatter.canvas as u32; 2])

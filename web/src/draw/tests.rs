@@ -122,7 +122,7 @@ fn images_are_those_of_their_twin() {
     let painters = Painters::new(&gpu, FORMAT);
     for chains in [16, 30] {
         for (name, model, states) in shipped(chains) {
-            let grid = ImageGrid::new(&model.data_shape(), chains, 500);
+            let grid = ImageGrid { first: 4, ..ImageGrid::new(&model.data_shape(), chains - 4, 500) };
             let shader = drawn(&gpu, &painters.images, &grid.uniforms(), &states, grid.canvas(), [3, 1]);
             let twin: Vec<[u8; 4]> =
                 grid.paint(&states).chunks(4).map(|p| [p[0], p[1], p[2], p[3]]).collect();
@@ -146,9 +146,11 @@ fn points_are_those_of_their_twin_in_both_themes() {
                 canvas: 500,
                 radius: Scatter::radius_for(chains),
                 colour: [r, g, b, 0.9],
-                chosen: Some(7),
+                chosen: Some(37),
+                first: 30,
+                chains: chains - 30,
             };
-            let counts = [4, chains as u32];
+            let counts = [4, scatter.chains as u32];
             let shader = drawn(&gpu, &painters.particles, &scatter.uniforms(), &states, [500; 2], counts);
             agree(&shader, &scatter.paint_premultiplied(&states), &format!("{name}, {chains} points"));
         }

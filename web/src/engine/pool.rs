@@ -251,6 +251,30 @@ impl WorkerChains {
         self.ask_one(Ask::Energies { model: self.loaded.number, x: Float32Array::from(x) }).await
     }
 
+    /// The generator's samples of latents `z`, `[n, latent]`.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn decode(&self, z: &[f32]) -> Result<Vec<f32>, Problem> {
+        self.ask_one(Ask::Decode { model: self.loaded.number, z: Float32Array::from(z) }).await
+    }
+
+    /// Share of the proposals that were accepted, if any were made.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn acceptance(&self) -> Result<Option<f32>, Problem> {
+        let parts = self.all(|share| Ask::Acceptance { share }).await?;
+        let (mut accepted, mut chains) = (0.0, 0);
+        for (part, share) in parts.into_iter().zip(&self.shares) {
+            for acceptance in numbers(vec![part]) {
+                accepted += acceptance * share.chains as f32;
+                chains += share.chains;
+            }
+        }
+        Ok((chains > 0).then(|| accepted / chains as f32))
+    }
+
     /// Energies at `x`, `[n, data]`, and their gradients.
     ///
     /// # Errors

@@ -99,6 +99,19 @@ pub enum Ask {
         /// The share's number.
         share: u32,
     },
+    /// Give the generator's samples of latents.
+    Decode {
+        /// The model's number.
+        model: u32,
+        /// The latents, `[n, latent]`.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        z: Float32Array,
+    },
+    /// Give the share of a share's proposals that were accepted, if any were made.
+    Acceptance {
+        /// The share's number.
+        share: u32,
+    },
     /// Give the energies of samples, and after them their gradients.
     Slopes {
         /// The model's number.
@@ -235,6 +248,10 @@ impl Held {
                 let model = self.model(model)?;
                 Ok(numbers(&jobs::energies(&ONE_CORE, &model, &x.to_vec()).await.map_err(words)?))
             }
+            Ask::Decode { model, z } => {
+                let model = self.model(model)?;
+                Ok(numbers(&jobs::decode(&ONE_CORE, &model, &z.to_vec()).await.map_err(words)?))
+            }
             Ask::Slopes { model, x } => {
                 let model = self.model(model)?;
                 let found = jobs::energies_and_gradients(&ONE_CORE, &model, &x.to_vec()).await;
@@ -245,6 +262,7 @@ impl Held {
             | Ask::StartAt { share, .. }
             | Ask::Observe { share, .. }
             | Ask::Advance { share, .. }
+            | Ask::Acceptance { share }
             | Ask::Trace { share } => {
                 // Out of the table for as long as it is at work, and back whatever comes of it.
                 let taken = self.shares.borrow_mut().remove(&share);
@@ -292,6 +310,9 @@ impl Share {
             (Chains::Z(reconstructor), Ask::Advance { steps, langevin, .. }) => {
                 reconstructor.advance(steps, &langevin.into()).await?;
                 Ok(numbers(reconstructor.states()))
+            }
+            (Chains::X(sampler), Ask::Acceptance { .. }) => {
+                Ok(numbers(sampler.acceptance().await?.as_slice()))
             }
             (chains, Ask::Trace { .. }) => {
                 let trace = match chains {

@@ -3,6 +3,7 @@
 use super::Device;
 use super::pool::WorkerChains;
 use super::question::Target;
+use crate::choices::Origin;
 use crate::host;
 use crate::models::Loaded;
 use crate::problem::Problem;
@@ -10,7 +11,7 @@ use crate::settings::Settings;
 use dual_mcmc::chain::{Langevin, Trace};
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::gpu::GpuError;
-use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, States};
+use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, Start, States};
 use dual_mcmc::network::NetworkError;
 use js_sys::Float32Array;
 use std::rc::Rc;
@@ -113,17 +114,27 @@ impl Engine {
         Ok(Engine { runner, loaded: loaded.clone(), samples })
     }
 
-    /// Start all chains anew: x-chains where the settings say or at what is in `sight`, or z-chains to explain that.
+    /// Start all x-chains anew at `states`, `[chains, data]`.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn start_at(&mut self, states: &[f32], seed: u64) -> Result<(), Problem> {
+        match &mut self.runner {
+            Runner::Gpu(_, sampler) => Ok(sampler.start_at(0, states, seed)?),
+            Runner::Workers(chains) if self.samples => chains.start_at(states, seed).await,
+            _ => Err(Problem::new("Nothing runs", "These chains start at latents.")),
+        }
+    }
+
+    /// Start all chains anew: x-chains at their one start or at what is in `sight`, or z-chains to explain that.
     ///
     /// # Errors
     /// If the device failed.
     pub async fn start(&mut self, settings: &Settings, sight: Option<&Sight>) -> Result<(), Problem> {
+        let start = if settings.starts.contains(&Origin::Noise) { Start::Noise } else { Start::Generator };
         let encoded = settings.encoded(&self.loaded.facts) as u32;
         match (&mut self.runner, sight) {
-            (Runner::Gpu(_, sampler), Some(Sight { x, .. })) => {
-                Ok(sampler.start_at(0, &x.repeat(settings.chains), settings.seed)?)
-            }
-            (Runner::Gpu(_, sampler), None) => Ok(sampler.start(settings.start, settings.seed).await?),
+            (Runner::Gpu(_, sampler), None) => Ok(sampler.start(start, settings.seed).await?),
             (Runner::GpuZ(_, reconstructor), Some(Sight { x, mask })) => {
                 let observed = Observed { x, mask: mask.as_deref(), sigma: settings.sigma };
                 Ok(reconstructor.start_from(0, encoded, &observed, settings.seed).await?)
@@ -133,19 +144,10 @@ impl Engine {
                 let (x, mask) = (Float32Array::from(&x[..]), Float32Array::from(mask));
                 chains.observe(&Target { x, mask, sigma: settings.sigma, encoded }, settings.seed).await
             }
-            (Runner::Workers(chains), Some(Sight { x, .. })) => {
-                chains.start_at(&x.repeat(settings.chains), settings.seed).await
-            }
-            (Runner::Workers(chains), None) if self.samples => {
-                chains.start(settings.start, settings.seed).await
-            }
+            (Runner::Workers(chains), None) if self.samples => chains.start(start, settings.seed).await,
+            (_, Some(Sight { x, .. })) => self.start_at(&x.repeat(settings.chains), settings.seed).await,
             _ => Err(Problem::new("Nothing runs", "There is nothing to reconstruct.")),
         }
-    }
-
-    /// Whether they are x-chains, and not z-chains.
-    pub fn samples(&self) -> bool {
-        self.samples
     }
 
     /// Whether there is a chain to run, and not only starts to look at.
@@ -241,6 +243,32 @@ impl Engine {
                 Ok(jobs::energies(executor, &self.loaded.model, x).await?)
             }
             Runner::Workers(chains) => chains.energies(x).await,
+        }
+    }
+
+    /// The generator's samples of latents `z`, `[n, latent]`.
+    ///
+    /// # Errors
+    /// If there is no generator, or the device failed.
+    pub async fn decode(&self, z: &[f32]) -> Result<Vec<f32>, Problem> {
+        match &self.runner {
+            Runner::Gpu(executor, _) | Runner::GpuZ(executor, _) => {
+                Ok(jobs::decode(executor, &self.loaded.model, z).await?)
+            }
+            Runner::Workers(chains) => chains.decode(z).await,
+        }
+    }
+
+    /// Share of MALA's proposals that were accepted since the start, if any were made.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn acceptance(&mut self) -> Result<Option<f32>, Problem> {
+        match &mut self.runner {
+            Runner::Gpu(_, sampler) => Ok(sampler.acceptance().await?),
+            Runner::GpuZ(..) => Ok(None),
+            Runner::Workers(chains) if self.samples => chains.acceptance().await,
+            Runner::Workers(_) => Ok(None),
         }
     }
 

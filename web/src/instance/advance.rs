@@ -1,11 +1,11 @@
 //! The steps that are due, and their energies.
 
 use super::Instance;
+use crate::choices::Origin;
 use crate::dom;
 use crate::explain::readable;
 use crate::pacing::MOST_AT_ONCE;
 use crate::problem::Problem;
-use dual_mcmc::jobs::Start;
 use serde::Serialize;
 
 /// Energies are read this often while the chains run, in milliseconds.
@@ -42,7 +42,7 @@ impl Instance {
             self.speed.count(due, end);
             let (steps, rest_at) = (engine.steps(), settings.rest_at);
             if playing && rest_at.is_some_and(|rest| before < rest && steps >= rest) {
-                let taken = match settings.view.samples() && settings.start == Start::Noise {
+                let taken = match settings.view.samples() && settings.starts.contains(&Origin::Noise) {
                     true => format!("{steps} steps from noise"),
                     false => format!("the {steps} steps that the model recommends"),
                 };
@@ -95,6 +95,11 @@ impl Instance {
         }
         let trace = engine.trace().await?;
         self.history.absorb(&trace);
+        let adjusted = self.settings.as_ref().is_some_and(|settings| settings.langevin.mala);
+        self.acceptance = if adjusted { engine.acceptance().await? } else { None };
+        self.refs.show("acceptance-line", self.acceptance.is_some());
+        let words = self.acceptance.map(|share| format!("{:.0}%", 100.0 * share)).unwrap_or_default();
+        self.refs.set_text("acceptance", &words);
         let stepped = Stepped { step: engine.steps(), energy: self.history.mean() };
         dom::tell(&self.element, "step", &stepped);
         if !self.history.finite() {

@@ -1,7 +1,7 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
 use super::Instance;
-use crate::choices::{Subject, ViewKind};
+use crate::choices::{Origin, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
 use crate::heat::{Bounds, Heat};
@@ -15,7 +15,7 @@ use crate::views::{Ground, Slope, View};
 use crate::{dom, host};
 use dual_mcmc::chain::noise_start;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::jobs::{self, Start};
+use dual_mcmc::jobs;
 use dual_mcmc::model::Examples;
 use dual_mcmc::noise::{Noise, Stream};
 use serde::Serialize;
@@ -25,6 +25,8 @@ use std::rc::Rc;
 const MAP: usize = 128;
 /// Data points shown.
 const DATA: usize = 600;
+/// Number of the first held-out point of a set whose density is known: the program learns from those before.
+const HELD_OUT: u32 = 60_000;
 
 /// What the page is told once the chains of a model have started.
 #[derive(Serialize)]
@@ -85,8 +87,9 @@ impl Instance {
         let samples = settings.view.samples();
         let other_chains =
             before.as_ref().is_none_or(|b| b.chains != settings.chains || b.view.samples() != samples);
+        let other_rows = before.as_ref().is_none_or(|b| b.starts.len() != settings.starts.len());
         let subject = |s: &Settings| s.view.has_subject().then(|| (s.subject, s.example, s.mask.clone()));
-        let start = |s: &Settings| (s.start, s.seed, subject(s));
+        let start = |s: &Settings| (s.starts.clone(), s.seed, subject(s));
         let other_start = before.as_ref().is_none_or(|b| start(b) != start(&settings));
         // A failure that a device, a number of chains or a start may have caused is forgotten with it.
         if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
@@ -113,9 +116,9 @@ impl Instance {
         if loaded.facts.plane() && self.ground.is_none() {
             self.ground = Some(survey(engine, &loaded).await?);
         }
-        if fresh || self.view.as_ref().is_none_or(|view| view.kind() != settings.view) {
+        if fresh || other_rows || self.view.as_ref().is_none_or(|view| view.kind() != settings.view) {
             self.view = None;
-            self.view = Some(View::open(settings.view, &self.refs, &device, &loaded.facts)?);
+            self.view = Some(View::open(&settings, &self.refs, &device, &loaded.facts)?);
             self.redraw = true;
         }
         self.problem = None;
@@ -147,20 +150,24 @@ impl Instance {
     /// Start the chains.
     async fn start(&mut self, settings: &Settings, device: &Device) -> Result<(), Problem> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        engine.start(settings, self.sight.as_ref()).await?;
-        self.history = History::default();
+        // One start that the chains know themselves, or one or more that only this page does.
+        let known =
+            settings.view.has_subject() || matches!(settings.starts[..], [Origin::Generator | Origin::Noise]);
+        match &self.loaded {
+            Some(loaded) if !known => {
+                let states = starting_points(engine, settings, loaded, &self.examples).await?;
+                engine.start_at(&states, settings.seed).await?;
+            }
+            _ => engine.start(settings, self.sight.as_ref()).await?,
+        }
+        let groups = if settings.view.has_subject() { 1 } else { settings.starts.len() };
+        self.history = History::of(groups);
         self.pacer = Pacer::default();
         self.last_read = f64::NEG_INFINITY;
         self.redraw = true;
         let what = if engine.runs() { "chain" } else { "sample" };
         let encoded = self.loaded.as_ref().map_or(0, |loaded| settings.encoded(&loaded.facts));
-        let from = match settings.start {
-            _ if settings.view == ViewKind::Energy => "the sample",
-            _ if !engine.samples() && encoded > 0 => "the encoder’s guess and from the prior",
-            _ if !engine.samples() => "the prior",
-            Start::Generator => "the generator",
-            Start::Noise => "noise",
-        };
+        let from = from_where(settings, encoded);
         let chains = count(settings.chains, what);
         let words = match &self.restarted {
             Some(why) => format!("{why}. {chains} started anew from {from}, on {}.", device.words()),
@@ -242,6 +249,48 @@ impl Instance {
         };
         dom::tell(&self.element, "load", &told);
     }
+}
+
+/// Where chains start, to follow “from”.
+fn from_where(settings: &Settings, encoded: usize) -> String {
+    match settings.view {
+        ViewKind::Energy => "the sample".into(),
+        ViewKind::Reconstruct if encoded > 0 => "the encoder’s guess and from the prior".into(),
+        ViewKind::Reconstruct => "the prior".into(),
+        _ => {
+            let words = settings.starts.iter().map(|origin| match origin {
+                Origin::Generator => "the generator",
+                Origin::Noise => "noise",
+                Origin::Data => "held-out data",
+            });
+            words.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// States for chains that start at several places, one after the other.
+async fn starting_points(
+    engine: &Engine,
+    settings: &Settings,
+    loaded: &Loaded,
+    examples: &[f32],
+) -> Result<Vec<f32>, Problem> {
+    let (facts, each, seed) = (&loaded.facts, settings.per_start(), settings.seed);
+    let mut states = Vec::new();
+    for origin in &settings.starts {
+        match origin {
+            Origin::Generator => {
+                states.extend(engine.decode(&jobs::prior(seed, 0, each, facts.latent)).await?)
+            }
+            Origin::Noise => states.extend(noise_start(seed, &facts.shape, 0, each, 0)),
+            // Where the density is known, as many as are wanted; else the examples over and over.
+            Origin::Data => match loaded.model.density() {
+                Some(set) => states.extend(set.sample(Noise::new(seed, Stream::Data), HELD_OUT, each)),
+                None => states.extend(examples.iter().cycle().take(each * facts.len())),
+            },
+        }
+    }
+    Ok(states)
 }
 
 /// What lies under the chains of a model of the plane.

@@ -87,6 +87,8 @@ pub struct Instance {
     pacer: Pacer,
     speed: Speed,
     last_read: f64,
+    /// Share of MALA's proposals that were accepted.
+    acceptance: Option<f32>,
     /// What stopped the figure, until something changes.
     problem: Option<Problem>,
     restarts: Restarts,
@@ -178,6 +180,7 @@ impl Instance {
             pacer: Pacer::default(),
             speed: Speed::default(),
             last_read: f64::NEG_INFINITY,
+            acceptance: None,
             problem: None,
             restarts: Restarts::default(),
             told: Vec::new(),

@@ -1,7 +1,7 @@
 //! What a figure shows of its chains: pictures, energies, words.
 
 use super::Instance;
-use crate::choices::Subject;
+use crate::choices::{Origin, Subject};
 use crate::explain::{bytes, count, readable};
 use crate::facts::Facts;
 use crate::problem::Problem;
@@ -9,7 +9,6 @@ use crate::settings::Settings;
 use crate::ui::{Theme, about, controls};
 use crate::views::Scene;
 use crate::{dom, plot};
-use dual_mcmc::jobs::Start;
 use serde::Serialize;
 use web_sys::{HtmlCanvasElement, HtmlProgressElement};
 
@@ -40,6 +39,7 @@ impl Instance {
             slope: self.slope.as_ref(),
             histograms: &loaded.model.annotations.histograms,
             cursor: self.cursor,
+            starts: &settings.starts,
             chains: settings.chains,
             encoded: settings.encoded(&loaded.facts),
             figures: self.history.current(),
@@ -57,14 +57,8 @@ impl Instance {
         let drawn = self.with_scene(|scene| view.draw(scene, &self.refs, anew));
         self.view = Some(view);
         drawn.transpose()?;
-        let (Some(engine), Some(settings), Some(loaded)) = (&self.engine, &self.settings, &self.loaded)
-        else {
-            return Ok(());
-        };
+        let Some(engine) = &self.engine else { return Ok(()) };
         self.refs.set_text("step-count", &engine.steps().to_string());
-        if !settings.view.has_subject() {
-            self.captions(settings, &loaded.facts, engine.steps());
-        }
         if anew {
             self.draw_plot();
         }
@@ -85,7 +79,16 @@ impl Instance {
         let held_out = about::held_out(&loaded.model).filter(|_| samples);
         let what = if samples { "energies" } else { "squared errors" };
         let chosen = self.chosen.filter(|&chain| chain < settings.chains);
-        let marks = plot::Marks { held_out, chosen, chains: settings.chains };
+        let starts: &[Origin] = if settings.view.has_subject() { &[] } else { &settings.starts };
+        let marks = plot::Marks { held_out, chosen, chains: settings.chains, groups: starts.len().max(1) };
+        for (i, name) in ["mean-key", "mean-2-key", "mean-3-key"].into_iter().enumerate() {
+            self.refs.show(name, i < marks.groups);
+            let words = match starts.get(i).filter(|_| marks.groups > 1) {
+                Some(origin) => format!("mean from {}", origin.word()),
+                None => "mean".into(),
+            };
+            self.refs.set_text(&name.replace("key", "words"), &words);
+        }
         if let Some(canvas) = self.refs.find::<HtmlCanvasElement>("trace-canvas") {
             plot::draw(&canvas, &self.history, &marks, theme);
             if let (Some(first), Some(mean)) = (self.history.rows().first(), mean) {
@@ -110,21 +113,6 @@ impl Instance {
             None => "Click an image, or use the arrow keys on the grid, to set one chain off.".into(),
         };
         self.refs.set_text("trace-says", &says);
-    }
-
-    fn captions(&self, settings: &Settings, facts: &Facts, steps: u32) {
-        let things = if facts.image() { "images" } else { "samples" };
-        let start = match settings.start {
-            Start::Generator => format!("The generator’s {things}"),
-            Start::Noise => "Start: noise".into(),
-        };
-        self.refs.set_text("start-caption", &start);
-        let refined = match (facts.energy, steps) {
-            (false, _) => "No energy to refine them".to_string(),
-            (true, 0) => "The same, before the first step".into(),
-            (true, n) => format!("The same after {}", count(n as usize, "step")),
-        };
-        self.refs.set_text("refined-caption", &refined);
     }
 
     /// Show that a model is on its way, or that none is wanted.
@@ -156,9 +144,6 @@ impl Instance {
     /// Show that the chains can run.
     pub(super) fn show_running(&self, settings: &Settings, facts: &Facts) {
         let samples = settings.view.samples();
-        if !settings.view.has_subject() {
-            self.captions(settings, facts, 0);
-        }
         let [plot, mean] = match samples {
             true => ["Energy over the steps:", "mean energy"],
             false => ["Squared error over the steps:", "mean error"],

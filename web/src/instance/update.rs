@@ -46,7 +46,9 @@ impl Instance {
                 self.choose(name, value);
             }
             Message::Defaults => {
-                for name in ["chains", "rate", "step-size", "noise", "start", "subject", "example", "mask"] {
+                for name in
+                    ["chains", "rate", "step-size", "noise", "start", "sampler", "subject", "example", "mask"]
+                {
                     self.choose(name, None);
                 }
             }
@@ -83,8 +85,8 @@ impl Instance {
             },
             // Of a load that nobody waits for any more.
             Message::Progress(..) | Message::Loaded(..) => {}
-            Message::Point([x, y]) => {
-                let chain = self.view.as_ref().and_then(|view| view.chain_at(x, y));
+            Message::Point(row, [x, y]) => {
+                let chain = self.view.as_ref().and_then(|view| view.chain_at(row, x, y));
                 self.chosen = chain.filter(|_| chain != self.chosen);
                 self.redraw = true;
             }

@@ -1,14 +1,14 @@
 //! The controls of a figure: events into messages, and settings back into the controls.
 
 use super::Refs;
-use crate::choices::{DeviceChoice, ViewKind};
+use crate::choices::{DeviceChoice, Origin, ViewKind};
 use crate::engine::Device;
 use crate::explain::{count, posterior_temperature, readable, temperature};
 use crate::facts::Facts;
 use crate::mask::Mask;
 use crate::message::{Message, Post, Step};
 use crate::settings::Settings;
-use dual_mcmc::jobs::Start;
+use crate::views::SAMPLE_PANELS;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -69,13 +69,27 @@ fn transport(refs: &Refs, post: &Post) {
 
 /// Radio buttons and lists, whose values are those of the attribute.
 fn choices(refs: &Refs, post: &Post) {
-    for name in ["view", "start"] {
+    for name in ["view"] {
         for radio in refs.all::<HtmlInputElement>(&format!("input[name={name}]")) {
             let (post, value) = (post.clone(), radio.value());
             refs.on(&radio, "change", move |_: Event| post.send(Message::Choose(name, Some(value.clone()))));
         }
     }
-    for name in ["chains", "device", "mask", "subject"] {
+    let starts = refs.all::<HtmlInputElement>("input[name=start]");
+    for start in starts.clone() {
+        let (all, post) = (starts.clone(), post.clone());
+        refs.on(&start.clone(), "change", move |_: Event| {
+            let chosen: Vec<String> =
+                all.iter().filter(|start| start.checked()).map(|start| start.value()).collect();
+            if chosen.is_empty() {
+                // Chains start somewhere.
+                start.set_checked(true);
+            } else {
+                post.send(Message::Choose("start", Some(chosen.join(" "))));
+            }
+        });
+    }
+    for name in ["chains", "device", "mask", "subject", "sampler"] {
         if let Some(select) = refs.find::<HtmlSelectElement>(name) {
             let post = post.clone();
             refs.on(&select.clone(), "change", move |_: Event| {
@@ -127,10 +141,14 @@ fn numbers(refs: &Refs, post: &Post) {
 
 /// A click on an image, or the arrow keys on a picture, set one chain off from the others.
 fn choice_of_chain(refs: &Refs, post: &Post) {
-    for name in ["start-panel", "refined-panel", "landscape-panel"] {
+    let rows = SAMPLE_PANELS.into_iter().enumerate();
+    let panels = rows.flat_map(|(row, names)| names.map(|name| (row, name)));
+    for (row, name) in panels.chain([(0, "landscape-panel")]) {
         let Some(panel) = refs.find::<HtmlElement>(name) else { continue };
         let (at, pointed) = (panel.clone(), post.clone());
-        refs.on(&panel, "click", move |event: MouseEvent| pointed.send(Message::Point(place(&at, &event))));
+        refs.on(&panel, "click", move |event: MouseEvent| {
+            pointed.send(Message::Point(row, place(&at, &event)))
+        });
         let post = post.clone();
         refs.on(&panel, "keydown", move |event: KeyboardEvent| {
             if let Some(step) = moved(&event) {
@@ -247,6 +265,7 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
     let samples = settings.view.samples();
     for (name, visible) in [
         ("start-choice", !settings.view.has_subject()),
+        ("sampler-choice", samples && facts.energy),
         ("chains-choice", settings.view != ViewKind::Energy),
         ("subject-choice", settings.view.has_subject()),
         ("x-formula", samples),
@@ -270,12 +289,22 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
         let word = if painted { "painted".into() } else { settings.mask.word() };
         select.set_value(&word);
     }
-    check(refs, "start", settings.start.name(), |start| facts.generator || start != Start::Generator.name());
-    let hint = match (settings.start, facts.generator, facts.image()) {
-        (_, false, _) => "This model has no generator.",
-        (Start::Generator, ..) => "Each chain begins at a sample of the generator.",
-        (Start::Noise, _, true) => "Each chain begins at uniform noise: a long way from data.",
-        (Start::Noise, _, false) => "Each chain begins at a standard normal point.",
+    for start in refs.all::<HtmlInputElement>("input[name=start]") {
+        let origin = Origin::from_word(&start.value());
+        start.set_checked(origin.is_some_and(|origin| settings.starts.contains(&origin)));
+        start.set_disabled(!origin.is_some_and(|origin| facts.starts_at(origin)));
+    }
+    if let Some(select) = refs.find::<HtmlSelectElement>("sampler") {
+        select.set_value(settings.sampler.word());
+    }
+    let hint = match (&settings.starts[..], facts.image()) {
+        ([Origin::Generator], _) => "Each chain begins at a sample of the generator.",
+        ([Origin::Noise], true) => "Each chain begins at uniform noise: a long way from data.",
+        ([Origin::Noise], false) => "Each chain begins at a standard normal point.",
+        ([Origin::Data], _) => {
+            "Each chain begins at held-out data: an energy that is right leaves them nearly alone."
+        }
+        _ => "As many chains from each, one energy, one seed.",
     };
     refs.set_text("start-hint", hint);
     let distance = |rate: f32| (rate.ln() - settings.rate.ln()).abs();
@@ -302,9 +331,10 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
 fn chain_choices(refs: &Refs, settings: &Settings, facts: &Facts) {
     let Some(select) = refs.find::<HtmlSelectElement>("chains") else { return };
     let mut choices = facts.chain_choices(settings.view).to_vec();
-    if !choices.contains(&settings.chains) {
-        let place = choices.iter().position(|&n| n > settings.chains).unwrap_or(choices.len());
-        choices.insert(place, settings.chains);
+    let each = if settings.view.has_subject() { settings.chains } else { settings.per_start() };
+    if !choices.contains(&each) {
+        let place = choices.iter().position(|&n| n > each).unwrap_or(choices.len());
+        choices.insert(place, each);
     }
     // An open list is not to be disturbed, so it is filled only when its entries change.
     let key = choices.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
@@ -318,7 +348,7 @@ fn chain_choices(refs: &Refs, settings: &Settings, facts: &Facts) {
             }
         }
     }
-    select.set_value(&settings.chains.to_string());
+    select.set_value(&each.to_string());
 }
 
 /// Show whether the chains run, and which buttons make sense.

@@ -58,6 +58,11 @@ impl Theme {
         }
     }
 
+    /// The colours of means, for each start another.
+    pub fn means(&self) -> [&str; 3] {
+        [&self.mean, &self.chosen, &self.datum]
+    }
+
     /// The particles' colour for the device, with an opacity.
     pub fn particle(&self, opacity: f32) -> [f32; 4] {
         let [r, g, b] = self.particle.map(|c| f32::from(c) / 255.0);

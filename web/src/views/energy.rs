@@ -68,10 +68,10 @@ impl Energy {
                         draw_axes(&context, side, &ground.bounds, scene.theme);
                     }
                 }
-                self.subject.canvas.draw_points(&dot(&self.subject, scene), 1, &States::Memory(&sight.x))?;
+                self.subject.canvas.draw_points(&dot(&self.subject, scene), &States::Memory(&sight.x))?;
             }
             let scatter = dot(&self.chain, scene);
-            self.chain.canvas.draw_points(&scatter, 1, &scene.engine.current())?;
+            self.chain.canvas.draw_points(&scatter, &scene.engine.current())?;
         } else {
             if anew {
                 self.subject.canvas.draw_images(&self.grid(scene), &States::Memory(&sight.x))?;
@@ -161,6 +161,8 @@ fn dot(panel: &Panel, scene: &Scene) -> Scatter {
         radius: 4.5 * dom::pixel_ratio() as f32,
         colour: scene.theme.particle(0.95),
         chosen: None,
+        first: 0,
+        chains: 1,
     }
 }
 

@@ -60,7 +60,7 @@ impl Landscape {
             count(scene.chains, "chain"),
             count(scene.engine.steps() as usize, "step"),
         ));
-        self.panel.canvas.draw_points(&self.scatter(scene, ground), scene.chains, &scene.engine.current())
+        self.panel.canvas.draw_points(&self.scatter(scene, ground), &scene.engine.current())
     }
 
     fn scatter(&self, scene: &Scene, ground: &Ground) -> Scatter {
@@ -70,6 +70,8 @@ impl Landscape {
             radius: Scatter::radius_for(scene.chains) * dom::pixel_ratio() as f32,
             colour: scene.theme.particle(0.9),
             chosen: scene.chosen,
+            first: 0,
+            chains: scene.chains,
         }
     }
 

@@ -9,12 +9,13 @@ mod sample;
 pub use energy::{Energy, Slope};
 pub use landscape::{Ground, Landscape};
 pub use reconstruct::Reconstruct;
-pub use sample::Sample;
+pub use sample::{PANELS as SAMPLE_PANELS, Sample};
 
-use crate::choices::{Subject, ViewKind};
+use crate::choices::{Origin, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
 use crate::problem::Problem;
+use crate::settings::Settings;
 use crate::ui::{Refs, Theme};
 use dual_mcmc::model::Histogram;
 use web_sys::HtmlCanvasElement;
@@ -41,6 +42,8 @@ pub struct Scene<'a> {
     pub histograms: &'a [Histogram],
     /// Where the keys paint.
     pub cursor: Option<[usize; 2]>,
+    /// Where the x-chains start, as many at each place.
+    pub starts: &'a [Origin],
     /// How many chains there are.
     pub chains: usize,
     /// How many of them start at the encoder's guess.
@@ -54,6 +57,11 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// How many chains start at each place.
+    pub fn per_start(&self) -> usize {
+        self.chains / self.starts.len().max(1)
+    }
+
     /// What the view is about, in words.
     pub fn subject(&self) -> String {
         match (self.own, self.subject, self.examples.1) {
@@ -83,7 +91,8 @@ impl View {
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(kind: ViewKind, refs: &Refs, device: &Device, facts: &Facts) -> Result<View, Problem> {
+    pub fn open(settings: &Settings, refs: &Refs, device: &Device, facts: &Facts) -> Result<View, Problem> {
+        let kind = settings.view;
         // A model without an energy has its few samples in memory, whatever the device.
         let graphics = match device {
             Device::Gpu(graphics) if facts.energy => Some(graphics),
@@ -96,7 +105,7 @@ impl View {
             ViewKind::Energy => View::Energy(Energy::open(refs, graphics, facts)?),
             ViewKind::Reconstruct => View::Reconstruct(Reconstruct::open(refs, facts)?),
             ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
-            ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts)?),
+            ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts, settings.starts.len())?),
         })
     }
 
@@ -117,7 +126,7 @@ impl View {
     /// If the device failed.
     pub fn draw(&mut self, scene: &Scene, refs: &Refs, anew: bool) -> Result<(), Problem> {
         match self {
-            View::Sample(view) => view.draw(scene, anew),
+            View::Sample(view) => view.draw(scene, refs, anew),
             View::Landscape(view) => view.draw(scene, refs, anew),
             View::Reconstruct(view) => view.draw(scene, refs, anew),
             View::Energy(view) => view.draw(scene, refs, anew),
@@ -142,10 +151,10 @@ impl View {
         }
     }
 
-    /// The chain at a place of a panel, in shares of it.
-    pub fn chain_at(&self, x: f64, y: f64) -> Option<usize> {
+    /// The chain at a place of a panel in this row, in shares of it.
+    pub fn chain_at(&self, row: usize, x: f64, y: f64) -> Option<usize> {
         match self {
-            View::Sample(view) => view.chain_at(x, y),
+            View::Sample(view) => view.chain_at(row, x, y),
             _ => None,
         }
     }

@@ -88,7 +88,7 @@ impl Reconstruct {
                     draw_data(&context, side, &ground.bounds, &ground.data, scene.theme);
                     draw_axes(&context, side, &ground.bounds, scene.theme);
                 }
-                panel.canvas.draw_points(&scatter(panel, scene, chains), chains, &States::Memory(states))?;
+                panel.canvas.draw_points(&scatter(panel, scene, chains), &States::Memory(states))?;
             } else {
                 let grid = ImageGrid::new(&scene.facts.shape, chains, panel.width());
                 panel.canvas.draw_images(&grid, &States::Memory(states))?;
@@ -210,6 +210,8 @@ fn scatter(panel: &Panel, scene: &Scene, chains: usize) -> Scatter {
         radius: Scatter::radius_for(chains) * 1.4 * dom::pixel_ratio() as f32,
         colour: scene.theme.particle(0.9),
         chosen: None,
+        first: 0,
+        chains,
     }
 }
 

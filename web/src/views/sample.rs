@@ -1,10 +1,11 @@
-//! The generator's proposals, or noise, beside what the chains have made of them.
+//! Where chains start, beside what they have made of it: a row for each start.
 
 use super::panel::{Panel, blank, draw_axes, draw_data};
 use super::{Ground, Scene};
+use crate::choices::Origin;
 use crate::dom;
 use crate::engine::Graphics;
-use crate::explain::count;
+use crate::explain::{count, readable};
 use crate::facts::Facts;
 use crate::paint::{ImageGrid, Scatter};
 use crate::problem::Problem;
@@ -12,81 +13,135 @@ use crate::ui::Refs;
 use std::rc::Rc;
 use web_sys::HtmlCanvasElement;
 
-/// Pixels between the two panels of a picture.
+/// Pixels between the panels of a picture.
 const BETWEEN: u32 = 16;
 
-/// The view: two panels.
+/// The panels and captions of each start, in the order of the rows.
+pub const PANELS: [[&str; 2]; 3] = [
+    ["start-panel", "refined-panel"],
+    ["start-panel-2", "refined-panel-2"],
+    ["start-panel-3", "refined-panel-3"],
+];
+
+/// The view: two panels for each start.
 pub struct Sample {
-    start: Panel,
-    refined: Panel,
+    rows: Vec<[Panel; 2]>,
     grid: Option<ImageGrid>,
 }
 
 impl Sample {
-    /// Open the view.
+    /// Open the view, for so many starts.
     ///
     /// # Errors
     /// If the browser has no canvas to give.
-    pub fn open(refs: &Refs, graphics: Option<&Rc<Graphics>>, facts: &Facts) -> Result<Sample, Problem> {
-        Ok(Sample {
-            start: Panel::open(refs, "start-panel", graphics, facts.plane())?,
-            refined: Panel::open(refs, "refined-panel", graphics, facts.plane())?,
-            grid: None,
-        })
+    pub fn open(
+        refs: &Refs,
+        graphics: Option<&Rc<Graphics>>,
+        facts: &Facts,
+        starts: usize,
+    ) -> Result<Sample, Problem> {
+        let mut rows = Vec::new();
+        for (i, names) in PANELS.into_iter().enumerate() {
+            for name in names {
+                refs.show(&name.replace("panel", "figure"), i < starts);
+            }
+            if i < starts {
+                let [start, refined] = names.map(|name| Panel::open(refs, name, graphics, facts.plane()));
+                rows.push([start?, refined?]);
+            }
+        }
+        Ok(Sample { rows, grid: None })
     }
 
     /// Draw the chains, and their starts if they must be drawn `anew`.
     ///
     /// # Errors
     /// If the device failed.
-    pub fn draw(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
-        let steps = count(scene.engine.steps() as usize, "step");
-        let things = if scene.facts.image() { "images" } else { "samples" };
-        self.start.describe(&format!("{} where their chains start", count(scene.chains, "sample")));
-        self.refined.describe(&format!("The same {things} after {steps}"));
+    pub fn draw(&mut self, scene: &Scene, refs: &Refs, anew: bool) -> Result<(), Problem> {
+        self.describe(scene, refs);
         match scene.ground {
-            Some(_) => self.draw_points(scene, anew),
+            Some(ground) => self.draw_points(scene, ground, anew),
             None => self.draw_images(scene, anew),
         }
     }
 
-    fn draw_images(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
-        let grid = self.layout(scene);
-        self.grid = Some(grid);
-        if anew {
-            self.start.canvas.draw_images(&grid, &scene.engine.beginning())?;
-            self.start.frame(&grid, scene.chosen);
-            self.refined.frame(&grid, scene.chosen);
-        }
-        self.refined.canvas.draw_images(&grid, &scene.engine.current())
-    }
-
-    fn draw_points(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
-        let Some(ground) = scene.ground else { return Ok(()) };
-        let scatter = self.scatter(scene, ground);
-        if anew {
-            for panel in [&self.start, &self.refined] {
-                if let Some((context, side)) = panel.clear_ground() {
-                    draw_data(&context, side, &ground.bounds, &ground.data, scene.theme);
-                    draw_axes(&context, side, &ground.bounds, scene.theme);
-                }
+    /// Say what the panels show.
+    fn describe(&self, scene: &Scene, refs: &Refs) {
+        let steps = scene.engine.steps();
+        let things = if scene.facts.image() { "images" } else { "samples" };
+        let each = scene.per_start();
+        for (row, ([start, refined], names)) in self.rows.iter().zip(PANELS).enumerate() {
+            let what = match scene.starts.get(row) {
+                Some(Origin::Generator) | None => format!("The generator’s {things}"),
+                Some(Origin::Noise) => "Noise".into(),
+                Some(Origin::Data) => "Held-out data".into(),
+            };
+            let energies = scene.figures.get(row * each..(row + 1) * each).filter(|all| !all.is_empty());
+            let energy = energies.filter(|_| self.rows.len() > 1).map_or(String::new(), |energies| {
+                format!(", mean energy {}", readable(energies.iter().sum::<f32>() / each as f32))
+            });
+            let after = match (scene.facts.energy, steps) {
+                (false, _) => "No energy to refine them".to_string(),
+                (true, 0) => format!("The same, before the first step{energy}"),
+                (true, n) => format!("The same after {}{energy}", count(n as usize, "step")),
+            };
+            start.describe(&format!("{what}, where {} start", count(each, "chain")));
+            refined.describe(&after);
+            for (name, words) in names.into_iter().zip([what, after]) {
+                refs.set_text(&name.replace("panel", "caption"), &words);
             }
-            self.start.canvas.draw_points(&scatter, scene.chains, &scene.engine.beginning())?;
         }
-        self.refined.canvas.draw_points(&scatter, scene.chains, &scene.engine.current())
     }
 
-    fn layout(&self, scene: &Scene) -> ImageGrid {
-        ImageGrid::new(&scene.facts.shape, scene.chains, self.refined.width())
+    fn draw_images(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
+        for row in 0..self.rows.len() {
+            let grid = self.layout(scene, row);
+            let [start, refined] = &mut self.rows[row];
+            if anew {
+                let chosen = scene.chosen.and_then(|chain| chain.checked_sub(grid.first));
+                start.canvas.draw_images(&grid, &scene.engine.beginning())?;
+                start.frame(&grid, chosen);
+                refined.frame(&grid, chosen);
+            }
+            refined.canvas.draw_images(&grid, &scene.engine.current())?;
+            self.grid = Some(grid);
+        }
+        Ok(())
     }
 
-    fn scatter(&self, scene: &Scene, ground: &Ground) -> Scatter {
+    fn draw_points(&mut self, scene: &Scene, ground: &Ground, anew: bool) -> Result<(), Problem> {
+        for row in 0..self.rows.len() {
+            let scatter = self.scatter(scene, ground, row);
+            let [start, refined] = &mut self.rows[row];
+            if anew {
+                for panel in [&*start, &*refined] {
+                    if let Some((context, side)) = panel.clear_ground() {
+                        draw_data(&context, side, &ground.bounds, &ground.data, scene.theme);
+                        draw_axes(&context, side, &ground.bounds, scene.theme);
+                    }
+                }
+                start.canvas.draw_points(&scatter, &scene.engine.beginning())?;
+            }
+            refined.canvas.draw_points(&scatter, &scene.engine.current())?;
+        }
+        Ok(())
+    }
+
+    fn layout(&self, scene: &Scene, row: usize) -> ImageGrid {
+        let each = scene.per_start();
+        ImageGrid { first: row * each, ..ImageGrid::new(&scene.facts.shape, each, self.rows[row][1].width()) }
+    }
+
+    fn scatter(&self, scene: &Scene, ground: &Ground, row: usize) -> Scatter {
+        let each = scene.per_start();
         Scatter {
             bounds: ground.bounds,
-            canvas: self.refined.width(),
-            radius: Scatter::radius_for(scene.chains) * 0.8 * dom::pixel_ratio() as f32,
+            canvas: self.rows[row][1].width(),
+            radius: Scatter::radius_for(each) * 0.8 * dom::pixel_ratio() as f32,
             colour: scene.theme.particle(0.9),
             chosen: scene.chosen,
+            first: row * each,
+            chains: each,
         }
     }
 
@@ -100,28 +155,36 @@ impl Sample {
         starts: &[f32],
         states: &[f32],
     ) -> Result<HtmlCanvasElement, Problem> {
-        let panel = |panel: &Panel, states: &[f32]| match scene.ground {
+        let panel = |panel: &Panel, row: usize, states: &[f32]| match scene.ground {
             Some(ground) => {
-                let scatter = self.scatter(scene, ground);
+                let scatter = self.scatter(scene, ground, row);
                 panel.picture(&scatter.paint(states), [scatter.canvas; 2])
             }
             None => {
-                let grid = self.layout(scene);
+                let grid = self.layout(scene, row);
                 panel.picture(&grid.paint(states), grid.canvas())
             }
         };
-        let (left, right) = (panel(&self.start, starts)?, panel(&self.refined, states)?);
-        let [width, height] = [left.width(), left.height()];
-        let (picture, context) = blank([2 * width + BETWEEN, height])?;
-        for (layer, x) in [(left, 0), (right, width + BETWEEN)] {
-            let _ = context.draw_image_with_html_canvas_element(&layer, x.into(), 0.0);
+        let mut layers = Vec::new();
+        let (mut width, mut height) = (0, 0);
+        for (row, [start, refined]) in self.rows.iter().enumerate() {
+            let (left, right) = (panel(start, row, starts)?, panel(refined, row, states)?);
+            let top = if row == 0 { 0 } else { height + BETWEEN };
+            (width, height) = (2 * left.width() + BETWEEN, top + left.height());
+            let beside = left.width() + BETWEEN;
+            layers.extend([(left, 0, top), (right, beside, top)]);
+        }
+        let (picture, context) = blank([width, height])?;
+        for (layer, x, y) in layers {
+            let _ = context.draw_image_with_html_canvas_element(&layer, x.into(), y.into());
         }
         Ok(picture)
     }
 
-    /// The chain whose image lies at a place of a panel, in shares of it.
-    pub fn chain_at(&self, x: f64, y: f64) -> Option<usize> {
-        self.grid.as_ref().and_then(|grid| grid.chain_at(x, y))
+    /// The chain whose image lies at a place of a panel in this row, in shares of it.
+    pub fn chain_at(&self, row: usize, x: f64, y: f64) -> Option<usize> {
+        let grid = self.grid.as_ref()?;
+        Some(row * grid.chains + grid.chain_at(x, y)?)
     }
 
     /// Images in a row.
