@@ -31,6 +31,10 @@ export interface State {
   sampler: Sampler;
   /** Share of MALA's proposals that were accepted. */
   acceptance?: number;
+  /** In `landscape`, where the density is known and there are `controls`: of the first chains the share of good samples and of the smallest mode, and the model's log-likelihood once it is computed. */
+  goodShare?: number;
+  smallestMode?: number;
+  logLikelihood?: number;
   /** Energies of the chains; none in `reconstruct`. */
   energies: number[];
   /** Squared errors of the chains in `reconstruct`; elsewhere none. */
@@ -73,6 +77,7 @@ export interface DualMcmcAttributes {
   'noise'?: number | string;
   'start'?: Start;
   'sampler'?: Sampler;
+  'overlay'?: string;
   'subject'?: Subject;
   'example'?: number | string;
   'mask'?: string;
@@ -95,6 +100,7 @@ export class DualMcmc extends HTMLElement {
   noise: number | null;
   start: Start | null;
   sampler: Sampler | null;
+  overlay: string | null;
   subject: Subject | null;
   example: number | null;
   mask: string | null;

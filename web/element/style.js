@@ -133,6 +133,16 @@ legend { padding: 0; }
 .figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
 .figures.many .strip { grid-column: 1 / -1; }
 .figures.many .strip .panel { cursor: pointer; }
+.account { margin: .7rem auto 0; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+.account th, .account td { padding: .2rem .9rem .2rem 0; text-align: left; font-weight: 400; }
+.account thead th { color: var(--soft); }
+.account tbody td:nth-child(2) { font-weight: 600; }
+.account tbody td:nth-child(3) { color: var(--soft); }
+.swatch.made { width: .4em; height: .4em; background: var(--mean); vertical-align: .1em; }
+.swatch.exact { height: 2px; background: var(--datum); vertical-align: .25em; }
+.checks { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem .8rem; }
+.checks label { display: flex; gap: .45rem; align-items: center; min-height: 1.7rem; }
+.checks input { accent-color: var(--accent); width: 1.05rem; height: 1.05rem; margin: 0; }
 .rank { margin: .4rem 0 .2rem; font: 1.05rem/1.45 var(--serif); text-wrap: pretty; }
 .rank.warn { color: var(--warn); }
 .histograms { display: block; width: 100%; margin-top: .7rem; }

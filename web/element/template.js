@@ -45,8 +45,20 @@ export const template = /* html */ `
           <span class="key"><i class="swatch heat"></i>energy, <span data-ref="heat-range"></span></span>
           <span class="key"><i class="swatch particle"></i>chains</span>
           <span class="key" data-ref="data-key"><i class="swatch datum"></i>data</span>
-          <span class="says">Every dot is one chain. The bluer the map, the lower the energy, and the likelier the model holds data there.</span>
+          <span class="key" data-ref="generator-key" hidden><i class="swatch made"></i>the generator’s samples</span>
+          <span class="key" data-ref="density-key" hidden><i class="swatch exact"></i>the exact density</span>
+          <span class="key" data-ref="field-key" hidden>arrows: downhill</span>
+          <span class="says">Every dot is one chain. The bluer the map, the lower the energy, and the likelier the model holds data there. Click to start a chain there.</span>
         </figcaption>
+        <table class="account full" data-ref="account" hidden>
+          <caption class="sr">How good the model and its chains are, beside the truth</caption>
+          <thead><tr><td></td><th scope="col">now</th><th scope="col">the truth</th></tr></thead>
+          <tbody>
+            <tr><th scope="row">good samples, of <span data-ref="judged"></span> chains</th><td data-ref="good-share"></td><td data-ref="true-good-share"></td></tr>
+            <tr><th scope="row">the smallest mode’s share</th><td data-ref="smallest-mode"></td><td data-ref="true-smallest-mode"></td></tr>
+            <tr><th scope="row">log-likelihood of held-out data, by quadrature</th><td data-ref="log-likelihood"></td><td data-ref="true-log-likelihood"></td></tr>
+          </tbody>
+        </table>
       </figure>
     </div>
     <div class="figures two" data-ref="sample" hidden>
@@ -152,6 +164,15 @@ ${['', '-2', '-3'].map((row) => `
         <label><input type="checkbox" name="start" value="data"><span>data</span></label>
       </div>
       <p class="hint" data-ref="start-hint"></p>
+    </fieldset>
+    <fieldset class="field" data-ref="overlay-choice" hidden>
+      <legend>Shown on the map</legend>
+      <div class="checks">
+        <label><input type="checkbox" name="overlay" value="field"> slope</label>
+        <label><input type="checkbox" name="overlay" value="density"> exact density</label>
+        <label><input type="checkbox" name="overlay" value="generator"> generator’s samples</label>
+        <label><input type="checkbox" name="overlay" value="trails"> trails</label>
+      </div>
     </fieldset>
     <div class="field" data-ref="subject-choice" hidden>
       <label for="subject">What it is about</label>

@@ -131,6 +131,38 @@ impl Origin {
     }
 }
 
+/// What a landscape shows beside energy, data and chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// Arrows down the energy's slope.
+    Field,
+    /// Level lines of the known density.
+    Density,
+    /// Samples of the generator's.
+    Generator,
+    /// Where the chains have been.
+    Trails,
+}
+
+impl Overlay {
+    const ALL: [Overlay; 4] = [Overlay::Field, Overlay::Density, Overlay::Generator, Overlay::Trails];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Overlay::Field => "field",
+            Overlay::Density => "density",
+            Overlay::Generator => "generator",
+            Overlay::Trails => "trails",
+        }
+    }
+
+    /// The overlay that a word stands for.
+    pub fn from_word(word: &str) -> Option<Overlay> {
+        Overlay::ALL.into_iter().find(|overlay| overlay.word() == word)
+    }
+}
+
 /// How x-chains take their steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -251,6 +283,7 @@ const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
 
 const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
 const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
+const LANDSCAPE: &[ViewKind] = &[ViewKind::Landscape];
 const ON_ENERGY: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Energy];
 const ONE_SAMPLE: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy];
 
@@ -324,6 +357,17 @@ pub const CHOICES: &[Choice] = &[
             Takes::Word(&["langevin", "mala", "descent"]),
             "the model's",
             "unadjusted Langevin steps; steps that are accepted or rejected (MALA), with noise and without the model's clamps; or gradient descent, without noise",
+        ),
+    ),
+    only(
+        LANDSCAPE,
+        choice(
+            "overlay",
+            Some("overlay"),
+            Some("overlay-choice"),
+            Takes::Words(&["field", "density", "generator", "trails"]),
+            "none of them",
+            "what is drawn beside energy, data and chains: arrows down the energy's slope, level lines of the exact density where it is known, samples of the generator's, where the chains have been",
         ),
     ),
     only(
@@ -516,6 +560,8 @@ pub struct Choices {
     pub start: Option<Vec<Origin>>,
     /// How they take their steps.
     pub sampler: Option<Method>,
+    /// What a landscape shows beside energy, data and chains.
+    pub overlay: Option<Vec<Overlay>>,
     /// The sample that the view is about.
     pub subject: Option<Subject>,
     /// Which held-out example it is, from 1.
@@ -555,6 +601,10 @@ impl Choices {
             "noise" => self.noise = number(value),
             "start" => self.start = value.and_then(Origin::from_words),
             "sampler" => self.sampler = value.and_then(Method::from_word),
+            "overlay" => {
+                self.overlay =
+                    value.map(|words| words.split_whitespace().filter_map(Overlay::from_word).collect())
+            }
             "subject" => self.subject = value.and_then(Subject::from_word),
             "example" => self.example = number(value),
             "mask" => self.mask = value.and_then(Mask::from_word),
@@ -576,6 +626,12 @@ impl Choices {
             "noise" => self.noise.map(|v| v.to_string()),
             "start" => self.start.as_deref().map(Origin::words),
             "sampler" => self.sampler.map(|v| v.word().into()),
+            "overlay" => {
+                let words = |all: &Vec<Overlay>| {
+                    all.iter().map(|overlay| overlay.word()).collect::<Vec<_>>().join(" ")
+                };
+                self.overlay.as_ref().map(words)
+            }
             "subject" => self.subject.map(|v| v.word().into()),
             "example" => self.example.map(|v| v.to_string()),
             "mask" => self.mask.as_ref().map(Mask::word),

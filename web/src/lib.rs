@@ -1,12 +1,14 @@
 //! The `<dual-mcmc>` element: chains of dual-MCMC models on any page.
 //!
 //! Plain logic, tested anywhere: [`choices`] (the one table of what can be chosen), [`facts`] and [`settings`] (from choices
-//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`heat`] (the landscape's map),
+//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`account`] (how good a model of
+//! the plane is), [`trails`] (where its chains have been), [`heat`] (the landscape's map),
 //! [`paint`] (layouts, and the twins of the shaders), [`explain`] and [`problem`] (words).
 //!
 //! In a browser, flow goes one way: an attribute, a control or a script → `message` → `instance`, which alone changes what a
 //! figure wants and owns → `engine`, the chains → `views` and `draw` → an event to the page. `host` is what figures share.
 
+pub mod account;
 pub mod choices;
 pub mod explain;
 pub mod facts;
@@ -18,6 +20,7 @@ pub mod paint;
 pub mod problem;
 pub mod rank;
 pub mod settings;
+pub mod trails;
 
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]
 mod bench;

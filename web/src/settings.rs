@@ -1,6 +1,6 @@
 //! From what was chosen, the model and the device to what runs.
 
-use crate::choices::{Choices, Method, Origin, Subject, ViewKind};
+use crate::choices::{Choices, Method, Origin, Overlay, Subject, ViewKind};
 use crate::facts::Facts;
 use crate::mask::Mask;
 use dual_mcmc::chain::Langevin;
@@ -28,6 +28,8 @@ pub struct Settings {
     /// Step at which the chains rest: the length of the model's own chains, where that is how it
     /// makes its samples.
     pub rest_at: Option<u32>,
+    /// What a landscape shows beside energy, data and chains.
+    pub overlays: Vec<Overlay>,
     /// The sample that the view is about.
     pub subject: Subject,
     /// Which of the held-out examples it is, from 0.
@@ -112,6 +114,7 @@ impl Settings {
             },
             seed: choices.seed.unwrap_or(0).into(),
             rest_at: steps.filter(|_| facts.image() || view.has_subject()),
+            overlays: choices.overlay.clone().filter(|_| view == ViewKind::Landscape).unwrap_or_default(),
             subject,
             example: example(choices, facts, view, &mut problems),
             mask: mask(choices, facts, view, &mut problems),

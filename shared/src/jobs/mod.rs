@@ -4,9 +4,11 @@
 //! A job such as [`Sampling`] runs as many chains as it is asked for from start to end. [`Sampler`] has one batch of
 //! them that can be advanced step by step: started, run on by some steps, looked at; [`Reconstructor`] is that for z-chains.
 
+mod plane;
 mod reconstruct;
 mod sample;
 
+pub use plane::{Quadrature, Quality, quality};
 pub use reconstruct::{LatentStart, Observed, Reconstructed, Reconstructing, Reconstructor};
 pub use sample::{Sampled, Sampler, Sampling, Start, States};
 

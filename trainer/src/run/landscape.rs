@@ -2,13 +2,10 @@
 
 use super::chains::{self, NotFinite};
 use super::model_file;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dual_mcmc::executor::Executor;
+use dual_mcmc::jobs::Quadrature;
 use dual_mcmc::model::Model;
-
-/// The square that is integrated over, and points along each of its sides.
-const SIDE: f64 = 6.0;
-const POINTS: usize = 401;
 
 /// Mean log-likelihood of `x`, `[n, 2]`, under exp(-E/T) normalised on [-6, 6]².
 ///
@@ -17,23 +14,13 @@ const POINTS: usize = 401;
 pub fn log_likelihood(model: &Model, executor: &Executor, temperature: f64, x: &[f32]) -> Result<f64> {
     ensure!(model.data_shape() == [2], "a likelihood by quadrature needs data of two values");
     model_file::energy(model)?;
-    let step = 2.0 * SIDE / (POINTS - 1) as f64;
-    let at = |i: usize| (i as f64 * step - SIDE) as f32;
-    let grid: Vec<f32> = (0..POINTS * POINTS).flat_map(|i| [at(i % POINTS), at(i / POINTS)]).collect();
-    let energies = chains::energies(executor, model, &grid)?;
-    let log_z = log_sum_exp(&energies, temperature) + 2.0 * step.ln();
+    let mut quadrature = Quadrature::new(temperature);
+    let grid = quadrature.next_points(usize::MAX);
+    quadrature.add(&chains::energies(executor, model, &grid)?);
     let data = chains::energies(executor, model, x)?;
-    let mean = data.iter().map(|&e| f64::from(e)).sum::<f64>() / data.len() as f64;
-    let likelihood = -mean / temperature - log_z;
+    let likelihood = quadrature.log_likelihood(&data).context("the quadrature takes its points at once")?;
     ensure!(likelihood.is_finite(), NotFinite("the model's energies are not finite"));
     Ok(likelihood)
-}
-
-/// log Σ exp(-E/T).
-fn log_sum_exp(energies: &[f32], temperature: f64) -> f64 {
-    let lowest = energies.iter().fold(f64::INFINITY, |low, &e| low.min(f64::from(e)));
-    let sum: f64 = energies.iter().map(|&e| ((lowest - f64::from(e)) / temperature).exp()).sum();
-    sum.ln() - lowest / temperature
 }
 
 #[cfg(test)]

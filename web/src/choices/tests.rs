@@ -19,6 +19,7 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("noise", "0.001"),
         ("start", "noise data"),
         ("sampler", "mala"),
+        ("overlay", "trails density"),
         ("subject", "tone"),
         ("example", "3"),
         ("mask", "lower"),

@@ -1,7 +1,7 @@
 //! The steps that are due, and their energies.
 
 use super::Instance;
-use crate::choices::Origin;
+use crate::choices::{Origin, Overlay, ViewKind};
 use crate::dom;
 use crate::explain::readable;
 use crate::pacing::MOST_AT_ONCE;
@@ -37,6 +37,11 @@ impl Instance {
         if engine.runs() && due > 0 {
             let before = engine.steps();
             engine.advance(due, &settings.langevin).await?;
+            if settings.view == ViewKind::Landscape
+                && (self.chosen.is_some() || settings.overlays.contains(&Overlay::Trails))
+            {
+                self.trails.push(&engine.state().await?, self.chosen);
+            }
             let end = dom::now();
             self.pacer.took(due, end - begin, share);
             self.speed.count(due, end);
@@ -81,6 +86,7 @@ impl Instance {
         }
         self.last_read = now;
         self.take_energies().await?;
+        self.judge().await?;
         let speed = if running { readable(self.speed.value.round()) } else { "0".into() };
         self.refs.set_text("achieved", &speed);
         self.draw_plot();

@@ -29,6 +29,9 @@ struct State<'a> {
     starts: Vec<&'static str>,
     sampler: &'static str,
     acceptance: Option<f32>,
+    good_share: Option<f64>,
+    smallest_mode: Option<f64>,
+    log_likelihood: Option<f64>,
     energies: &'a [f32],
     errors: &'a [f32],
     trace: Vec<f32>,
@@ -93,6 +96,9 @@ impl Instance {
 
     async fn state(&mut self) -> Result<JsValue, Problem> {
         self.take_energies().await?;
+        self.judge().await?;
+        let landscape = self.shows_landscape();
+        let quality = self.quality.filter(|_| landscape);
         let (Some(engine), Some(settings), Some(loaded), Some((_, device))) =
             (&self.engine, &self.settings, &self.loaded, &self.device)
         else {
@@ -123,6 +129,9 @@ impl Instance {
             },
             sampler: settings.sampler.word(),
             acceptance: self.acceptance,
+            good_share: quality.map(|quality| quality.good_share),
+            smallest_mode: quality.map(|quality| quality.smallest_mode),
+            log_likelihood: self.likelihood.filter(|_| landscape),
             energies: if samples { figures } else { &[] },
             errors: if samples { &[] } else { figures },
             trace: self.history.rows().iter().map(|row| row.mean).collect(),

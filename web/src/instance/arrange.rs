@@ -1,7 +1,8 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
 use super::Instance;
-use crate::choices::{Origin, Subject, ViewKind};
+use crate::account::{self, Account};
+use crate::choices::{Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
 use crate::heat::{Bounds, Heat};
@@ -10,6 +11,7 @@ use crate::models::{self, Loaded, Source};
 use crate::pacing::Pacer;
 use crate::problem::Problem;
 use crate::settings::Settings;
+use crate::trails::Trails;
 use crate::ui::{about, controls};
 use crate::views::{Ground, Slope, View};
 use crate::{dom, host};
@@ -25,8 +27,9 @@ use std::rc::Rc;
 const MAP: usize = 128;
 /// Data points shown.
 const DATA: usize = 600;
-/// Number of the first held-out point of a set whose density is known: the program learns from those before.
-const HELD_OUT: u32 = 60_000;
+/// Arrows along a side of the field, and cells along a side of the known density.
+const FIELD: usize = 22;
+const DENSITY: usize = 96;
 
 /// What the page is told once the chains of a model have started.
 #[derive(Serialize)]
@@ -116,6 +119,12 @@ impl Instance {
         if loaded.facts.plane() && self.ground.is_none() {
             self.ground = Some(survey(engine, &loaded).await?);
         }
+        if let Some(ground) = &mut self.ground {
+            complete(ground, engine, &loaded, &settings).await?;
+        }
+        if self.account.is_none() && self.controls && settings.view == ViewKind::Landscape {
+            self.account = loaded.model.density().map(Account::new);
+        }
         if fresh || other_rows || self.view.as_ref().is_none_or(|view| view.kind() != settings.view) {
             self.view = None;
             self.view = Some(View::open(&settings, &self.refs, &device, &loaded.facts)?);
@@ -162,6 +171,7 @@ impl Instance {
         }
         let groups = if settings.view.has_subject() { 1 } else { settings.starts.len() };
         self.history = History::of(groups);
+        self.trails = Trails::default();
         self.pacer = Pacer::default();
         self.last_read = f64::NEG_INFINITY;
         self.redraw = true;
@@ -285,7 +295,7 @@ async fn starting_points(
             Origin::Noise => states.extend(noise_start(seed, &facts.shape, 0, each, 0)),
             // Where the density is known, as many as are wanted; else the examples over and over.
             Origin::Data => match loaded.model.density() {
-                Some(set) => states.extend(set.sample(Noise::new(seed, Stream::Data), HELD_OUT, each)),
+                Some(set) => states.extend(set.sample(Noise::new(seed, Stream::Data), account::FIRST, each)),
                 None => states.extend(examples.iter().cycle().take(each * facts.len())),
             },
         }
@@ -309,5 +319,37 @@ async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
         Some(_) => Some(Heat::new(MAP, engine.energies(&bounds.grid(MAP)).await?)),
         None => None,
     };
-    Ok(Ground { bounds, data, heat })
+    Ok(Ground { bounds, data, heat, field: Vec::new(), density: None, generated: Vec::new() })
+}
+
+/// Compute what a landscape is to show beside energy and data, as far as it is not there yet.
+async fn complete(
+    ground: &mut Ground,
+    engine: &Engine,
+    loaded: &Loaded,
+    settings: &Settings,
+) -> Result<(), Problem> {
+    let wants = |overlay| settings.overlays.contains(&overlay);
+    if wants(Overlay::Field) && ground.field.is_empty() {
+        let points = ground.bounds.grid(FIELD);
+        let (_, slopes) = engine.slopes(&points).await?;
+        let (points, slopes) = (points.as_chunks::<2>().0, slopes.as_chunks::<2>().0);
+        ground.field = points.iter().zip(slopes).map(|([x, y], [u, v])| [*x, *y, *u, *v]).collect();
+    }
+    if wants(Overlay::Generator) && ground.generated.is_empty() && loaded.facts.generator {
+        ground.generated = engine.decode(&jobs::prior(settings.seed, 0, DATA, loaded.facts.latent)).await?;
+    }
+    if let Some(set) = loaded.model.density().filter(|_| wants(Overlay::Density) && ground.density.is_none())
+    {
+        let mut logs = Vec::new();
+        for row in ground.bounds.grid(DENSITY).chunks(2 * DENSITY) {
+            let points = row.as_chunks::<2>().0;
+            logs.extend(points.iter().map(|point| -set.log_density(point.map(f64::from)) as f32));
+            // The page stays alive meanwhile.
+            dom::breathe().await;
+        }
+        let low = logs.iter().copied().fold(f32::INFINITY, f32::min);
+        ground.density = Some(Heat { n: DENSITY, energies: logs, low, high: low + 6.0 });
+    }
+    Ok(())
 }

@@ -4,9 +4,11 @@
 mod advance;
 mod answer;
 mod arrange;
+mod plane;
 mod show;
 mod update;
 
+use crate::account::Account;
 use crate::choices::{Choices, DeviceChoice};
 use crate::engine::{Device, Engine, Sight};
 use crate::history::History;
@@ -16,8 +18,10 @@ use crate::models::{Lease, Loaded, Source};
 use crate::pacing::Pacer;
 use crate::problem::{Problem, Restarts};
 use crate::settings::Settings;
+use crate::trails::Trails;
 use crate::ui::{Refs, Theme};
 use crate::views::{Ground, Slope, View};
+use dual_mcmc::jobs::Quality;
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt, pin_mut};
@@ -71,6 +75,13 @@ pub struct Instance {
     /// What a new start after a failure has to say.
     restarted: Option<String>,
     ground: Option<Ground>,
+    /// Where the chains of a landscape have been, and a point where one of them is to start.
+    trails: Trails,
+    begin_at: Option<[f32; 2]>,
+    /// How good a model of the plane is, how good its chains are, and its log-likelihood.
+    account: Option<Account>,
+    quality: Option<Quality>,
+    likelihood: Option<f64>,
     /// The held-out examples in the model's file, and the sample that is reconstructed.
     examples: Vec<f32>,
     sight: Option<Sight>,
@@ -167,6 +178,11 @@ impl Instance {
             fallen_back: false,
             restarted: None,
             ground: None,
+            trails: Trails::default(),
+            begin_at: None,
+            account: None,
+            quality: None,
+            likelihood: None,
             examples: Vec::new(),
             sight: None,
             own: None,
@@ -195,7 +211,7 @@ impl Instance {
         }
         let Some(engine) = self.engine.as_ref().filter(|_| self.problem.is_none()) else { return false };
         let runs = engine.runs() && (self.playing && self.visible || self.single_steps > 0);
-        runs || self.redraw || self.visible && self.unread()
+        runs || self.redraw || self.begin_at.is_some() || self.visible && (self.unread() || self.counts())
     }
 
     /// Whether energies have been computed that were not read yet.
@@ -243,9 +259,11 @@ impl Instance {
             }
             return Ok(());
         }
+        self.begin_where_pointed().await?;
         self.advance().await?;
         self.draw(changed)?;
         self.read_energies().await?;
+        self.count_up().await?;
         self.answer().await
     }
 }

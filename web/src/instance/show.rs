@@ -39,6 +39,8 @@ impl Instance {
             slope: self.slope.as_ref(),
             histograms: &loaded.model.annotations.histograms,
             cursor: self.cursor,
+            overlays: &settings.overlays,
+            trails: &self.trails,
             starts: &settings.starts,
             chains: settings.chains,
             encoded: settings.encoded(&loaded.facts),

@@ -8,6 +8,8 @@ use crate::message::{Message, Step};
 use crate::models::Source;
 use crate::picture;
 use crate::problem::Problem;
+use crate::trails::Trails;
+use crate::views::Scene;
 use serde::Serialize;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -46,9 +48,18 @@ impl Instance {
                 self.choose(name, value);
             }
             Message::Defaults => {
-                for name in
-                    ["chains", "rate", "step-size", "noise", "start", "sampler", "subject", "example", "mask"]
-                {
+                for name in [
+                    "chains",
+                    "rate",
+                    "step-size",
+                    "noise",
+                    "start",
+                    "sampler",
+                    "overlay",
+                    "subject",
+                    "example",
+                    "mask",
+                ] {
                     self.choose(name, None);
                 }
             }
@@ -85,6 +96,10 @@ impl Instance {
             },
             // Of a load that nobody waits for any more.
             Message::Progress(..) | Message::Loaded(..) => {}
+            Message::Point(_, [x, y]) if self.shows_landscape() => {
+                let point = |scene: &Scene| self.view.as_ref().and_then(|view| view.point_at(scene, x, y));
+                self.begin_at = self.with_scene(point).flatten();
+            }
             Message::Point(row, [x, y]) => {
                 let chain = self.view.as_ref().and_then(|view| view.chain_at(row, x, y));
                 self.chosen = chain.filter(|_| chain != self.chosen);
@@ -369,6 +384,11 @@ impl Instance {
         self.engine = None;
         self.view = None;
         self.ground = None;
+        self.trails = Trails::default();
+        self.begin_at = None;
+        self.account = None;
+        self.quality = None;
+        self.likelihood = None;
         self.examples.clear();
         self.sight = None;
         self.own = None;

@@ -1,7 +1,7 @@
 //! The controls of a figure: events into messages, and settings back into the controls.
 
 use super::Refs;
-use crate::choices::{DeviceChoice, Origin, ViewKind};
+use crate::choices::{DeviceChoice, Origin, Overlay, ViewKind};
 use crate::engine::Device;
 use crate::explain::{count, posterior_temperature, readable, temperature};
 use crate::facts::Facts;
@@ -87,6 +87,14 @@ fn choices(refs: &Refs, post: &Post) {
             } else {
                 post.send(Message::Choose("start", Some(chosen.join(" "))));
             }
+        });
+    }
+    let overlays = refs.all::<HtmlInputElement>("input[name=overlay]");
+    for overlay in overlays.clone() {
+        let (all, post) = (overlays.clone(), post.clone());
+        refs.on(&overlay, "change", move |_: Event| {
+            let chosen: Vec<String> = all.iter().filter(|one| one.checked()).map(|one| one.value()).collect();
+            post.send(Message::Choose("overlay", (!chosen.is_empty()).then(|| chosen.join(" "))));
         });
     }
     for name in ["chains", "device", "mask", "subject", "sampler"] {
@@ -294,6 +302,17 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
         start.set_checked(origin.is_some_and(|origin| settings.starts.contains(&origin)));
         start.set_disabled(!origin.is_some_and(|origin| facts.starts_at(origin)));
     }
+    for input in refs.all::<HtmlInputElement>("input[name=overlay]") {
+        let overlay = Overlay::from_word(&input.value());
+        input.set_checked(overlay.is_some_and(|overlay| settings.overlays.contains(&overlay)));
+        let possible = match overlay {
+            Some(Overlay::Density) => facts.density,
+            Some(Overlay::Generator) => facts.generator,
+            _ => true,
+        };
+        input.set_disabled(!possible);
+    }
+    refs.show("overlay-choice", settings.view == ViewKind::Landscape);
     if let Some(select) = refs.find::<HtmlSelectElement>("sampler") {
         select.set_value(settings.sampler.word());
     }

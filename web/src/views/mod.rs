@@ -11,11 +11,12 @@ pub use landscape::{Ground, Landscape};
 pub use reconstruct::Reconstruct;
 pub use sample::{PANELS as SAMPLE_PANELS, Sample};
 
-use crate::choices::{Origin, Subject, ViewKind};
+use crate::choices::{Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
 use crate::problem::Problem;
 use crate::settings::Settings;
+use crate::trails::Trails;
 use crate::ui::{Refs, Theme};
 use dual_mcmc::model::Histogram;
 use web_sys::HtmlCanvasElement;
@@ -42,6 +43,10 @@ pub struct Scene<'a> {
     pub histograms: &'a [Histogram],
     /// Where the keys paint.
     pub cursor: Option<[usize; 2]>,
+    /// What a landscape shows beside energy, data and chains.
+    pub overlays: &'a [Overlay],
+    /// Where its chains have been.
+    pub trails: &'a Trails,
     /// Where the x-chains start, as many at each place.
     pub starts: &'a [Origin],
     /// How many chains there are.
@@ -155,6 +160,14 @@ impl View {
     pub fn chain_at(&self, row: usize, x: f64, y: f64) -> Option<usize> {
         match self {
             View::Sample(view) => view.chain_at(row, x, y),
+            _ => None,
+        }
+    }
+
+    /// The point of the plane at a place of the landscape, in shares of it.
+    pub fn point_at(&self, scene: &Scene, x: f64, y: f64) -> Option<[f32; 2]> {
+        match self {
+            View::Landscape(view) => view.point_at(scene, x, y),
             _ => None,
         }
     }

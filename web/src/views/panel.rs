@@ -18,6 +18,8 @@ pub struct Panel {
     /// The chains.
     pub canvas: Canvas,
     frame: Option<HtmlElement>,
+    /// What moves under the chains; made when it is needed.
+    under: Option<HtmlCanvasElement>,
 }
 
 impl Drop for Panel {
@@ -50,7 +52,7 @@ impl Panel {
             let _ = holder.append_child(ground);
         }
         let _ = holder.append_child(canvas.element());
-        Ok(Panel { holder, ground, canvas, frame: None })
+        Ok(Panel { holder, ground, canvas, frame: None, under: None })
     }
 
     /// The panel as a picture: its background, and over it pixels of this size.
@@ -62,7 +64,7 @@ impl Panel {
         let (picture, context) = blank(size)?;
         let (pixels, to) = blank(size)?;
         draw::put(&to, rgba, size)?;
-        for layer in self.ground.iter().chain([&pixels]) {
+        for layer in self.ground.iter().chain(&self.under).chain([&pixels]) {
             let _ = context.draw_image_with_html_canvas_element(layer, 0.0, 0.0);
         }
         Ok(picture)
@@ -108,6 +110,22 @@ impl Panel {
                 let _ = style.set_property(property, share);
             }
         }
+    }
+
+    /// Clear what moves under the chains, and return its context with its side in device pixels.
+    pub fn clear_under(&mut self) -> Option<(CanvasRenderingContext2d, f64)> {
+        let side = self.width();
+        if self.under.is_none() {
+            let canvas: HtmlCanvasElement = dom::create("canvas")?;
+            let _ = canvas.set_attribute("aria-hidden", "true");
+            let _ = self.holder.insert_before(&canvas, Some(self.canvas.element()));
+            self.under = Some(canvas);
+        }
+        let under = self.under.as_ref()?;
+        // Setting the width clears it, too.
+        under.set_width(side as u32);
+        under.set_height(side as u32);
+        Some((dom::context_2d(under)?, side as f64))
     }
 
     /// Clear the background, and return its context with its side in device pixels.

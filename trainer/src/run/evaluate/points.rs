@@ -5,7 +5,7 @@ use super::super::landscape;
 use super::diagnostics::{drift, reconstruction};
 use super::{Evaluation, Figures, outliers};
 use anyhow::Result;
-use dual_mcmc::jobs::{Sampling, Start};
+use dual_mcmc::jobs::{Quality, Sampling, Start};
 use dual_mcmc::points::PointSet;
 use serde_json::{Value, json};
 
@@ -67,58 +67,12 @@ pub fn evaluate(job: &Evaluation, set: PointSet) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Share of good samples, which lie in the set's 98.9% highest-density region; share of each mode among
-/// the good; their mean squared distance from the mode in units of its expectation, Dσ² in D dimensions.
+/// The quality of `points` as figures.
 pub fn quality(set: PointSet, points: &[f32]) -> Value {
-    let points = points.as_chunks::<2>().0;
-    let mut modes = vec![0usize; set.modes()];
-    let mut squares = 0.0;
-    for point in points.iter().map(|point| point.map(f64::from)) {
-        if set.is_good(point) {
-            let nearest = set.nearest(point);
-            modes[nearest.mode] += 1;
-            squares += nearest.distance.powi(2);
-        }
-    }
-    let good: usize = modes.iter().sum();
-    let smallest = modes.iter().min().copied().unwrap_or(0) as f64 / points.len() as f64;
-    let mut figures = json!({
-        "good_share": good as f64 / points.len() as f64,
-        "smallest_mode": smallest,
-    });
-    if let Some((sigma, dimensions)) = set.blur() {
-        figures["spread"] = json!(squares / good.max(1) as f64 / (f64::from(dimensions) * sigma * sigma));
+    let Quality { good_share, smallest_mode, spread } = dual_mcmc::jobs::quality(set, points);
+    let mut figures = json!({ "good_share": good_share, "smallest_mode": smallest_mode });
+    if let Some(spread) = spread {
+        figures["spread"] = json!(spread);
     }
     figures
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use dual_mcmc::noise::{Noise, Stream};
-
-    fn figure(value: &Value, name: &str) -> f64 {
-        value[name].as_f64().unwrap()
-    }
-
-    #[test]
-    fn the_truth_looks_like_the_truth() {
-        let ring = PointSet::Ring.sample(Noise::new(3, Stream::Data), 0, 40_000);
-        let q = quality(PointSet::Ring, &ring);
-        assert!((figure(&q, "good_share") - 0.989).abs() < 0.003);
-        assert!((figure(&q, "spread") - 0.95).abs() < 0.02);
-        assert!(figure(&q, "smallest_mode") > 0.115);
-    }
-
-    #[test]
-    fn points_on_the_modes_have_no_spread_and_one_mode_is_found_out() {
-        let q = quality(PointSet::Ring, &[2.0, 0.0].repeat(10));
-        assert_eq!(
-            (figure(&q, "good_share"), figure(&q, "smallest_mode"), figure(&q, "spread")),
-            (1.0, 0.0, 0.0)
-        );
-        let q = quality(PointSet::Ring, &[0.0, 0.0, 2.0, 0.1]);
-        assert_eq!(figure(&q, "good_share"), 0.5);
-    }
 }

@@ -1,5 +1,5 @@
-//! The views of one sample, its reconstructions and its energy: their chains are the library's, and so are the numbers that they
-//! show; what is hidden is chosen by list, by pointer and by keys, and stands in the address.
+//! What the views show: their chains are the library's, and so are the numbers beside them; what is chosen by list, by pointer and
+//! by keys stands in the address.
 #![allow(clippy::unwrap_used)]
 
 use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
@@ -570,6 +570,79 @@ fn methods_are_the_librarys() {
                 None => assert_eq!(found["acceptance"], Value::Null, "{sampler}"),
             }
         }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
+}
+
+/// A landscape holds the model to account, and a chain starts where one clicks.
+#[test]
+fn a_landscape_has_numbers_beside_the_truth() {
+    use dual_mcmc::jobs::{self, Quadrature, quality};
+    use dual_mcmc::points::PointSet;
+    let model = Model::from_bytes(include_bytes!("../../models/moons.safetensors")).unwrap();
+    let set = PointSet::Moons;
+    let cpu = Executor::Cpu { threads: 2 };
+    let mut quadrature = Quadrature::new(1.0);
+    let grid = quadrature.next_points(usize::MAX);
+    quadrature.add(&pollster::block_on(jobs::energies(&cpu, &model, &grid)).unwrap());
+    let held_out = set.sample(Noise::new(0, Stream::Data), 60_000, 2_000);
+    let expected = quadrature
+        .log_likelihood(&pollster::block_on(jobs::energies(&cpu, &model, &held_out)).unwrap())
+        .unwrap();
+    let truth =
+        held_out.chunks(2).map(|p| set.log_density([p[0].into(), p[1].into()])).sum::<f64>() / 2_000.0;
+
+    let server = serve(Vec::new());
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        browser.resize(1000, 1200);
+        let line = format!(
+            "?model=models/moons.safetensors&view=landscape&chains=300&play=0&device={device}&overlay=field%20trails"
+        );
+        browser.open(&format!("{}{line}", server.url()));
+        state(&browser);
+        browser.run("await figure.step(5)");
+        let found = browser.wait_for("a likelihood", "((s) => s.logLikelihood && s)(await figure.state())");
+        let told = found["logLikelihood"].as_f64().unwrap();
+        assert!((told - expected).abs() < 1e-3, "{told}, and {expected}");
+        let good = quality(set, &numbers(&found["x"]));
+        let [share, smallest] = ["goodShare", "smallestMode"].map(|key| found[key].as_f64().unwrap());
+        // A point at the edge of the region may lie on either side of it on another device.
+        assert!((share - good.good_share).abs() < 0.01 && (smallest - good.smallest_mode).abs() < 0.01);
+        let shown = |name: &str| -> f64 {
+            let text = browser.run(&format!("return ref('{name}').textContent"));
+            text.as_str().unwrap().replace('−', "-").parse().unwrap()
+        };
+        assert!(
+            (shown("log-likelihood") - told).abs() < 0.006
+                && (shown("true-log-likelihood") - truth).abs() < 0.006
+        );
+        assert!((shown("good-share") - share).abs() < 0.001, "{}", shown("good-share"));
+
+        // Without noise there is no density.
+        browser.run("figure.noise = 0");
+        browser.wait_for("no likelihood", "(await figure.state()).logLikelihood === undefined");
+        browser.run("figure.noise = null");
+        browser.wait_for("a likelihood again", "(await figure.state()).logLikelihood !== undefined");
+
+        // A click in the middle of the map is the middle of the plane that it shows.
+        let before = state(&browser);
+        browser.run(
+            "const panel = ref('landscape-panel'), box = panel.getBoundingClientRect();
+             panel.dispatchEvent(new MouseEvent('click', { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }))",
+        );
+        browser.wait_for("a chain there", "(await figure.state()).step === 0");
+        let after = state(&browser);
+        let [before, after] = [before, after].map(|state| numbers(&state["x"]));
+        assert!(after[..2].iter().all(|v| v.abs() < 0.2), "{:?}", &after[..2]);
+        assert_eq!(after[2..], before[2..], "the others stay where they are");
+        browser.run("await figure.step(3)");
+        assert_ne!(numbers(&state(&browser)["x"])[..2], after[..2]);
+
+        // What is shown is chosen by its boxes, and stands in the address.
+        browser.run("ref('overlay-choice').querySelector('[value=density]').click()");
+        browser.wait_for("the address", "location.search.includes('overlay=field+density+trails')");
+        browser.wait_for("a key", "!ref('density-key').hidden");
         assert_eq!(browser.errors(), Vec::<String>::new());
     }
 }

@@ -1,0 +1,94 @@
+//! What a landscape tells of its model and its chains in numbers, and chains that start where the reader points.
+
+use super::Instance;
+use crate::account::JUDGED;
+use crate::choices::ViewKind;
+use crate::explain::readable;
+use crate::history::History;
+use crate::problem::Problem;
+use crate::trails::Trails;
+use dual_mcmc::jobs::Quality;
+
+impl Instance {
+    /// Whether the landscape is what is shown.
+    pub(super) fn shows_landscape(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.view == ViewKind::Landscape)
+    }
+
+    /// Whether energies for the log-likelihood are still to be computed.
+    pub(super) fn counts(&self) -> bool {
+        self.shows_landscape() && self.account.as_ref().is_some_and(|account| account.is_open())
+    }
+
+    /// Compute some more of them.
+    pub(super) async fn count_up(&mut self) -> Result<(), Problem> {
+        if !self.counts() || !self.visible {
+            return Ok(());
+        }
+        let (Some(engine), Some(account)) = (&self.engine, &mut self.account) else { return Ok(()) };
+        let wanted = account.wanted();
+        account.take(engine.energies(&wanted).await?);
+        if !account.is_open() {
+            self.judge().await?;
+        }
+        Ok(())
+    }
+
+    /// Judge the chains as they are, and show how good they and the model are, beside the truth.
+    pub(super) async fn judge(&mut self) -> Result<(), Problem> {
+        let (Some(engine), Some(account), Some(settings)) = (&self.engine, &self.account, &self.settings)
+        else {
+            self.refs.show("account", false);
+            return Ok(());
+        };
+        let shown = settings.view == ViewKind::Landscape;
+        self.refs.show("account", shown);
+        if !shown {
+            return Ok(());
+        }
+        let quality = account.judge(&engine.state().await?);
+        let likelihood = account.log_likelihood(settings.langevin.temperature().into());
+        let (truth, log_density) = account.truth;
+        let waits = if account.is_open() { "…" } else { "–" };
+        let share = |share: f64| format!("{share:.3}");
+        let of = |quality: &Quality| [share(quality.good_share), share(quality.smallest_mode)];
+        let ([good, smallest], [true_good, true_smallest]) = (of(&quality), of(&truth));
+        for (name, words) in [
+            ("good-share", good),
+            ("true-good-share", true_good),
+            ("smallest-mode", smallest),
+            ("true-smallest-mode", true_smallest),
+            ("log-likelihood", likelihood.map_or(waits.into(), |value| readable(value as f32))),
+            ("true-log-likelihood", readable(log_density as f32)),
+            ("judged", settings.chains.min(JUDGED).to_string()),
+        ] {
+            self.refs.set_text(name, &words);
+        }
+        (self.quality, self.likelihood) = (Some(quality), likelihood);
+        Ok(())
+    }
+
+    /// Start the first chain where the reader has pointed; the others go on from where they are.
+    pub(super) async fn begin_where_pointed(&mut self) -> Result<(), Problem> {
+        let Some([x, y]) = self.begin_at.take() else { return Ok(()) };
+        let (Some(engine), Some(settings)) = (&mut self.engine, &self.settings) else { return Ok(()) };
+        if !engine.runs() {
+            return Ok(());
+        }
+        let mut states = engine.state().await?;
+        if let [first_x, first_y, ..] = &mut states[..] {
+            (*first_x, *first_y) = (x, y);
+        }
+        engine.start_at(&states, settings.seed).await?;
+        self.history = History::of(settings.starts.len());
+        self.trails = Trails::default();
+        self.trails.push(&states, Some(0));
+        self.chosen = Some(0);
+        self.redraw = true;
+        self.refs.set_text(
+            "status",
+            "Chain 1 starts where you have pointed; the others go on from where they are.",
+        );
+        Ok(())
+    }
+}
