@@ -646,3 +646,59 @@ fn a_landscape_has_numbers_beside_the_truth() {
         assert_eq!(browser.errors(), Vec::<String>::new());
     }
 }
+
+/// A plane through latent space: what is drawn is what the generator makes of its latents, and a drag or a key walks on it.
+#[test]
+fn a_walk_through_latent_space_is_the_generators() {
+    use dual_mcmc::jobs;
+    use dual_mcmc_web::walk;
+    let model = images();
+    let cpu = Executor::Cpu { threads: 1 };
+    let server = serve(vec![("images", model.clone())]);
+    let examples = model.annotations.examples.as_ref().unwrap().values();
+    for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
+        let browser = Browser::start(webgpu, &[]);
+        browser.resize(1000, 1100);
+        for corners in ["prior", "examples"] {
+            let line = format!(
+                "?model=models/images.safetensors&view=latent&corners={corners}&chains=9&seed=2&walk=0.5%20-1&play=0&device={device}"
+            );
+            browser.open(&format!("{}{line}", server.url()));
+            let latents = match corners {
+                "prior" => jobs::prior(2, 0, 3, LATENT),
+                _ => pollster::block_on(jobs::encode(&cpu, &model, &examples)).unwrap(),
+            };
+            let corner = |i: usize| latents[i * LATENT..(i + 1) * LATENT].to_vec();
+            let shown = |from: [f32; 2]| {
+                let plane = walk::latents(&[corner(0), corner(1), corner(2)], 3, from);
+                pollster::block_on(jobs::decode(&cpu, &model, &plane)).unwrap()
+            };
+            let found = state(&browser);
+            assert_eq!((&found["view"], &found["chains"]), (&json!("latent"), &json!(9)), "{line}");
+            assert!(apart(&numbers(&found["x"]), &shown([0.5, -1.0])) < 1e-4, "{line}");
+
+            // The chains refine what is there.
+            browser.run("await figure.step(4)");
+            let mut own = Sampler::new(&cpu, &model, 9).unwrap();
+            own.start_at(0, &shown([0.5, -1.0]), 2).unwrap();
+            own.advance(4, &model.chains.x.unwrap().langevin).unwrap();
+            let states = pollster::block_on(own.read_states()).unwrap();
+            assert!(apart(&numbers(&state(&browser)["x"]), &states) < 1e-4, "{line}");
+
+            // A drag of half a picture's width to the left, then a key down by one of the three rows.
+            browser.run(
+                "const panel = ref('start-panel'), box = panel.getBoundingClientRect();
+                 const send = (type, x) => panel.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, buttons: 1,
+                   clientX: box.left + box.width * x, clientY: box.top + 20 }));
+                 send('pointerdown', 0.75); send('pointermove', 0.25);",
+            );
+            browser.wait_for("a walk", "figure.getAttribute('walk') === '1 -1'");
+            browser.run("ref('start-panel').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown', bubbles: true }))");
+            browser.wait_for("another", "figure.getAttribute('walk') === '1 -0.5'");
+            let found = state(&browser);
+            assert_eq!(found["step"], 0, "{line}");
+            assert!(apart(&numbers(&found["x"]), &shown([1.0, -0.5])) < 1e-4, "{line}");
+        }
+        assert_eq!(browser.errors(), Vec::<String>::new());
+    }
+}

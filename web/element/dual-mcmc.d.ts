@@ -1,6 +1,6 @@
 /** Types of the element in dual-mcmc.js. docs/embedding.md says what everything means. */
 
-export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy';
+export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy' | 'latent';
 export type Subject = 'example' | 'generator' | 'noise' | 'tone';
 /** Where chains start. Several, with spaces between them, are shown beside each other. */
 export type Start = 'generator' | 'noise' | 'data' | (string & {});
@@ -78,6 +78,8 @@ export interface DualMcmcAttributes {
   'start'?: Start;
   'sampler'?: Sampler;
   'overlay'?: string;
+  'corners'?: 'prior' | 'examples';
+  'walk'?: string;
   'subject'?: Subject;
   'example'?: number | string;
   'mask'?: string;
@@ -101,6 +103,8 @@ export class DualMcmc extends HTMLElement {
   start: Start | null;
   sampler: Sampler | null;
   overlay: string | null;
+  corners: 'prior' | 'examples' | null;
+  walk: string | null;
   subject: Subject | null;
   example: number | null;
   mask: string | null;

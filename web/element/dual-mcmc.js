@@ -13,7 +13,7 @@ import { style } from './style.js';
 import { template } from './template.js';
 
 const ATTRIBUTES = [
-  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'subject', 'example', 'mask', 'seed', 'device', 'autoplay',
+  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'seed', 'device', 'autoplay',
   'controls', 'loading', 'reveal', 'poster', 'alt',
 ];
 const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'example', 'seed']);

@@ -16,7 +16,7 @@ function mirror() {
 
 /** Forget how the last model's chains ran. */
 function forget() {
-  for (const name of ['view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'subject', 'example', 'mask']) figure.removeAttribute(name);
+  for (const name of ['view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask']) figure.removeAttribute(name);
 }
 
 function open(file) {

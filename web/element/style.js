@@ -150,6 +150,7 @@ legend { padding: 0; }
 .figures.many.three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
 .swatch.here, .swatch.there { width: 2px; height: 1em; vertical-align: -.15em; border-radius: 0; background: var(--particle); }
 .swatch.there { background: var(--soft); }
+.panel.drags { touch-action: none; cursor: grab; }
 .panel.paints { touch-action: none; cursor: crosshair; }
 figure { margin: 0; min-width: 0; }
 .figures.one figure { max-width: min(100%, var(--dual-mcmc-picture-width, 40rem)); margin-inline: auto; width: 100%; }

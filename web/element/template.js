@@ -29,6 +29,7 @@ export const template = /* html */ `
         <label><input type="radio" name="view" value="sample"><span>Sample</span></label>
         <label><input type="radio" name="view" value="reconstruct"><span>Reconstruct</span></label>
         <label><input type="radio" name="view" value="energy"><span>Energy</span></label>
+        <label><input type="radio" name="view" value="latent"><span>Latent</span></label>
       </fieldset>
       <p class="counter" aria-hidden="true">
         <span>step <b data-ref="step-count">0</b></span>
@@ -165,6 +166,14 @@ ${['', '-2', '-3'].map((row) => `
       </div>
       <p class="hint" data-ref="start-hint"></p>
     </fieldset>
+    <div class="field" data-ref="corners-choice" hidden>
+      <label for="corners">Corners of the plane</label>
+      <select id="corners" data-ref="corners">
+        <option value="prior">three samples of the prior</option>
+        <option value="examples">the encoder’s guesses of examples</option>
+      </select>
+      <p class="hint">Drag the pictures on the left, or use the arrow keys on them, to walk through latent space.</p>
+    </div>
     <fieldset class="field" data-ref="overlay-choice" hidden>
       <legend>Shown on the map</legend>
       <div class="checks">

@@ -5,6 +5,7 @@
 //! only what someone has chosen.
 
 use crate::mask::{self, Mask};
+use crate::walk::{self, Place};
 use std::str::FromStr;
 
 /// How chains are shown.
@@ -18,12 +19,14 @@ pub enum ViewKind {
     Reconstruct,
     /// A sample's energy among those of data and of others, and a chain from it.
     Energy,
+    /// A plane through latent space, as the generator shows it and as the chains refine it.
+    Latent,
 }
 
 impl ViewKind {
     /// Every view.
     pub const ALL: &[ViewKind] =
-        &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Reconstruct, ViewKind::Energy];
+        &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Reconstruct, ViewKind::Energy, ViewKind::Latent];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -32,6 +35,7 @@ impl ViewKind {
             ViewKind::Landscape => "landscape",
             ViewKind::Reconstruct => "reconstruct",
             ViewKind::Energy => "energy",
+            ViewKind::Latent => "latent",
         }
     }
 
@@ -128,6 +132,31 @@ impl Origin {
     /// The words for origins.
     pub fn words(origins: &[Origin]) -> String {
         origins.iter().map(|origin| origin.word()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What the corners of a plane of latents are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Corners {
+    /// Samples of the prior.
+    #[default]
+    Prior,
+    /// The encoder's guesses of three held-out examples.
+    Examples,
+}
+
+impl Corners {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Corners::Prior => "prior",
+            Corners::Examples => "examples",
+        }
+    }
+
+    /// The corners that a word stands for.
+    pub fn from_word(word: &str) -> Option<Corners> {
+        [Corners::Prior, Corners::Examples].into_iter().find(|corners| corners.word() == word)
     }
 }
 
@@ -239,6 +268,8 @@ pub enum Takes {
     Presence,
     /// A hidden part of an image.
     Mask,
+    /// Two numbers with a space between them.
+    Place,
     /// One or more of these words, with spaces between them.
     Words(&'static [&'static str]),
 }
@@ -283,9 +314,11 @@ const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
 
 const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
 const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
+const LATENT: &[ViewKind] = &[ViewKind::Latent];
 const LANDSCAPE: &[ViewKind] = &[ViewKind::Landscape];
-const ON_ENERGY: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Energy];
+const ON_ENERGY: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Energy, ViewKind::Latent];
 const ONE_SAMPLE: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy];
+const EXAMPLES: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy, ViewKind::Latent];
 
 /// Every choice.
 pub const CHOICES: &[Choice] = &[
@@ -301,9 +334,9 @@ pub const CHOICES: &[Choice] = &[
         "view",
         Some("view"),
         Some("view-choice"),
-        Takes::Word(&["sample", "landscape", "reconstruct", "energy"]),
+        Takes::Word(&["sample", "landscape", "reconstruct", "energy", "latent"]),
         "`landscape` for points of the plane, else `sample`",
-        "starts beside refined samples; the energy over the plane with the chains on it; a sample beside what the generator makes of it, from the encoder's guess and from the prior; or a sample's energy among those of data and of others, its slope, and a chain from it",
+        "starts beside refined samples; the energy over the plane with the chains on it; a sample beside what the generator makes of it, from the encoder's guess and from the prior; or a sample's energy among those of data and of others, its slope, and a chain from it; or a plane through latent space, as the generator shows it and as the chains refine it",
     ),
     choice(
         "chains",
@@ -371,6 +404,28 @@ pub const CHOICES: &[Choice] = &[
         ),
     ),
     only(
+        LATENT,
+        choice(
+            "corners",
+            Some("corners"),
+            Some("corners"),
+            Takes::Word(&["prior", "examples"]),
+            "`prior`",
+            "what three corners of the plane are: samples of the prior, by the seed, or the encoder's guesses of a held-out example and the next two",
+        ),
+    ),
+    only(
+        LATENT,
+        choice(
+            "walk",
+            Some("walk"),
+            None,
+            Takes::Place,
+            "`0 0`",
+            "where on the plane the first picture lies, in distances between corners; dragging the pictures changes it",
+        ),
+    ),
+    only(
         ONE_SAMPLE,
         choice(
             "subject",
@@ -382,7 +437,7 @@ pub const CHOICES: &[Choice] = &[
         ),
     ),
     only(
-        ONE_SAMPLE,
+        EXAMPLES,
         choice(
             "example",
             Some("example"),
@@ -480,6 +535,7 @@ impl Choice {
         let good = match self.takes {
             Takes::Address | Takes::Text | Takes::Presence => true,
             Takes::Word(words) => words.contains(&value),
+            Takes::Place => walk::from_words(value).is_some(),
             Takes::Words(words) => {
                 let mut each = value.split_whitespace();
                 !value.trim().is_empty() && each.all(|word| words.contains(&word))
@@ -498,6 +554,7 @@ impl Choice {
             Takes::Text => "a text".into(),
             Takes::Presence => "no value".into(),
             Takes::Mask => mask::EXPECTED.into(),
+            Takes::Place => "two numbers with a space between them".into(),
             Takes::Words(words) => format!("one or more of {}", words.join(", ")),
             Takes::Word(words) => {
                 let words: Vec<&str> =
@@ -519,6 +576,7 @@ impl Choice {
             Takes::Text => "text".into(),
             Takes::Presence => "(no value)".into(),
             Takes::Mask => mask::EXPECTED.into(),
+            Takes::Place => "two numbers, −100 to 100".into(),
             Takes::Words(words) => {
                 format!("one or more of {}", words.iter().map(name).collect::<Vec<_>>().join(", "))
             }
@@ -562,6 +620,10 @@ pub struct Choices {
     pub sampler: Option<Method>,
     /// What a landscape shows beside energy, data and chains.
     pub overlay: Option<Vec<Overlay>>,
+    /// What the corners of the plane of latents are.
+    pub corners: Option<Corners>,
+    /// Where on it the first picture lies.
+    pub walk: Option<Place>,
     /// The sample that the view is about.
     pub subject: Option<Subject>,
     /// Which held-out example it is, from 1.
@@ -605,6 +667,8 @@ impl Choices {
                 self.overlay =
                     value.map(|words| words.split_whitespace().filter_map(Overlay::from_word).collect())
             }
+            "corners" => self.corners = value.and_then(Corners::from_word),
+            "walk" => self.walk = value.and_then(walk::from_words),
             "subject" => self.subject = value.and_then(Subject::from_word),
             "example" => self.example = number(value),
             "mask" => self.mask = value.and_then(Mask::from_word),
@@ -632,6 +696,8 @@ impl Choices {
                 };
                 self.overlay.as_ref().map(words)
             }
+            "corners" => self.corners.map(|v| v.word().into()),
+            "walk" => self.walk.map(walk::words),
             "subject" => self.subject.map(|v| v.word().into()),
             "example" => self.example.map(|v| v.to_string()),
             "mask" => self.mask.as_ref().map(Mask::word),

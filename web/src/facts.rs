@@ -77,7 +77,9 @@ impl Facts {
 
     /// Numbers of chains worth offering in a view.
     pub fn chain_choices(&self, view: ViewKind) -> &'static [usize] {
-        if view == ViewKind::Energy {
+        if view == ViewKind::Latent {
+            &[9, 16, 25, 36, 49, 64]
+        } else if view == ViewKind::Energy {
             &[1]
         } else if view == ViewKind::Reconstruct {
             &[2, 4, 8, 16, 32]
@@ -93,6 +95,7 @@ impl Facts {
         match view {
             ViewKind::Reconstruct => MAX_Z_CHAINS,
             ViewKind::Energy => 1,
+            ViewKind::Latent => 256,
             _ => MAX_CHAINS[usize::from(self.image())],
         }
     }
@@ -102,7 +105,7 @@ impl Facts {
         match view {
             ViewKind::Sample => true,
             ViewKind::Landscape => self.plane() && self.energy,
-            ViewKind::Reconstruct => self.generator,
+            ViewKind::Reconstruct | ViewKind::Latent => self.generator,
             ViewKind::Energy => self.energy,
         }
     }

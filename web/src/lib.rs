@@ -2,7 +2,7 @@
 //!
 //! Plain logic, tested anywhere: [`choices`] (the one table of what can be chosen), [`facts`] and [`settings`] (from choices
 //! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`account`] (how good a model of
-//! the plane is), [`trails`] (where its chains have been), [`heat`] (the landscape's map),
+//! the plane is), [`trails`] (where its chains have been), [`walk`] (a plane through latent space), [`heat`] (the landscape's map),
 //! [`paint`] (layouts, and the twins of the shaders), [`explain`] and [`problem`] (words).
 //!
 //! In a browser, flow goes one way: an attribute, a control or a script → `message` → `instance`, which alone changes what a
@@ -21,6 +21,7 @@ pub mod problem;
 pub mod rank;
 pub mod settings;
 pub mod trails;
+pub mod walk;
 
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]
 mod bench;

@@ -58,6 +58,8 @@ pub enum Message {
     Cursor(Step),
     /// Hide or show that place.
     BrushHere,
+    /// A place on the plane of latents, in shares of the picture, that is dragged; whether the drag begins there.
+    Drag([f64; 2], bool),
     /// A key on a picture, which moves the chain that is set off.
     Key(Step),
     /// A script asks.

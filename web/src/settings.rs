@@ -1,8 +1,9 @@
 //! From what was chosen, the model and the device to what runs.
 
-use crate::choices::{Choices, Method, Origin, Overlay, Subject, ViewKind};
+use crate::choices::{Choices, Corners, Method, Origin, Overlay, Subject, ViewKind};
 use crate::facts::Facts;
 use crate::mask::Mask;
+use crate::walk::Place;
 use dual_mcmc::chain::Langevin;
 
 /// Steps after which a chain that starts at noise rests: the model's own are meant for chains from the generator.
@@ -28,6 +29,10 @@ pub struct Settings {
     /// Step at which the chains rest: the length of the model's own chains, where that is how it
     /// makes its samples.
     pub rest_at: Option<u32>,
+    /// What the corners of the plane of latents are, and where on it the first picture lies.
+    pub corners: Corners,
+    /// As `corners`.
+    pub walk: Place,
     /// What a landscape shows beside energy, data and chains.
     pub overlays: Vec<Overlay>,
     /// The sample that the view is about.
@@ -52,6 +57,7 @@ impl Settings {
                     ViewKind::Reconstruct => {
                         "A reconstruction needs a generator, and this model has none; its samples are shown.".into()
                     }
+                    ViewKind::Latent => "A walk through latent space needs a generator; this model's samples are shown.".into(),
                     ViewKind::Energy => "This model has no energy to tell; its samples are shown.".into(),
                     _ => "The landscape needs an energy on points of the plane; this model is shown as samples."
                         .to_string(),
@@ -65,6 +71,7 @@ impl Settings {
         let usual = match (view, facts.plane(), slow) {
             (ViewKind::Reconstruct, ..) => 8,
             (ViewKind::Energy, ..) => 1,
+            (ViewKind::Latent, ..) => 25,
             (_, true, true) => 256,
             (_, true, false) => 1024,
             (_, false, _) => 16,
@@ -98,7 +105,19 @@ impl Settings {
         };
         let settings = Settings {
             view,
-            chains: chains.min(most) * starts.len(),
+            // A grid is square.
+            chains: match view {
+                ViewKind::Latent => chains.min(most).isqrt().max(2).pow(2),
+                _ => chains.min(most) * starts.len(),
+            },
+            corners: match choices.corners.unwrap_or_default() {
+                Corners::Examples if view == ViewKind::Latent && !(facts.encoder && facts.examples > 2) => {
+                    problems.push("Corners at held-out examples need an encoder and three examples in the model's file; they are samples of the prior.".into());
+                    Corners::Prior
+                }
+                corners => corners,
+            },
+            walk: choices.walk.unwrap_or_default(),
             rate: choices.rate.unwrap_or(match from_noise {
                 // It is a long way.
                 true => 60.0,
@@ -145,7 +164,7 @@ impl Settings {
 /// Where x-chains start; one place, where the view has only one.
 fn starts(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> Vec<Origin> {
     let usual = if facts.generator { Origin::Generator } else { Origin::Noise };
-    if view.has_subject() {
+    if view.has_subject() || view == ViewKind::Latent {
         return vec![usual];
     }
     let mut starts = choices.start.clone().unwrap_or_else(|| vec![usual]);
@@ -167,7 +186,7 @@ fn starts(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<S
 /// Which of the examples it is about, from 0.
 fn example(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<String>) -> usize {
     let subject = choices.subject.unwrap_or_default();
-    if !view.has_subject() {
+    if !view.has_subject() && view != ViewKind::Latent {
         return 0;
     }
     let wanted = choices.example.unwrap_or(1);
@@ -312,5 +331,25 @@ mod tests {
         let without = Facts { generator: false, ..facts };
         let (settings, problems) = Settings::new(&choices, &without, false);
         assert_eq!((settings.view, problems.len()), (ViewKind::Sample, 1));
+    }
+
+    #[test]
+    fn a_walk_is_on_a_square_grid() {
+        let facts = Facts { shape: vec![1, 4, 4], ..plane() };
+        let choices = Choices {
+            view: Some(ViewKind::Latent),
+            chains: Some(30),
+            corners: Some(Corners::Examples),
+            walk: Some([1.0, 0.5]),
+            ..Choices::default()
+        };
+        let (settings, problems) = Settings::new(&choices, &facts, false);
+        assert_eq!((settings.chains, settings.corners, settings.walk), (25, Corners::Examples, [1.0, 0.5]));
+        assert_eq!((problems.len(), settings.starts.as_slice()), (0, &[Origin::Generator][..]));
+        let few = Facts { examples: 2, ..facts.clone() };
+        let (settings, problems) = Settings::new(&choices, &few, false);
+        assert_eq!((settings.corners, problems.len()), (Corners::Prior, 1));
+        let without = Facts { generator: false, ..facts };
+        assert_eq!(Settings::new(&choices, &without, false).0.view, ViewKind::Sample);
     }
 }

@@ -112,6 +112,18 @@ pub async fn decode(executor: &Executor, model: &Model, latents: &[f32]) -> Resu
     Ok(executor.forward(generator, latents).await?)
 }
 
+/// The encoder's means of samples `x`, `[count, data]`, as `[count, latent]`.
+///
+/// # Errors
+/// If the model has no encoder, `x` is not made of whole samples, or the executor fails.
+pub async fn encode(executor: &Executor, model: &Model, x: &[f32]) -> Result<Vec<f32>, JobError> {
+    let encoder = encoder(model)?;
+    let count = sample_count(model, x)?;
+    let posterior = executor.forward(encoder, x).await?;
+    let both = posterior.len() / count;
+    Ok(posterior.chunks(both).flat_map(|p| &p[..both / 2]).copied().collect())
+}
+
 /// Energies `[count]` of `x`, `[count, data]`.
 ///
 /// # Errors

@@ -235,6 +235,7 @@ fn reconstructors_share_the_chains_of_a_job() {
         assert_eq!((&row[..5], &row[5..]), (&encoder[..5], &prior[5..]));
     }
     assert_eq!(starts[..3], [2.0, 0.0, 1.0], "the encoder sees a hole as grey");
+    assert_eq!(block_on(encode(&cpu, &model, &x.repeat(2))).unwrap(), [2.0, -4.0, 1.0].repeat(2));
 
     let mut alone = Reconstructor::new(&cpu, &Model { encoder: None, ..model.clone() }, 2).unwrap();
     let refused = block_on(alone.start_from(0, 1, &observed, 4));

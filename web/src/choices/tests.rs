@@ -20,6 +20,8 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("start", "noise data"),
         ("sampler", "mala"),
         ("overlay", "trails density"),
+        ("corners", "examples"),
+        ("walk", "0.25 -1"),
         ("subject", "tone"),
         ("example", "3"),
         ("mask", "lower"),
@@ -54,6 +56,7 @@ fn an_impossible_value_is_named_and_the_rest_is_kept() {
         ("start", ""),
         ("start", "generator nowhere"),
         ("sampler", "exact"),
+        ("walk", "far away"),
         ("loading", "never"),
     ];
     for (name, value) in impossible {

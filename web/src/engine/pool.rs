@@ -259,6 +259,14 @@ impl WorkerChains {
         self.ask_one(Ask::Decode { model: self.loaded.number, z: Float32Array::from(z) }).await
     }
 
+    /// The encoder's means of samples `x`, `[n, data]`.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn encode(&self, x: &[f32]) -> Result<Vec<f32>, Problem> {
+        self.ask_one(Ask::Encode { model: self.loaded.number, x: Float32Array::from(x) }).await
+    }
+
     /// Share of the proposals that were accepted, if any were made.
     ///
     /// # Errors

@@ -107,6 +107,14 @@ pub enum Ask {
         #[serde(with = "serde_wasm_bindgen::preserve")]
         z: Float32Array,
     },
+    /// Give the encoder's means of samples.
+    Encode {
+        /// The model's number.
+        model: u32,
+        /// The samples, `[n, data]`.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        x: Float32Array,
+    },
     /// Give the share of a share's proposals that were accepted, if any were made.
     Acceptance {
         /// The share's number.
@@ -251,6 +259,10 @@ impl Held {
             Ask::Decode { model, z } => {
                 let model = self.model(model)?;
                 Ok(numbers(&jobs::decode(&ONE_CORE, &model, &z.to_vec()).await.map_err(words)?))
+            }
+            Ask::Encode { model, x } => {
+                let model = self.model(model)?;
+                Ok(numbers(&jobs::encode(&ONE_CORE, &model, &x.to_vec()).await.map_err(words)?))
             }
             Ask::Slopes { model, x } => {
                 let model = self.model(model)?;

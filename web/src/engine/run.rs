@@ -259,6 +259,19 @@ impl Engine {
         }
     }
 
+    /// The encoder's means of samples `x`, `[n, data]`.
+    ///
+    /// # Errors
+    /// If there is no encoder, or the device failed.
+    pub async fn encode(&self, x: &[f32]) -> Result<Vec<f32>, Problem> {
+        match &self.runner {
+            Runner::Gpu(executor, _) | Runner::GpuZ(executor, _) => {
+                Ok(jobs::encode(executor, &self.loaded.model, x).await?)
+            }
+            Runner::Workers(chains) => chains.encode(x).await,
+        }
+    }
+
     /// Share of MALA's proposals that were accepted since the start, if any were made.
     ///
     /// # Errors

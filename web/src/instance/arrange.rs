@@ -2,7 +2,7 @@
 
 use super::Instance;
 use crate::account::{self, Account};
-use crate::choices::{Origin, Overlay, Subject, ViewKind};
+use crate::choices::{Corners, Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
 use crate::heat::{Bounds, Heat};
@@ -14,6 +14,7 @@ use crate::settings::Settings;
 use crate::trails::Trails;
 use crate::ui::{about, controls};
 use crate::views::{Ground, Slope, View};
+use crate::walk;
 use crate::{dom, host};
 use dual_mcmc::chain::noise_start;
 use dual_mcmc::executor::Executor;
@@ -92,7 +93,8 @@ impl Instance {
             before.as_ref().is_none_or(|b| b.chains != settings.chains || b.view.samples() != samples);
         let other_rows = before.as_ref().is_none_or(|b| b.starts.len() != settings.starts.len());
         let subject = |s: &Settings| s.view.has_subject().then(|| (s.subject, s.example, s.mask.clone()));
-        let start = |s: &Settings| (s.starts.clone(), s.seed, subject(s));
+        let plane = |s: &Settings| (s.view == ViewKind::Latent).then_some((s.corners, s.walk, s.example));
+        let start = |s: &Settings| (s.starts.clone(), s.seed, subject(s), plane(s));
         let other_start = before.as_ref().is_none_or(|b| start(b) != start(&settings));
         // A failure that a device, a number of chains or a start may have caused is forgotten with it.
         if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
@@ -160,8 +162,8 @@ impl Instance {
     async fn start(&mut self, settings: &Settings, device: &Device) -> Result<(), Problem> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
         // One start that the chains know themselves, or one or more that only this page does.
-        let known =
-            settings.view.has_subject() || matches!(settings.starts[..], [Origin::Generator | Origin::Noise]);
+        let one = matches!(settings.starts[..], [Origin::Generator | Origin::Noise]);
+        let known = settings.view.has_subject() || one && settings.view != ViewKind::Latent;
         match &self.loaded {
             Some(loaded) if !known => {
                 let states = starting_points(engine, settings, loaded, &self.examples).await?;
@@ -267,6 +269,7 @@ fn from_where(settings: &Settings, encoded: usize) -> String {
         ViewKind::Energy => "the sample".into(),
         ViewKind::Reconstruct if encoded > 0 => "the encoder’s guess and from the prior".into(),
         ViewKind::Reconstruct => "the prior".into(),
+        ViewKind::Latent => "a plane of latents".into(),
         _ => {
             let words = settings.starts.iter().map(|origin| match origin {
                 Origin::Generator => "the generator",
@@ -286,6 +289,22 @@ async fn starting_points(
     examples: &[f32],
 ) -> Result<Vec<f32>, Problem> {
     let (facts, each, seed) = (&loaded.facts, settings.per_start(), settings.seed);
+    if settings.view == ViewKind::Latent {
+        let corners = match settings.corners {
+            Corners::Prior => jobs::prior(seed, 0, 3, facts.latent),
+            // An example and the next two.
+            Corners::Examples => {
+                let len = facts.len();
+                let three = (0..3).map(|i| (settings.example + i) % facts.examples);
+                let x: Vec<f32> = three.flat_map(|i| &examples[i * len..(i + 1) * len]).copied().collect();
+                engine.encode(&x).await?
+            }
+        };
+        let corner = |i: usize| corners[i * facts.latent..(i + 1) * facts.latent].to_vec();
+        let latents =
+            walk::latents(&[corner(0), corner(1), corner(2)], settings.chains.isqrt(), settings.walk);
+        return engine.decode(&latents).await;
+    }
     let mut states = Vec::new();
     for origin in &settings.starts {
         match origin {

@@ -21,6 +21,7 @@ use crate::settings::Settings;
 use crate::trails::Trails;
 use crate::ui::{Refs, Theme};
 use crate::views::{Ground, Slope, View};
+use crate::walk::Place;
 use dual_mcmc::jobs::Quality;
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::future::{Either, select};
@@ -59,6 +60,8 @@ pub struct Instance {
     /// Where the keys paint the mask, and whether the brush hides.
     cursor: Option<[usize; 2]>,
     brush_hides: bool,
+    /// Where the plane of latents was taken hold of: the place of the pointer, and the walk until then.
+    held: Option<([f64; 2], Place)>,
     /// Whether the brush draws instead, and whether it draws light.
     brush_draws: bool,
     brush_light: bool,
@@ -168,6 +171,7 @@ impl Instance {
             chosen: None,
             cursor: None,
             brush_hides: true,
+            held: None,
             brush_draws: false,
             brush_light: true,
             questions: VecDeque::new(),

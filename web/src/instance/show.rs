@@ -1,7 +1,7 @@
 //! What a figure shows of its chains: pictures, energies, words.
 
 use super::Instance;
-use crate::choices::{Origin, Subject};
+use crate::choices::{Origin, Subject, ViewKind};
 use crate::explain::{bytes, count, readable};
 use crate::facts::Facts;
 use crate::problem::Problem;
@@ -39,6 +39,7 @@ impl Instance {
             slope: self.slope.as_ref(),
             histograms: &loaded.model.annotations.histograms,
             cursor: self.cursor,
+            corners: (settings.view == ViewKind::Latent).then_some(settings.corners),
             overlays: &settings.overlays,
             trails: &self.trails,
             starts: &settings.starts,

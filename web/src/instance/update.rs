@@ -10,6 +10,7 @@ use crate::picture;
 use crate::problem::Problem;
 use crate::trails::Trails;
 use crate::views::Scene;
+use crate::walk;
 use serde::Serialize;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
@@ -48,18 +49,7 @@ impl Instance {
                 self.choose(name, value);
             }
             Message::Defaults => {
-                for name in [
-                    "chains",
-                    "rate",
-                    "step-size",
-                    "noise",
-                    "start",
-                    "sampler",
-                    "overlay",
-                    "subject",
-                    "example",
-                    "mask",
-                ] {
+                for name in ["chains", "rate", "step-size", "noise", "start", "sampler"] {
                     self.choose(name, None);
                 }
             }
@@ -104,6 +94,16 @@ impl Instance {
                 let chain = self.view.as_ref().and_then(|view| view.chain_at(row, x, y));
                 self.chosen = chain.filter(|_| chain != self.chosen);
                 self.redraw = true;
+            }
+            Message::Drag(at, begins) => self.drag(at, begins),
+            Message::Key(Step::By(by))
+                if self.view.as_ref().is_some_and(|view| view.kind() == ViewKind::Latent) =>
+            {
+                // By one picture.
+                let side = self.settings.as_ref().map_or(2, |settings| settings.chains.isqrt().max(2));
+                let [x, y] = self.choices.walk.unwrap_or_default();
+                let step = by.map(|n| n as f32 / (side - 1) as f32);
+                self.choose("walk", Some(walk::words([x + step[0], y + step[1]])));
             }
             Message::Key(step) => self.move_choice(step),
             Message::PickExample([x, y]) => {
@@ -230,6 +230,19 @@ impl Instance {
         match self.loaded.as_ref()?.facts.shape[..] {
             [_, height, width] => Some([width, height]),
             _ => None,
+        }
+    }
+
+    /// Walk on the plane of latents, as the pictures are dragged.
+    fn drag(&mut self, at: [f64; 2], begins: bool) {
+        if self.view.as_ref().is_none_or(|view| view.kind() != ViewKind::Latent) {
+            return;
+        }
+        if begins {
+            self.held = Some((at, self.choices.walk.unwrap_or_default()));
+        } else if let Some((from, walk)) = self.held {
+            let moved = [0, 1].map(|axis| walk[axis] - (at[axis] - from[axis]) as f32);
+            self.choose("walk", Some(walk::words(moved)));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The controls of a figure: events into messages, and settings back into the controls.
 
 use super::Refs;
-use crate::choices::{DeviceChoice, Origin, Overlay, ViewKind};
+use crate::choices::{Corners, DeviceChoice, Origin, Overlay, Subject, ViewKind};
 use crate::engine::Device;
 use crate::explain::{count, posterior_temperature, readable, temperature};
 use crate::facts::Facts;
@@ -42,6 +42,7 @@ pub fn connect(refs: &Rc<Refs>, post: &Post) {
     choice_of_chain(refs, post);
     brush(refs, post);
     pictures(refs, post);
+    walk(refs, post);
 }
 
 fn button(refs: &Refs, name: &str, post: &Post, message: impl Fn() -> Message + 'static) {
@@ -97,7 +98,7 @@ fn choices(refs: &Refs, post: &Post) {
             post.send(Message::Choose("overlay", (!chosen.is_empty()).then(|| chosen.join(" "))));
         });
     }
-    for name in ["chains", "device", "mask", "subject", "sampler"] {
+    for name in ["chains", "device", "mask", "subject", "sampler", "corners"] {
         if let Some(select) = refs.find::<HtmlSelectElement>(name) {
             let post = post.clone();
             refs.on(&select.clone(), "change", move |_: Event| {
@@ -221,6 +222,23 @@ fn brush(refs: &Rc<Refs>, post: &Post) {
     });
 }
 
+/// A drag over the generator's pictures walks on the plane of latents.
+fn walk(refs: &Refs, post: &Post) {
+    let Some(panel) = refs.find::<HtmlElement>("start-panel") else { return };
+    let (at, taken) = (panel.clone(), post.clone());
+    refs.on(&panel, "pointerdown", move |event: PointerEvent| {
+        if event.button() == 0 {
+            taken.send(Message::Drag(place(&at, &event), true));
+        }
+    });
+    let (at, dragged) = (panel.clone(), post.clone());
+    refs.on(&panel, "pointermove", move |event: PointerEvent| {
+        if event.buttons() & 1 == 1 {
+            dragged.send(Message::Drag(place(&at, &event), false));
+        }
+    });
+}
+
 /// Where a pointer is on an element, in shares of it.
 fn place(element: &HtmlElement, event: &MouseEvent) -> [f64; 2] {
     let rect = element.get_bounding_client_rect();
@@ -271,18 +289,29 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
     }
     refs.show("view-choice", ViewKind::ALL.iter().filter(|view| facts.has(**view)).count() > 1);
     let samples = settings.view.samples();
+    let uses_example = match settings.view {
+        ViewKind::Latent => settings.corners == Corners::Examples,
+        view => view.has_subject() && settings.subject == Subject::Example,
+    };
     for (name, visible) in [
-        ("start-choice", !settings.view.has_subject()),
+        ("start-choice", !settings.view.has_subject() && settings.view != ViewKind::Latent),
+        ("corners-choice", settings.view == ViewKind::Latent),
         ("sampler-choice", samples && facts.energy),
         ("chains-choice", settings.view != ViewKind::Energy),
         ("subject-choice", settings.view.has_subject()),
         ("x-formula", samples),
         ("z-formula", !samples),
-        ("example-choice", settings.view.has_subject() && facts.examples > 1),
+        ("example-choice", uses_example && facts.examples > 1),
         ("mask-choice", !samples && facts.image()),
         ("picture-choice", settings.view.has_subject() && facts.image()),
     ] {
         refs.show(name, visible);
+    }
+    if let Some(panel) = refs.find::<HtmlElement>("start-panel") {
+        let _ = panel.class_list().toggle_with_force("drags", settings.view == ViewKind::Latent);
+    }
+    if let Some(select) = refs.find::<HtmlSelectElement>("corners") {
+        select.set_value(settings.corners.word());
     }
     if let Some(select) = refs.find::<HtmlSelectElement>("subject") {
         select.set_value(settings.subject.word());

@@ -11,7 +11,7 @@ pub use landscape::{Ground, Landscape};
 pub use reconstruct::Reconstruct;
 pub use sample::{PANELS as SAMPLE_PANELS, Sample};
 
-use crate::choices::{Origin, Overlay, Subject, ViewKind};
+use crate::choices::{Corners, Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
 use crate::problem::Problem;
@@ -43,6 +43,8 @@ pub struct Scene<'a> {
     pub histograms: &'a [Histogram],
     /// Where the keys paint.
     pub cursor: Option<[usize; 2]>,
+    /// What the corners of a plane of latents are, where the chains start on one.
+    pub corners: Option<Corners>,
     /// What a landscape shows beside energy, data and chains.
     pub overlays: &'a [Overlay],
     /// Where its chains have been.
@@ -81,8 +83,8 @@ impl Scene<'_> {
 
 /// The view that is open.
 pub enum View {
-    /// Starts beside refined samples.
-    Sample(Sample),
+    /// Starts beside refined samples, which may lie on a plane of latents.
+    Sample(Sample, ViewKind),
     /// Chains on the energy.
     Landscape(Landscape),
     /// A sample and what is made of it.
@@ -103,21 +105,25 @@ impl View {
             Device::Gpu(graphics) if facts.energy => Some(graphics),
             _ => None,
         };
+        // A plane of latents is shown where samples are.
+        let place = if kind == ViewKind::Latent { ViewKind::Sample } else { kind };
         for view in ViewKind::ALL {
-            refs.show(view.word(), *view == kind);
+            refs.show(view.word(), *view == place);
         }
         Ok(match kind {
             ViewKind::Energy => View::Energy(Energy::open(refs, graphics, facts)?),
             ViewKind::Reconstruct => View::Reconstruct(Reconstruct::open(refs, facts)?),
             ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
-            ViewKind::Sample => View::Sample(Sample::open(refs, graphics, facts, settings.starts.len())?),
+            ViewKind::Sample | ViewKind::Latent => {
+                View::Sample(Sample::open(refs, graphics, facts, settings.starts.len())?, kind)
+            }
         })
     }
 
     /// Which view it is.
     pub fn kind(&self) -> ViewKind {
         match self {
-            View::Sample(_) => ViewKind::Sample,
+            View::Sample(_, kind) => *kind,
             View::Landscape(_) => ViewKind::Landscape,
             View::Reconstruct(_) => ViewKind::Reconstruct,
             View::Energy(_) => ViewKind::Energy,
@@ -131,7 +137,7 @@ impl View {
     /// If the device failed.
     pub fn draw(&mut self, scene: &Scene, refs: &Refs, anew: bool) -> Result<(), Problem> {
         match self {
-            View::Sample(view) => view.draw(scene, refs, anew),
+            View::Sample(view, _) => view.draw(scene, refs, anew),
             View::Landscape(view) => view.draw(scene, refs, anew),
             View::Reconstruct(view) => view.draw(scene, refs, anew),
             View::Energy(view) => view.draw(scene, refs, anew),
@@ -149,7 +155,7 @@ impl View {
         states: &[f32],
     ) -> Result<HtmlCanvasElement, Problem> {
         match self {
-            View::Sample(view) => view.picture(scene, starts, states),
+            View::Sample(view, _) => view.picture(scene, starts, states),
             View::Landscape(view) => view.picture(scene, states),
             View::Reconstruct(view) => view.picture(scene, starts, states),
             View::Energy(view) => view.picture(scene, starts, states),
@@ -159,7 +165,7 @@ impl View {
     /// The chain at a place of a panel in this row, in shares of it.
     pub fn chain_at(&self, row: usize, x: f64, y: f64) -> Option<usize> {
         match self {
-            View::Sample(view) => view.chain_at(row, x, y),
+            View::Sample(view, _) => view.chain_at(row, x, y),
             _ => None,
         }
     }
@@ -191,7 +197,7 @@ impl View {
     /// Chains in a row, for moving by keys.
     pub fn columns(&self) -> usize {
         match self {
-            View::Sample(view) => view.columns(),
+            View::Sample(view, _) => view.columns(),
             _ => 1,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::panel::{Panel, blank, draw_axes, draw_data};
 use super::{Ground, Scene};
-use crate::choices::Origin;
+use crate::choices::{Corners, Origin};
 use crate::dom;
 use crate::engine::Graphics;
 use crate::explain::{count, readable};
@@ -71,10 +71,18 @@ impl Sample {
         let things = if scene.facts.image() { "images" } else { "samples" };
         let each = scene.per_start();
         for (row, ([start, refined], names)) in self.rows.iter().zip(PANELS).enumerate() {
-            let what = match scene.starts.get(row) {
-                Some(Origin::Generator) | None => format!("The generator’s {things}"),
-                Some(Origin::Noise) => "Noise".into(),
-                Some(Origin::Data) => "Held-out data".into(),
+            let what = match (scene.corners, scene.starts.get(row)) {
+                (Some(Corners::Prior), _) => {
+                    format!("The generator’s {things} on a plane through three samples of the prior")
+                }
+                (Some(Corners::Examples), _) => {
+                    format!(
+                        "The generator’s {things} on a plane through the encoder’s guesses of three examples"
+                    )
+                }
+                (None, Some(Origin::Generator) | None) => format!("The generator’s {things}"),
+                (None, Some(Origin::Noise)) => "Noise".into(),
+                (None, Some(Origin::Data)) => "Held-out data".into(),
             };
             let energies = scene.figures.get(row * each..(row + 1) * each).filter(|all| !all.is_empty());
             let energy = energies.filter(|_| self.rows.len() > 1).map_or(String::new(), |energies| {
