@@ -55,7 +55,9 @@ fn model(energy: Option<Weighted>, generator: Option<Weighted>) -> Model {
             seed: u64::MAX,
             metrics: BTreeMap::from([("good".into(), 0.97), ("log_likelihood".into(), -1.75)]),
             license: "CC0-1.0".into(),
+            examples_license: "CC-BY-4.0".into(),
             version: "dual-mcmc 0.1.0".into(),
+            device: "CPU (2 threads)".into(),
         },
         annotations: Annotations::default(),
     }

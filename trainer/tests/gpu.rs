@@ -114,6 +114,7 @@ fn run_until_it_vanishes(devices: Vec<TrainingDevice>, vanish: impl FnOnce() + S
             fingerprint: None,
             given: Given {
                 license: None,
+                examples: None,
                 steps: Some(1_000_000),
                 checkpoint_every: Some(2),
                 measure_every: Some(1_000_000),

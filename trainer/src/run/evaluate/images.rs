@@ -101,12 +101,15 @@ pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     Ok(figures)
 }
 
+/// Fréchet distance of samples from the training data.
+type Distance<'a> = dyn Fn(&[f32]) -> Result<f64> + 'a;
+
 /// Something that samples are measured by.
 struct Ruler<'a> {
     /// Name of the figure.
     figure: String,
-    /// Fréchet distance of samples from the training data.
-    distance: Box<dyn Fn(&[f32]) -> Result<f64> + 'a>,
+    /// The distance.
+    distance: Box<Distance<'a>>,
     /// Training samples that it stands on, where they are chosen.
     training_samples: Option<usize>,
 }
