@@ -351,7 +351,7 @@ pub const CHOICES: &[Choice] = &[
         Some("rate"),
         Some("rate"),
         Takes::Number(0.1, MAX_RATE),
-        "60 for points and from noise, else 10",
+        "60 for points and from noise, 30 in `reconstruct`, else 10",
         "steps per second",
     ),
     choice(

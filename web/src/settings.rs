@@ -118,11 +118,12 @@ impl Settings {
                 corners => corners,
             },
             walk: choices.walk.unwrap_or_default(),
-            rate: choices.rate.unwrap_or(match from_noise {
+            rate: choices.rate.unwrap_or(match view {
+                ViewKind::Reconstruct => 30.0,
                 // It is a long way.
-                true => 60.0,
-                false if facts.image() || view.has_subject() => 10.0,
-                false => 60.0,
+                _ if from_noise => 60.0,
+                _ if facts.image() || view.has_subject() => 10.0,
+                _ => 60.0,
             }),
             langevin,
             starts,
