@@ -348,12 +348,17 @@ fn blocks(language: &str) -> Vec<&'static str> {
 #[test]
 fn the_pages_json_is_valid() {
     let blocks = blocks("json");
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     let energy: Network = serde_json::from_str(blocks[0]).unwrap();
     energy.check_energy(&[1, 16, 16]).unwrap();
     let chains: ChainDefaults = serde_json::from_str(blocks[1]).unwrap();
     chains.x.unwrap().langevin.check().unwrap();
     chains.z.unwrap().langevin.check().unwrap();
+    let histograms: Vec<Histogram> = serde_json::from_str(blocks[2]).unwrap();
+    let weights = vec![0.0; energy.parameter_count()];
+    let mut file = model(Some(Weighted { network: energy, weights }), None);
+    file.annotations.histograms = histograms;
+    assert_eq!(Model::from_bytes(&file.to_bytes(Precision::F32).unwrap()).unwrap(), file);
 }
 
 #[test]

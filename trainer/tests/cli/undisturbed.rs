@@ -127,6 +127,7 @@ fn no_home_is_no_hindrance() {
         format!("evaluate {} --data images.npy --device cpu --count 10 --json e.json", model.display());
     let output = homeless(&line);
     assert!(output.status.success(), "{}", text(&output));
-    assert!(std::fs::read_to_string(sandbox.path("e.json")).unwrap().contains("other_sets_not_fetched"));
+    // Not how many: a home of the system's own list of users may hold some.
+    assert!(std::fs::read_to_string(sandbox.path("e.json")).unwrap().contains("\"other_sets_compared\""));
     assert!(homeless("data list").status.success());
 }
