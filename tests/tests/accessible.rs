@@ -37,6 +37,7 @@ fn axe_finds_nothing_in_either_theme() {
         ] {
             browser.open(&format!("{}{path}", server.url()));
             browser.wait_for(path, ready);
+            browser.run("document.querySelectorAll('details').forEach((it) => { it.open = true; })");
             browser.run(&axe);
             let found = browser.run(
                 "const { violations } = await axe.run(document);

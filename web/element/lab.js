@@ -1,6 +1,7 @@
 // What only the lab has: its address, the list of models beside it, files of the reader's own.
 import './dual-mcmc.js';
 import { apply, models, queryOf } from './address.js';
+import { shares } from './share.js';
 
 const figure = document.querySelector('dual-mcmc');
 const element = (id) => document.getElementById(id);
@@ -38,6 +39,26 @@ function choose(url) {
   figure.src = url;
   mirror();
   show();
+}
+
+/** Set the figure to what a link of the text says, as opening it would. A model that is not beside this page leaves the one that is shown. */
+function follow(link) {
+  const query = new URL(link.href).searchParams;
+  if (own) query.delete('model');
+  else if (list && !list.some(({ url }) => url === query.get('model'))) query.set('model', figure.src ?? '');
+  const seed = figure.getAttribute('seed');
+  if (seed !== null) query.set('seed', seed);
+  apply(figure, query);
+  mirror();
+  show();
+  figure.scrollIntoView({ block: 'start', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+  const back = element('back');
+  back.hidden = false;
+  back.onclick = () => {
+    back.hidden = true;
+    link.scrollIntoView({ block: 'center' });
+    link.focus();
+  };
 }
 
 /** Fill the list of models, with what is shown now chosen. An open list is disturbed only when its entries change. */
@@ -112,6 +133,15 @@ addEventListener('drop', (event) => {
   element('drop').hidden = true;
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
+for (const link of document.querySelectorAll('a.do')) {
+  link.addEventListener('click', (event) => {
+    // Opened in a window of its own, the link is an address like any other.
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    follow(link);
+  });
+}
+shares(figure);
 show();
 read();
 setInterval(() => document.hidden || read(), 10_000);

@@ -41,7 +41,7 @@ export const template = /* html */ `
 
     <div class="figures one" data-ref="landscape" hidden>
       <figure>
-        <div class="panel" data-ref="landscape-panel" part="panel" tabindex="0" role="img" aria-label="Energy landscape with chains"></div>
+        <div class="panel" data-ref="landscape-panel" part="panel map" tabindex="0" role="img" aria-label="Energy landscape with chains"></div>
         <figcaption part="caption" class="full">
           <span class="key"><i class="swatch heat"></i>energy, <span data-ref="heat-range"></span></span>
           <span class="key"><i class="swatch particle"></i>chains</span>
@@ -65,29 +65,29 @@ export const template = /* html */ `
     <div class="figures two" data-ref="sample" hidden>
 ${['', '-2', '-3'].map((row) => `
       <figure data-ref="start-figure${row}">
-        <div class="panel" data-ref="start-panel${row}" part="panel" tabindex="0" role="img" aria-label="Where the chains started"></div>
+        <div class="panel" data-ref="start-panel${row}" part="panel start" tabindex="0" role="img" aria-label="Where the chains started"></div>
         <figcaption part="caption" data-ref="start-caption${row}">Start</figcaption>
       </figure>
       <figure data-ref="refined-figure${row}">
-        <div class="panel" data-ref="refined-panel${row}" part="panel" tabindex="0" role="img" aria-label="The chains now"></div>
+        <div class="panel" data-ref="refined-panel${row}" part="panel refined" tabindex="0" role="img" aria-label="The chains now"></div>
         <figcaption part="caption" data-ref="refined-caption${row}">Refined</figcaption>
       </figure>`).join('')}
     </div>
     <div class="figures many" data-ref="reconstruct" hidden>
       <figure>
-        <div class="panel paints" data-ref="target-panel" part="panel" tabindex="0" role="img" aria-label="What is reconstructed"></div>
+        <div class="panel paints" data-ref="target-panel" part="panel target" tabindex="0" role="img" aria-label="What is reconstructed"></div>
         <figcaption part="caption" data-ref="target-caption"></figcaption>
       </figure>
       <figure data-ref="guess-figure">
-        <div class="panel" data-ref="guess-panel" part="panel" role="img" aria-label="The encoder’s guess"></div>
+        <div class="panel" data-ref="guess-panel" part="panel guess" role="img" aria-label="The encoder’s guess"></div>
         <figcaption part="caption" data-ref="guess-caption"></figcaption>
       </figure>
       <figure data-ref="encoder-figure">
-        <div class="panel" data-ref="encoder-panel" part="panel" role="img" aria-label="Chains from the encoder’s guess"></div>
+        <div class="panel" data-ref="encoder-panel" part="panel posterior" role="img" aria-label="Chains from the encoder’s guess"></div>
         <figcaption part="caption" data-ref="encoder-caption"></figcaption>
       </figure>
       <figure>
-        <div class="panel" data-ref="prior-panel" part="panel" role="img" aria-label="Chains from the prior"></div>
+        <div class="panel" data-ref="prior-panel" part="panel posterior" role="img" aria-label="Chains from the prior"></div>
         <figcaption part="caption" data-ref="prior-caption"></figcaption>
       </figure>
       <figure class="full strip" data-ref="examples-figure">
@@ -97,15 +97,15 @@ ${['', '-2', '-3'].map((row) => `
     </div>
     <div class="figures many three" data-ref="energy" hidden>
       <figure>
-        <div class="panel" data-ref="subject-panel" part="panel" role="img" aria-label="The sample"></div>
+        <div class="panel" data-ref="subject-panel" part="panel target" role="img" aria-label="The sample"></div>
         <figcaption part="caption" data-ref="subject-caption"></figcaption>
       </figure>
       <figure data-ref="slope-figure">
-        <div class="panel" data-ref="slope-panel" part="panel" role="img" aria-label="What lowers its energy"></div>
+        <div class="panel" data-ref="slope-panel" part="panel slope" role="img" aria-label="What lowers its energy"></div>
         <figcaption part="caption" data-ref="slope-caption"></figcaption>
       </figure>
       <figure>
-        <div class="panel" data-ref="chain-panel" part="panel" role="img" aria-label="The chain from it"></div>
+        <div class="panel" data-ref="chain-panel" part="panel refined" role="img" aria-label="The chain from it"></div>
         <figcaption part="caption" data-ref="chain-caption"></figcaption>
       </figure>
       <figure class="strip">
@@ -224,18 +224,18 @@ ${['', '-2', '-3'].map((row) => `
     </div>
     <fieldset class="update">
       <legend>The update</legend>
-      <p class="formula long" data-ref="z-formula" role="math" aria-label="z becomes z minus half the squared step size times the gradient of the squared error divided by sigma squared plus half the squared length of z, plus noise n times epsilon" hidden>
+      <p class="formula long" data-ref="z-formula" part="formula" role="math" aria-label="z becomes z minus half the squared step size times the gradient of the squared error divided by sigma squared plus half the squared length of z, plus noise n times epsilon" hidden>
         <i>z</i> ← <i>z</i> − <span class="frac">½</span><i class="s">s</i>² ∇<span class="bracket">[</span>‖<i>g</i>(<i>z</i>) − <i>x</i>‖²/<i>σ</i>² + <span class="frac">½</span>‖<i>z</i>‖²<span class="bracket">]</span> + <i class="n">n</i> <i>ε</i>
       </p>
-      <p class="formula" data-ref="x-formula" role="math" aria-label="x becomes x minus half the squared step size times the gradient of the energy, plus noise n times epsilon">
+      <p class="formula" data-ref="x-formula" part="formula" role="math" aria-label="x becomes x minus half the squared step size times the gradient of the energy, plus noise n times epsilon">
         <i>x</i> ← <i>x</i> − <span class="frac">½</span><i class="s">s</i>² ∇<i>E</i>(<i>x</i>) + <i class="n">n</i> <i>ε</i>
       </p>
-      <div class="field pair">
+      <div class="field pair" part="dial">
         <label for="step-size">Step size <i class="s">s</i></label>
         <input type="number" id="step-size" data-ref="step-size" min="0" step="any" inputmode="decimal">
         <input type="range" data-ref="step-size-range" min="0" max="100" step="1" aria-label="Step size, slider">
       </div>
-      <div class="field pair">
+      <div class="field pair" part="dial">
         <label for="noise">Noise <i class="n">n</i></label>
         <input type="number" id="noise" data-ref="noise" min="0" step="any" inputmode="decimal">
         <input type="range" data-ref="noise-range" min="0" max="100" step="1" aria-label="Noise, slider">
