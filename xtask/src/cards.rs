@@ -98,10 +98,13 @@ fn main_figures(figures: &Value) -> String {
     if let (Some(reached), Some(truth)) =
         (number(&figures["log_likelihood"]), number(&figures["log_likelihood_of_the_truth"]))
     {
-        let chain = figures.as_object().into_iter().flatten();
-        let good = chain
-            .filter(|(name, _)| name.starts_with("x_chain_"))
-            .find_map(|(_, value)| number(&value["good_share"]));
+        // The fewest steps are those that the model recommends; the others are how it goes on.
+        let steps = |name: &str| name.strip_prefix("x_chain_")?.strip_suffix("_steps")?.parse::<u64>().ok();
+        let chains = figures.as_object().into_iter().flatten();
+        let good = chains
+            .filter_map(|(name, value)| Some((steps(name)?, number(&value["good_share"])?)))
+            .min_by_key(|(steps, _)| *steps)
+            .map(|(_, share)| share);
         let good = good.map_or(String::new(), |good| format!("{good:.3} good after the x-chain; "));
         return format!("{good}log-likelihood {reached:.3} (truth {truth:.3})");
     }
@@ -122,7 +125,28 @@ fn main_figures(figures: &Value) -> String {
 fn areas(areas: &Value) -> String {
     let sets = areas["other_sets"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let names = ["uniform_noise", "constant"].into_iter().chain(sets);
-    let shown =
-        names.filter_map(|name| Some(format!("{} {:.3}", name.replace('_', " "), areas[name].as_f64()?)));
+    let shown = names.filter_map(|name| Some(format!("{} {:.3}", words(name), areas[name].as_f64()?)));
     shown.collect::<Vec<_>>().join(", ")
+}
+
+fn words(name: &str) -> String {
+    match name {
+        "constant" => "tones".into(),
+        _ => name.replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_models_readme_is_made_of_their_cards() {
+        let models = process::root().join("models");
+        let made = overview(&models, &page::list(&models).unwrap()).unwrap();
+        let kept = fs::read_to_string(models.join("README.md")).unwrap();
+        assert_eq!(kept, made, "`cargo xtask cards` writes it");
+    }
 }
