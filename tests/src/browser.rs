@@ -279,6 +279,16 @@ impl Browser {
     }
 }
 
+/// Numbers that a script has returned: an array, or a Float32Array, which arrives as an object of numbered fields.
+pub fn numbers(value: &Value) -> Vec<f32> {
+    let values: Vec<&Value> = match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Object(fields) => (0..fields.len()).map(|i| &fields[&i.to_string()]).collect(),
+        other => panic!("{other} are no numbers"),
+    };
+    values.into_iter().map(|v| v.as_f64().unwrap() as f32).collect()
+}
+
 /// What every script finds.
 const FIGURE: &str = "const figure = document.querySelector('dual-mcmc'), \
     ref = (name) => figure?.shadowRoot?.querySelector('[data-ref=\"' + name + '\"]');";

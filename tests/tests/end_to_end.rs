@@ -2,10 +2,9 @@
 //! it, and the program measures the browser's samples.
 #![allow(clippy::unwrap_used)]
 
-use dual_mcmc_tests::browser::{Browser, WebGpu};
+use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
 use dual_mcmc_tests::page;
 use npyz::WriterBuilder;
-use serde_json::Value;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
@@ -36,10 +35,6 @@ fn write_rows(file: &Path, values: &[f32], len: usize) {
     let mut npy = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd().unwrap();
     npy.extend(values).unwrap();
     npy.finish().unwrap();
-}
-
-fn numbers(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
 #[test]

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use base64::Engine;
-use dual_mcmc_tests::browser::{Browser, WebGpu};
+use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
 use dual_mcmc_tests::{models, page};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use xtask::serve::{Reply, Server};
@@ -46,12 +45,6 @@ fn saved(browser: &Browser, button: &str, name: &str) -> Vec<u8> {
     browser.click(button);
     let bytes = browser.wait_for("a file", &format!("window.shared.files['{name}']"));
     base64::engine::general_purpose::STANDARD.decode(bytes.as_str().unwrap()).unwrap()
-}
-
-/// Numbers of a state, which arrive as an array or as an object of numbered fields.
-fn numbers(value: &Value) -> Vec<f32> {
-    let at = |i: usize| value.get(i).or_else(|| value.get(i.to_string()));
-    (0..).map_while(at).map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
 #[test]

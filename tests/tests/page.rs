@@ -4,7 +4,7 @@
 
 use dual_mcmc::cpu::Evaluator;
 use dual_mcmc::model::Model;
-use dual_mcmc_tests::browser::{Browser, WebGpu, colours};
+use dual_mcmc_tests::browser::{Browser, WebGpu, colours, numbers};
 use dual_mcmc_tests::{models, page};
 use image::RgbImage;
 use serde_json::Value;
@@ -20,16 +20,6 @@ fn serve(files: Vec<(String, Vec<u8>)>) -> Server {
         (format!("/models/{name}"), answer)
     });
     page::serve_with(answers.collect::<HashMap<_, _>>())
-}
-
-fn numbers(state: &Value, key: &str) -> Vec<f32> {
-    // A Float32Array arrives as an object of numbered fields.
-    let values: Vec<&Value> = match &state[key] {
-        Value::Array(values) => values.iter().collect(),
-        Value::Object(fields) => (0..fields.len()).map(|i| &fields[&i.to_string()]).collect(),
-        other => panic!("{key} is {other}"),
-    };
-    values.into_iter().map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
 fn state(browser: &Browser) -> Value {
@@ -73,9 +63,9 @@ fn runs_with(browser: &Browser, server: &Server, name: &str, model: &Model, devi
     assert_eq!(after["step"], 30, "{name}");
 
     let energy = model.energy.as_ref().unwrap();
-    let x = numbers(&after, "x");
+    let x = numbers(&after["x"]);
     assert_eq!(x.len(), chains * energy.network.input_len(), "{name}");
-    let energies = numbers(&after, "energies");
+    let energies = numbers(&after["energies"]);
     let expected = Evaluator::<f32>::new(&energy.network, &energy.weights).unwrap().forward(&x);
     let apart = disagreement(&energies, &expected);
     assert!(apart < 1e-3, "{name} on {device}: energies are {apart} apart\n{energies:?}\n{expected:?}");
@@ -87,7 +77,7 @@ fn runs_with(browser: &Browser, server: &Server, name: &str, model: &Model, devi
     let said = browser.run("return figure.energies([]).catch(e => e.message)");
     assert!(said.as_str().unwrap().contains("x must hold whole samples"), "{name}: {said}");
 
-    let trace = numbers(&after, "trace");
+    let trace = numbers(&after["trace"]);
     assert_eq!(trace.len(), 31, "{name}: a mean energy before each step and one after the last");
     assert!(trace[30] < trace[0], "{name}: energies do not fall: {trace:?}");
 
@@ -223,7 +213,7 @@ fn a_seed_repeats_and_another_does_not() {
         ));
         state(&browser);
         browser.run("await figure.step(10)");
-        numbers(&state(&browser), "x")
+        numbers(&state(&browser)["x"])
     };
     let first = run(3);
     assert_eq!(first, run(3), "bit for bit");

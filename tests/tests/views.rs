@@ -11,7 +11,7 @@ use dual_mcmc::model::{
 };
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
-use dual_mcmc_tests::browser::{Browser, WebGpu};
+use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
 use dual_mcmc_tests::page;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -73,16 +73,6 @@ fn serve(files: Vec<(&str, Model)>) -> Server {
         (format!("/models/{name}.safetensors"), answer)
     });
     page::serve_with(answers.collect::<HashMap<_, _>>())
-}
-
-fn numbers(value: &Value) -> Vec<f32> {
-    let values: Vec<&Value> = match value {
-        Value::Array(values) => values.iter().collect(),
-        // A Float32Array arrives as an object of numbered fields.
-        Value::Object(fields) => (0..fields.len()).map(|i| &fields[&i.to_string()]).collect(),
-        other => panic!("{other} are no numbers"),
-    };
-    values.into_iter().map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
 fn state(browser: &Browser) -> Value {
@@ -614,8 +604,8 @@ fn a_landscape_has_numbers_beside_the_truth() {
             text.as_str().unwrap().replace('−', "-").parse().unwrap()
         };
         assert!(
-            (shown("log-likelihood") - told).abs() < 0.006
-                && (shown("true-log-likelihood") - truth).abs() < 0.006
+            (shown("log-likelihood") - told).abs() < 0.001
+                && (shown("true-log-likelihood") - truth).abs() < 0.001
         );
         assert!((shown("good-share") - share).abs() < 0.001, "{}", shown("good-share"));
 

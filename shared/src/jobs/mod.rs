@@ -120,8 +120,7 @@ pub async fn encode(executor: &Executor, model: &Model, x: &[f32]) -> Result<Vec
     let encoder = encoder(model)?;
     let count = sample_count(model, x)?;
     let posterior = executor.forward(encoder, x).await?;
-    let both = posterior.len() / count;
-    Ok(posterior.chunks(both).flat_map(|p| &p[..both / 2]).copied().collect())
+    Ok(reconstruct::means(&posterior, posterior.len() / count / 2))
 }
 
 /// Energies `[count]` of `x`, `[count, data]`.

@@ -61,6 +61,11 @@ pub struct Reconstructed {
     pub trace: Vec<Vec<f32>>,
 }
 
+/// The means of what an encoder gives, `[count, 2 * latent]`.
+pub(super) fn means(posterior: &[f32], latent: usize) -> Vec<f32> {
+    posterior.chunks(2 * latent).flat_map(|p| &p[..latent]).copied().collect()
+}
+
 /// The encoder's means of samples `x`, with a `mask` of the same length.
 async fn encoded(
     encoder: &mut Forward,
@@ -73,8 +78,7 @@ async fn encoded(
         Some(mask) => x.iter().zip(mask).map(|(x, m)| x * m).collect(),
         None => x.to_vec(),
     };
-    let posterior = encoder.run(&seen).await?;
-    Ok(posterior.chunks(2 * latent).flat_map(|p| &p[..latent]).copied().collect())
+    Ok(means(&encoder.run(&seen).await?, latent))
 }
 
 /// What z-chains are to explain.

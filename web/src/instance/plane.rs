@@ -3,7 +3,6 @@
 use super::Instance;
 use crate::account::JUDGED;
 use crate::choices::ViewKind;
-use crate::explain::readable;
 use crate::history::History;
 use crate::problem::Problem;
 use crate::trails::Trails;
@@ -50,16 +49,17 @@ impl Instance {
         let likelihood = account.log_likelihood(settings.langevin.temperature().into());
         let (truth, log_density) = account.truth;
         let waits = if account.is_open() { "…" } else { "–" };
-        let share = |share: f64| format!("{share:.3}");
-        let of = |quality: &Quality| [share(quality.good_share), share(quality.smallest_mode)];
+        // As many digits as stand beside them, so that they can be compared.
+        let number = |value: f64| format!("{value:.3}").replace('-', "−");
+        let of = |quality: &Quality| [number(quality.good_share), number(quality.smallest_mode)];
         let ([good, smallest], [true_good, true_smallest]) = (of(&quality), of(&truth));
         for (name, words) in [
             ("good-share", good),
             ("true-good-share", true_good),
             ("smallest-mode", smallest),
             ("true-smallest-mode", true_smallest),
-            ("log-likelihood", likelihood.map_or(waits.into(), |value| readable(value as f32))),
-            ("true-log-likelihood", readable(log_density as f32)),
+            ("log-likelihood", likelihood.map_or(waits.into(), number)),
+            ("true-log-likelihood", number(log_density)),
             ("judged", settings.chains.min(JUDGED).to_string()),
         ] {
             self.refs.set_text(name, &words);

@@ -1,7 +1,7 @@
 //! A sample's energy among those of held-out data and of other kinds of samples, its slope, and a chain from it.
 
 use super::Scene;
-use super::panel::{Panel, blank, draw_axes, draw_data};
+use super::panel::{Panel, draw_axes, draw_data, side_by_side};
 use crate::dom;
 use crate::engine::Graphics;
 use crate::explain::{count, readable};
@@ -15,9 +15,6 @@ use dual_mcmc::jobs::States;
 use dual_mcmc::model::Histogram;
 use std::rc::Rc;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
-
-/// Pixels between the panels of a picture.
-const BETWEEN: u32 = 16;
 
 /// Height of a row of the plot, and room for its labels and its numbers, in CSS pixels.
 const ROW: f64 = 26.0;
@@ -135,16 +132,7 @@ impl Energy {
                 panel.picture(&grid.paint(values), grid.canvas())?
             });
         }
-        let width =
-            pictures.iter().map(|picture| picture.width() + BETWEEN).sum::<u32>().saturating_sub(BETWEEN);
-        let height = pictures.iter().map(HtmlCanvasElement::height).max().unwrap_or(0);
-        let (whole, context) = blank([width, height])?;
-        let mut x = 0;
-        for picture in pictures {
-            let _ = context.draw_image_with_html_canvas_element(&picture, x.into(), 0.0);
-            x += picture.width() + BETWEEN;
-        }
-        Ok(whole)
+        side_by_side(&pictures)
     }
 }
 

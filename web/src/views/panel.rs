@@ -138,6 +138,25 @@ impl Panel {
     }
 }
 
+/// Pixels between pictures that are put together.
+pub const BETWEEN: u32 = 16;
+
+/// Pictures beside each other as one.
+///
+/// # Errors
+/// If the browser has no canvas to give.
+pub fn side_by_side(pictures: &[HtmlCanvasElement]) -> Result<HtmlCanvasElement, Problem> {
+    let width = pictures.iter().map(|picture| picture.width() + BETWEEN).sum::<u32>().saturating_sub(BETWEEN);
+    let height = pictures.iter().map(HtmlCanvasElement::height).max().unwrap_or(0);
+    let (whole, context) = blank([width, height])?;
+    let mut x = 0;
+    for picture in pictures {
+        let _ = context.draw_image_with_html_canvas_element(picture, x.into(), 0.0);
+        x += picture.width() + BETWEEN;
+    }
+    Ok(whole)
+}
+
 /// A blank canvas that is on no page, and its context.
 ///
 /// # Errors

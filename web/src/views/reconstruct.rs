@@ -2,7 +2,7 @@
 //! the prior.
 
 use super::Scene;
-use super::panel::{Panel, blank, draw_axes, draw_data};
+use super::panel::{Panel, draw_axes, draw_data, side_by_side};
 use crate::dom;
 use crate::explain::{count, readable};
 use crate::facts::Facts;
@@ -11,9 +11,6 @@ use crate::problem::Problem;
 use crate::ui::Refs;
 use dual_mcmc::jobs::States;
 use web_sys::HtmlCanvasElement;
-
-/// Pixels between the panels of a picture.
-const BETWEEN: u32 = 16;
 
 /// The panels, in their order.
 const PANELS: [&str; 4] = ["target-panel", "guess-panel", "encoder-panel", "prior-panel"];
@@ -178,16 +175,7 @@ impl Reconstruct {
                 panel.picture(&grid.paint(states), grid.canvas())?
             });
         }
-        let width =
-            pictures.iter().map(|picture| picture.width() + BETWEEN).sum::<u32>().saturating_sub(BETWEEN);
-        let height = pictures.iter().map(HtmlCanvasElement::height).max().unwrap_or(0);
-        let (whole, context) = blank([width, height])?;
-        let mut x = 0;
-        for picture in pictures {
-            let _ = context.draw_image_with_html_canvas_element(&picture, x.into(), 0.0);
-            x += picture.width() + BETWEEN;
-        }
-        Ok(whole)
+        side_by_side(&pictures)
     }
 
     /// The example at a place of the strip, in shares of it.

@@ -1,6 +1,6 @@
 //! Where chains start, beside what they have made of it: a row for each start.
 
-use super::panel::{Panel, blank, draw_axes, draw_data};
+use super::panel::{BETWEEN, Panel, blank, draw_axes, draw_data};
 use super::{Ground, Scene};
 use crate::choices::{Corners, Origin};
 use crate::dom;
@@ -12,9 +12,6 @@ use crate::problem::Problem;
 use crate::ui::Refs;
 use std::rc::Rc;
 use web_sys::HtmlCanvasElement;
-
-/// Pixels between the panels of a picture.
-const BETWEEN: u32 = 16;
 
 /// The panels and captions of each start, in the order of the rows.
 pub const PANELS: [[&str; 2]; 3] = [
