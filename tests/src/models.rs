@@ -1,7 +1,7 @@
 //! Models for the tests: the shipped ones, small ones made here, and damaged ones.
 
-use dual_mcmc::chain::{Langevin, XChainSettings};
-use dual_mcmc::model::{Annotations, ChainDefaults, Model, Precision, Provenance, Weighted};
+use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
+use dual_mcmc::model::{Annotations, ChainDefaults, Examples, Model, Precision, Provenance, Weighted};
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
 use serde_json::Value;
@@ -53,6 +53,44 @@ fn weighted(network: Network, seed: u64) -> Weighted {
     Noise::new(seed, Stream::Parameters).normals(0, 0, &mut weights);
     weights.iter_mut().for_each(|w| *w *= 0.5);
     Weighted { network, weights }
+}
+
+/// Side and values of the images of [`images`], their latents, and the observation noise of its z-chain.
+pub const IMAGE_SIDE: usize = 12;
+/// As [`IMAGE_SIDE`].
+pub const IMAGE_LEN: usize = IMAGE_SIDE * IMAGE_SIDE;
+/// As [`IMAGE_SIDE`].
+pub const IMAGE_LATENT: usize = 6;
+/// As [`IMAGE_SIDE`].
+pub const IMAGE_SIGMA: f32 = 0.3;
+
+/// An untrained model of small images with three examples of its own.
+pub fn images() -> Model {
+    let linear = |i, o| Layer::Linear { in_features: i, out_features: o, bias: true };
+    let image = vec![1, IMAGE_SIDE, IMAGE_SIDE];
+    let net = |input: Vec<usize>, layers, seed| {
+        let mut it = weighted(Network { input, layers, reference: None }, seed);
+        let share = (1.0 / it.weights.len() as f32).sqrt();
+        it.weights.iter_mut().for_each(|w| *w *= 6.0 * share);
+        it
+    };
+    let examples: Vec<f32> = (0..3 * IMAGE_LEN).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    let decoder = vec![linear(IMAGE_LATENT, IMAGE_LEN), Layer::Tanh, Layer::Reshape { shape: image.clone() }];
+    Model {
+        energy: Some(net(image.clone(), vec![Layer::Flatten, linear(IMAGE_LEN, 1)], 1)),
+        generator: Some(net(vec![IMAGE_LATENT], decoder, 2)),
+        encoder: Some(net(image.clone(), vec![Layer::Flatten, linear(IMAGE_LEN, 2 * IMAGE_LATENT)], 3)),
+        chains: ChainDefaults {
+            x: Some(XChainSettings { steps: 5, langevin: Langevin::new(0.1, 0.01) }),
+            z: Some(ZChainSettings { steps: 9, sigma: IMAGE_SIGMA, langevin: Langevin::new(0.05, 0.02) }),
+        },
+        energy_quantiles: None,
+        provenance: Provenance::default(),
+        annotations: Annotations {
+            examples: Some(Examples::of(&examples, &image)),
+            ..Annotations::default()
+        },
+    }
 }
 
 /// The bytes of a model's file.

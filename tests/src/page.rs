@@ -1,5 +1,6 @@
 //! The page under test: built as `cargo xtask lab` builds it, served from a loopback address.
 
+use dual_mcmc::model::Model;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -56,4 +57,14 @@ pub fn serve_with(answers: HashMap<String, Answer>) -> Server {
         None => file(folder, path),
     })
     .unwrap()
+}
+
+/// The built page with these models beside it, each at `models/NAME.safetensors`.
+pub fn serve_models(models: Vec<(&str, Model)>) -> Server {
+    let answers = models.into_iter().map(|(name, model)| {
+        let bytes = crate::models::bytes(&model);
+        let answer: Answer = Arc::new(move || Reply::of("application/octet-stream", bytes.clone()));
+        (format!("/models/{name}.safetensors"), answer)
+    });
+    serve_with(answers.collect())
 }

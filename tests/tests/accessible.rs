@@ -27,7 +27,13 @@ fn axe_finds_nothing_in_either_theme() {
         browser.prefer("prefers-color-scheme", scheme);
         for (path, ready) in [
             ("?play=0", page::STATE),
-            ("?model=models/fashion-mnist.safetensors&play=0", page::STATE),
+            (
+                "?model=models/fashion-mnist.safetensors&play=0&chain=3&start=generator+noise+data",
+                page::STATE,
+            ),
+            ("?model=models/mnist.safetensors&view=reconstruct&mask=lower&fill=energy&play=0", page::STATE),
+            ("?model=models/fashion-mnist.safetensors&view=energy&play=0", page::STATE),
+            ("?model=models/mnist.safetensors&view=latent&play=0", page::STATE),
             ("?model=models/ring.safetensors&view=reconstruct&play=0", page::STATE),
             ("?model=models/ring.safetensors&view=energy&play=0", page::STATE),
             ("?model=models/nowhere.safetensors", page::NOTICE),

@@ -5,9 +5,7 @@
 use base64::Engine;
 use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
 use dual_mcmc_tests::{models, page};
-use std::collections::HashMap;
-use std::sync::Arc;
-use xtask::serve::{Reply, Server};
+use xtask::serve::Server;
 
 /// What is copied and what is saved, kept for the test: `shared.text`, and `shared.files`, name and bytes in base64.
 const CATCH: &str = "window.shared = { text: null, files: {} };
@@ -21,9 +19,7 @@ const CATCH: &str = "window.shared = { text: null, files: {} };
     };";
 
 fn serve() -> Server {
-    let bytes = models::bytes(&models::plane());
-    let answer: page::Answer = Arc::new(move || Reply::of("application/octet-stream", bytes.clone()));
-    page::serve_with(HashMap::from([("/models/plane.safetensors".to_string(), answer)]))
+    page::serve_models(vec![("plane", models::plane())])
 }
 
 fn lab(server: &Server, query: &str) -> Browser {

@@ -98,7 +98,7 @@ fn on_a_software_adapter_the_page_takes_the_processor() {
     let on_page = |address: &str| {
         browser.open(address);
         let device = state(&browser)["device"].as_str().unwrap().to_string();
-        let text = browser.run("return document.getElementById('device-line').innerText.toLowerCase()");
+        let text = browser.run("return ref('device-line').innerText.toLowerCase()");
         (device, text.as_str().unwrap().to_string())
     };
     let (device, text) = on_page(&address);
@@ -235,7 +235,7 @@ fn the_page_says_why_it_computes_on_the_cpu() {
         let browser = Browser::start(webgpu, &["--host-resolver-rules=MAP lab.test 127.0.0.1"]);
         browser.open(&url);
         assert_eq!(state(&browser)["device"], "cpu", "{url}");
-        let text = browser.run("return document.getElementById('device-line').innerText.toLowerCase()");
+        let text = browser.run("return ref('device-line').innerText.toLowerCase()");
         assert!(text.as_str().unwrap().contains(says), "{url}: {text}");
         assert_eq!(browser.errors(), Vec::<String>::new(), "{url}");
     }

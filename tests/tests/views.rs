@@ -12,68 +12,14 @@ use dual_mcmc::model::{
 use dual_mcmc::network::{Layer, Network};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
-use dual_mcmc_tests::page;
+use dual_mcmc_tests::models::{
+    IMAGE_LATENT as LATENT, IMAGE_LEN as LEN, IMAGE_SIDE as SIDE, IMAGE_SIGMA as SIGMA, images,
+};
+use dual_mcmc_tests::page::{self, serve_models as serve};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use xtask::serve::{Reply, Server};
-
-const SIDE: usize = 12;
-const LEN: usize = SIDE * SIDE;
-const LATENT: usize = 6;
-const SIGMA: f32 = 0.3;
-
-fn weighted(network: Network, seed: u64) -> Weighted {
-    let mut weights = vec![0.0; network.parameter_count()];
-    Noise::new(seed, Stream::Data).normals(0, 0, &mut weights);
-    let share = (1.0 / weights.len() as f32).sqrt();
-    weights.iter_mut().for_each(|w| *w *= 3.0 * share);
-    Weighted { network, weights }
-}
-
-/// An untrained model of small images with three examples of its own.
-fn images() -> Model {
-    let linear = |i, o| Layer::Linear { in_features: i, out_features: o, bias: true };
-    let image = vec![1, SIDE, SIDE];
-    let energy =
-        Network { input: image.clone(), layers: vec![Layer::Flatten, linear(LEN, 1)], reference: None };
-    let generator = Network {
-        input: vec![LATENT],
-        layers: vec![linear(LATENT, LEN), Layer::Tanh, Layer::Reshape { shape: image.clone() }],
-        reference: None,
-    };
-    let encoder = Network {
-        input: image.clone(),
-        layers: vec![Layer::Flatten, linear(LEN, 2 * LATENT)],
-        reference: None,
-    };
-    let examples: Vec<f32> = (0..3 * LEN).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
-    let langevin = Langevin::new(0.05, 0.02);
-    Model {
-        energy: Some(weighted(energy, 1)),
-        generator: Some(weighted(generator, 2)),
-        encoder: Some(weighted(encoder, 3)),
-        chains: ChainDefaults {
-            x: Some(XChainSettings { steps: 5, langevin: Langevin::new(0.1, 0.01) }),
-            z: Some(ZChainSettings { steps: 9, sigma: SIGMA, langevin }),
-        },
-        energy_quantiles: None,
-        provenance: Provenance::default(),
-        annotations: Annotations {
-            examples: Some(Examples::of(&examples, &image)),
-            ..Annotations::default()
-        },
-    }
-}
-
-fn serve(files: Vec<(&str, Model)>) -> Server {
-    let answers = files.into_iter().map(|(name, model)| {
-        let bytes = model.to_bytes(Precision::F32).unwrap();
-        let answer: page::Answer = Arc::new(move || Reply::of("application/octet-stream", bytes.clone()));
-        (format!("/models/{name}.safetensors"), answer)
-    });
-    page::serve_with(answers.collect::<HashMap<_, _>>())
-}
 
 fn state(browser: &Browser) -> Value {
     browser.wait_for("running chains", page::STATE)

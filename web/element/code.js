@@ -5,6 +5,15 @@
 /** Most new starts after a breakdown of the code, and the milliseconds that they are counted in. */
 const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
 
+/**
+ * Where wasm and worker are, for pages whose builder does not find them beside this file: each an address, the wasm also its bytes or
+ * the compiled module. To be set before the first figure begins.
+ */
+export const assets = { wasm: null, worker: null };
+
+/** The version of this JavaScript, which is the wasm's, too. */
+export const VERSION = '0.1.0';
+
 /** The promise of the code, the code itself while it runs, its workers, when it was started anew, and an exception that may have broken it. */
 const shared = { code: null, glue: null, workers: [], restarts: [], suspicion: null };
 
@@ -31,15 +40,23 @@ async function load() {
   }
   try {
     const glue = await import('./dual-mcmc-web.js');
-    await glue.default({ module_or_path: new URL('./dual-mcmc-web_bg.wasm', import.meta.url) });
+    await glue.default({ module_or_path: assets.wasm ?? new URL('./dual-mcmc-web_bg.wasm', import.meta.url) });
+    if (glue.version() !== VERSION) throw new WebAssembly.LinkError(`version ${glue.version()} beside ${VERSION}`);
     shared.glue = glue;
     glue.prepare(makeWorker, brokeDown);
     addEventListener('error', ({ message }) => suspect(message));
     addEventListener('unhandledrejection', ({ reason }) => suspect(String(reason)));
     return glue;
   } catch (error) {
-    throw new Error(`Reload the page; if that does not help, its files are incomplete or this browser is older than 2023. (${error?.message ?? error})`);
+    throw new Error(`${advice(error)} (${error?.message ?? error})`);
   }
+}
+
+/** What to do about code that does not start. */
+function advice(error) {
+  if (error instanceof WebAssembly.LinkError) return 'The wasm is of another version than its JavaScript: put the files of one version beside each other.';
+  if (error instanceof WebAssembly.CompileError) return 'At the wasm’s address is something else, perhaps a page that says it is not there.';
+  return 'Reload the page; if that does not help, its files are incomplete or this browser is older than 2023.';
 }
 
 /** A thread for chains on the processor. Where the code comes from another site, a worker of this one must import it. */
@@ -50,8 +67,10 @@ function makeWorker() {
 }
 
 function newWorker() {
-  const url = new URL('./worker.js', import.meta.url);
+  const url = assets.worker ? new URL(assets.worker, document.baseURI) : new URL('./worker.js', import.meta.url);
   if (url.origin === location.origin) {
+    if (assets.worker) return new Worker(url, { type: 'module' });
+    // Written out once more, as builders look for it.
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   }
   elsewhere ??= URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));

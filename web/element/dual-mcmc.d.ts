@@ -5,6 +5,8 @@ export type Subject = 'example' | 'generator' | 'noise' | 'tone';
 /** Where chains start. Several, with spaces between them, are shown beside each other. */
 export type Start = 'generator' | 'noise' | 'data' | (string & {});
 export type Sampler = 'langevin' | 'mala' | 'descent';
+/** What fills in the hidden part of an image. */
+export type Fill = 'posterior' | 'energy';
 export type Device = 'auto' | 'gpu' | 'cpu';
 export type Loading = 'auto' | 'lazy' | 'eager';
 export type Reveal = 'auto' | 'interaction' | 'manual';
@@ -48,8 +50,16 @@ export interface State {
   target: Float32Array;
   /** In `reconstruct`: what is hidden of it. */
   mask?: string;
+  /** Whether x-chains have taken the place of the z-chains, to fill in what is hidden: then `step` and `energies` are theirs. */
+  fills: boolean;
   /** In `energy`: the gradient of the sample's energy. */
   gradient: Float32Array;
+  /** In `reconstruct`, where latents are points of the plane: the chains' latents, [chains, 2]. */
+  z: Float32Array;
+  /** The steps after which the states are kept, and may be scrubbed back to. */
+  film: number[];
+  /** The chosen chain, from 1, in the frame that is shown: its step, energy, Euclidean distance from its start, and state. */
+  look?: { chain: number; step: number; energy?: number; distance: number; x: Float32Array };
 }
 
 export interface DualMcmcEventMap {
@@ -77,23 +87,36 @@ export interface DualMcmcAttributes {
   'noise'?: number | string;
   'start'?: Start;
   'sampler'?: Sampler;
+  'chain'?: number | string;
   'overlay'?: string;
   'corners'?: 'prior' | 'examples';
   'walk'?: string;
   'subject'?: Subject;
   'example'?: number | string;
   'mask'?: string;
+  'fill'?: Fill;
   'seed'?: number | string;
   'device'?: Device;
   'autoplay'?: boolean | '' | 'always';
   'controls'?: boolean | '';
+  'hide'?: string;
   'loading'?: Loading;
   'reveal'?: Reveal;
   'poster'?: string;
   'alt'?: string;
 }
 
+/** Where the code of all figures is, if not beside dual-mcmc.js. To be set before the first figure begins. */
+export interface Assets {
+  /** An address, the bytes, or the compiled module. */
+  wasm: string | URL | BufferSource | WebAssembly.Module | Response | null;
+  /** An address. */
+  worker: string | URL | null;
+}
+
 export class DualMcmc extends HTMLElement {
+  static readonly assets: Assets;
+  static readonly version: string;
   src: string | null;
   view: View | null;
   chains: number | null;
@@ -102,16 +125,19 @@ export class DualMcmc extends HTMLElement {
   noise: number | null;
   start: Start | null;
   sampler: Sampler | null;
+  chain: number | null;
   overlay: string | null;
   corners: 'prior' | 'examples' | null;
   walk: string | null;
   subject: Subject | null;
   example: number | null;
   mask: string | null;
+  fill: Fill | null;
   seed: number | null;
   device: Device | null;
   autoplay: boolean | 'always';
   controls: boolean;
+  hide: string | null;
   get loading(): Loading;
   set loading(value: Loading);
   get reveal(): Reveal;
@@ -137,7 +163,7 @@ export class DualMcmc extends HTMLElement {
   state(): Promise<State>;
   /** The energies of samples: as many numbers as samples have, one after the other. */
   energies(x: ArrayLike<number>): Promise<Float32Array>;
-  /** The picture, as a file: 'image/png' (if not given), 'image/jpeg' or 'image/webp'. */
+  /** The picture, as a file: 'image/png' (if not given), 'image/jpeg' or 'image/webp'; or 'image/apng', the run as it went. */
   toBlob(type?: string): Promise<Blob>;
 
   addEventListener<K extends keyof DualMcmcEventMap>(

@@ -8,15 +8,15 @@
  * the page: when its code is fetched, whether it can be seen, what its attributes are. Everything else is in Rust.
  * Imported where there is no page, as on a server, it does nothing.
  */
-import { code, figures, lose, Stopped } from './code.js';
+import { assets, code, figures, lose, Stopped, VERSION } from './code.js';
 import { style } from './style.js';
 import { template } from './template.js';
 
 const ATTRIBUTES = [
-  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'seed', 'device', 'autoplay',
-  'controls', 'loading', 'reveal', 'poster', 'alt',
+  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'chain', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'fill', 'seed', 'device', 'autoplay',
+  'controls', 'hide', 'loading', 'reveal', 'poster', 'alt',
 ];
-const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'example', 'seed']);
+const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'chain', 'example', 'seed']);
 
 let styles = null;
 
@@ -33,6 +33,9 @@ const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 /** @extends HTMLElement */
 export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   static observedAttributes = ATTRIBUTES;
+  /** Where wasm and worker are, if not beside this file. */
+  static assets = assets;
+  static version = VERSION;
 
   #root = this.attachShadow({ mode: 'open' });
   /** What Rust holds of this figure; none before it is needed. */

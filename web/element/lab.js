@@ -17,7 +17,7 @@ function mirror() {
 
 /** Forget how the last model's chains ran. */
 function forget() {
-  for (const name of ['view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask']) figure.removeAttribute(name);
+  for (const name of ['view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'chain', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'fill']) figure.removeAttribute(name);
 }
 
 function open(file) {
@@ -111,7 +111,10 @@ async function read() {
 apply(figure, location.search);
 element('embed-link').href = `embed.html${queryOf(figure)}`;
 figure.addEventListener('change', mirror);
-figure.addEventListener('load', ({ detail }) => (element('device-line').textContent = `on ${detail.deviceWords}`));
+// What comes after the figure comes once that has its size, so that nothing moves while one reads.
+for (const name of ['load', 'problem']) {
+  figure.addEventListener(name, () => requestAnimationFrame(() => requestAnimationFrame(() => document.body.classList.remove('waits'))), { once: true });
+}
 select.addEventListener('change', () => select.value && choose(select.value));
 element('open').addEventListener('click', () => element('file').click());
 element('file').addEventListener('change', ({ target }) => {

@@ -125,6 +125,7 @@ export function shares(figure) {
   copies('copy-element', elementCode, 'The element’s HTML');
   copies('copy-frame', frameCode, 'The iframe’s HTML');
   saves('save-picture', () => figure.toBlob(), '.png');
+  saves('save-run', () => figure.toBlob('image/apng'), '.apng');
   saves('save-energies', async () => new Blob([table(await figure.state())], { type: 'text/csv' }), '.csv');
   saves('save-states', states, '.npy');
   saves('save-model', model, '.safetensors');

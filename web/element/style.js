@@ -1,3 +1,16 @@
+/** What the attribute `hide` leaves out, by its words. */
+const HIDES = {
+  'view': '[data-ref=view-choice]', 'rate': '[data-ref=rate-choice]', 'chains': '[data-ref=chains-choice]',
+  'start': '[data-ref=start-choice]', 'corners': '[data-ref=corners-choice]', 'overlay': '[data-ref=overlay-choice]',
+  'subject': '[data-ref=subject-choice]', 'example': ':is([data-ref=example-choice], [data-ref=examples-figure])',
+  'picture': '[data-ref=picture-choice]', 'mask': '[data-ref=mask-choice]', 'update': '[data-ref=update-choice]',
+  'sampler': '[data-ref=sampler-choice]', 'seed': '[data-ref=seed-choice]', 'device': '[data-ref=device-choice]',
+  'settings': '[data-ref=settings]', 'transport': ':is([data-ref=transport], [data-ref=bar])', 'counter': '[data-ref=counter]',
+  'captions': 'figcaption', 'plot': '[data-ref=trace]', 'numbers': ':is([data-ref=account], [data-ref=numbers])',
+  'about': '[data-ref=about]',
+};
+const hides = Object.entries(HIDES).map(([word, parts]) => `:host([hide~="${word}"]) ${parts}`).join(',\n');
+
 /**
  * The look of a figure. Pages set the custom properties `--dual-mcmc-…` and style parts; the colours that canvases are drawn
  * with are read from here too.
@@ -65,6 +78,7 @@ export const style = /* css */ `
 
 * { box-sizing: border-box; }
 [hidden] { display: none !important; }
+${hides} { display: none !important; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 i { font-family: var(--serif); }
 .sr {
@@ -83,7 +97,7 @@ i { font-family: var(--serif); }
 }
 .cover p, .empty p { margin: 0; max-width: 30rem; }
 .cover img, .cover ::slotted(img) { display: block; max-width: 100%; height: auto; }
-.progress { display: grid; gap: .3rem; padding: 0 0 .9rem; font-size: .92rem; }
+.progress { display: grid; gap: .3rem; width: min(24rem, 80cqi); font-size: .92rem; }
 progress { width: 100%; height: .5rem; accent-color: var(--accent); }
 .notice { margin: 0 0 1rem; padding: .8rem 1rem; border: 1px solid var(--warn); border-radius: 8px; background: var(--warn-paper); }
 .notice p { margin: 0; }
@@ -123,11 +137,13 @@ legend { padding: 0; }
 /* ---- pictures ---- */
 
 .lab { display: grid; grid-template-columns: minmax(0, 1fr); gap: .55rem; }
-.model-line { margin: 0 0 .6rem; }
+.model-line { margin: 0 0 .6rem; min-height: 1.45em; }
 .head { display: flex; flex-wrap: wrap; gap: .6rem 1.2rem; align-items: center; justify-content: space-between; margin-bottom: .9rem; }
 .counter { margin: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-variant-numeric: tabular-nums; }
 .counter span { white-space: nowrap; }
-.counter b { font-weight: 600; color: var(--ink); display: inline-block; min-width: 1.2em; }
+/* As wide as its numbers will be, so that nothing moves for them. */
+.counter b { font-weight: 600; color: var(--ink); display: inline-block; min-width: 2.4em; }
+.counter [data-ref=mean-energy] { min-width: 4.6em; }
 .figures { display: grid; gap: 1.1rem; }
 .figures.two { grid-template-columns: 1fr 1fr; max-width: var(--dual-mcmc-pair-width, none); margin-inline: auto; }
 .figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
@@ -155,6 +171,7 @@ legend { padding: 0; }
 figure { margin: 0; min-width: 0; }
 .figures.one figure { max-width: min(100%, var(--dual-mcmc-picture-width, 40rem)); margin-inline: auto; width: 100%; }
 figcaption { margin-top: .5rem; text-wrap: pretty; }
+.figures.many:not(.three) figure:not(.strip) > figcaption { min-height: 5.8em; }
 .says { display: block; }
 .panel { position: relative; width: 100%; border-radius: 3px; }
 .panel.plane { aspect-ratio: 1; border: 1px solid var(--rule); overflow: hidden; background: var(--heat-4); }
@@ -172,8 +189,22 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 .swatch.mean.third { background: var(--datum); }
 .swatch.band { background: var(--band); }
 .swatch.held-out { background: var(--held-out); }
+.close-up { grid-template-columns: minmax(0, 10rem) minmax(0, 1fr); align-items: start; margin-top: 1.1rem; padding-top: 1.1rem; border-top: 1px solid var(--rule); }
+.close-up .says { margin: 0 0 .6rem; font: 1.05rem/1.45 var(--serif); font-variant-numeric: tabular-nums; }
+.close-up .panel canvas { image-rendering: pixelated; }
+[data-ref=film-panel] { cursor: pointer; }
+.scrub { margin-top: .6rem; font-size: .9rem; }
+.scrub > label { font-weight: 400; color: var(--soft); }
 .trace { margin-top: 1.3rem; }
 .trace canvas { display: block; width: 100%; height: 11rem; }
+.numbers { margin-top: 1rem; font-size: .9rem; }
+.numbers summary { cursor: pointer; color: var(--accent); width: max-content; }
+.tables { display: flex; flex-wrap: wrap; gap: 1.2rem 2.4rem; align-items: flex-start; margin-top: .7rem; max-height: 22rem; overflow: auto; }
+.tables table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.tables caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
+.tables th, .tables td { padding: .12rem 1.1rem .12rem 0; text-align: right; font-weight: 400; vertical-align: bottom; }
+.tables th:first-child { text-align: left; }
+.tables thead th { color: var(--soft); max-width: 8rem; border-bottom: 1px solid var(--rule); }
 .bar { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem .7rem; margin-top: .55rem; font-size: .88rem; }
 .bar button { min-height: 2.1rem; padding-block: .15rem; font-size: .88rem; }
 .bar ::slotted(*) { margin-left: auto; }
@@ -185,8 +216,8 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 /* ---- the whole panel ---- */
 
 .settings { display: grid; gap: 1.15rem; font-size: .94rem; align-content: start; }
-.transport { display: grid; grid-template-columns: 1.2fr 1fr 1fr; gap: .45rem; }
-.transport button { padding-inline: .3rem; white-space: nowrap; }
+.transport { display: flex; gap: .45rem; }
+.transport button { flex: 1 0 auto; padding-inline: .3rem; white-space: nowrap; }
 .field > label, .field > legend { display: block; font-weight: 600; margin-bottom: .3rem; }
 .field label output { float: right; font-weight: 400; }
 .field select { width: 100%; }
@@ -201,11 +232,16 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
 .formula .n, label .n { color: var(--particle); }
 .temperature { margin: 0; }
 .temperature .t { font-weight: 600; }
-.brush { margin-top: .6rem; }
+.brush, .field .field { margin-top: .6rem; }
 .seed { display: grid; grid-template-columns: auto 1fr auto; gap: .6rem; align-items: center; }
 .seed > label { margin: 0; }
 .seed input { min-width: 0; }
 .status { margin: 0; min-height: 2.9em; color: var(--soft); font-size: .88rem; line-height: 1.45; border-top: 1px solid var(--rule); padding-top: .7rem; }
+/* Only told, while the settings that it stands under are not there. */
+:host([controls]) .settings[hidden] ~ .status {
+  position: absolute; width: 1px; height: 1px; min-height: 0; margin: -1px; padding: 0; border: 0;
+  overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
 .about { border-top: 1px solid var(--rule); padding: .9rem 0; }
 .about summary { cursor: pointer; font: 600 1.08rem/1.3 var(--serif); }
 .about dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.4rem; margin: .8rem 0 0; font-size: .92rem; }
@@ -232,8 +268,13 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
   :host([controls]) .status { grid-area: status; }
   :host([controls]) .about { grid-area: about; }
 }
+@container (min-width: 46rem) {
+  :host([controls][hide~="settings"]) .lab { grid-template: "stage" "transport" "status" "about" / minmax(0, 1fr); }
+}
 @container (max-width: 32rem) {
+  .close-up { grid-template-columns: minmax(0, 6.5rem) minmax(0, 1fr); gap: .7rem; }
   .figures.two { gap: .7rem; }
+  .model-line { min-height: 2.9em; }
   .head { justify-content: flex-start; }
   .trace canvas { height: 9rem; }
   figcaption { font-size: .82rem; }

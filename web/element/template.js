@@ -16,10 +16,6 @@ export const template = /* html */ `
 <div class="lab" data-ref="lab" hidden>
   <section class="stage" data-ref="stage" part="stage" aria-label="Chains of an energy-based model">
     <p class="model-line" data-ref="model-line" part="model"></p>
-    <div class="progress" data-ref="progress-line" hidden>
-      <label for="progress" data-ref="progress-text">Loading the model</label>
-      <progress id="progress" data-ref="progress" max="1"></progress>
-    </div>
     <p class="remarks" data-ref="breakdown" hidden></p>
     <ul class="remarks" data-ref="remarks" hidden></ul>
     <div class="head" data-ref="head" hidden>
@@ -31,7 +27,7 @@ export const template = /* html */ `
         <label><input type="radio" name="view" value="energy"><span>Energy</span></label>
         <label><input type="radio" name="view" value="latent"><span>Latent</span></label>
       </fieldset>
-      <p class="counter" aria-hidden="true">
+      <p class="counter" data-ref="counter" aria-hidden="true">
         <span>step <b data-ref="step-count">0</b></span>
         <span><span data-ref="mean-label">mean energy</span> <b data-ref="mean-energy">–</b></span>
         <span data-ref="acceptance-line" hidden>accepted <b data-ref="acceptance"></b></span>
@@ -90,6 +86,10 @@ ${['', '-2', '-3'].map((row) => `
         <div class="panel" data-ref="prior-panel" part="panel posterior" role="img" aria-label="Chains from the prior"></div>
         <figcaption part="caption" data-ref="prior-caption"></figcaption>
       </figure>
+      <figure data-ref="latent-figure">
+        <div class="panel" data-ref="latent-panel" part="panel latent" role="img" aria-label="Plane of latents"></div>
+        <figcaption part="caption">The plane of latents: blue where the exact posterior is high; each dot is the latent of a chain</figcaption>
+      </figure>
       <figure class="full strip" data-ref="examples-figure">
         <div class="panel" data-ref="examples-panel" part="panel" role="img" aria-label="Held-out examples; the field “Example” chooses one"></div>
         <figcaption part="caption">Held-out examples: click one. Drag over the picture above to hide a part of it.</figcaption>
@@ -120,7 +120,27 @@ ${['', '-2', '-3'].map((row) => `
         </figcaption>
       </figure>
     </div>
-    <div class="empty" data-ref="empty"><p data-ref="empty-text">The sampler is being loaded…</p></div>
+    <div class="figures close-up" data-ref="close-up" part="close-up" hidden>
+      <figure>
+        <div class="panel" data-ref="close-panel" part="panel chosen" role="img" aria-label="The chosen chain"></div>
+      </figure>
+      <figure>
+        <p class="says" data-ref="close-caption" part="caption"></p>
+        <div class="panel" data-ref="film-panel" part="panel film" role="img" aria-label="Its way"></div>
+        <div class="field scrub">
+          <label for="film">Back through its way <output data-ref="film-value" for="film"></output></label>
+          <input type="range" id="film" data-ref="film" min="0" max="0" step="1" disabled>
+        </div>
+        <button type="button" data-ref="close-close-up" class="quiet">Close</button>
+      </figure>
+    </div>
+    <div class="empty" data-ref="empty">
+      <p data-ref="empty-text">The sampler is being loaded…</p>
+      <div class="progress" data-ref="progress-line" hidden>
+        <label for="progress" data-ref="progress-text">Loading the model</label>
+        <progress id="progress" data-ref="progress" max="1"></progress>
+      </div>
+    </div>
 
     <figure class="trace" data-ref="trace" hidden>
       <canvas data-ref="trace-canvas" part="plot" role="img" aria-label="Energy of the chains over the steps"></canvas>
@@ -132,12 +152,19 @@ ${['', '-2', '-3'].map((row) => `
         <span class="key" data-ref="band-key"><i class="swatch band"></i>eight of ten chains</span>
         <span class="key" data-ref="held-out-key" hidden><i class="swatch held-out"></i>held-out data, nine of ten</span>
         <span class="says" data-ref="trace-says"></span>
+        <span class="says" data-ref="long-run"></span>
       </figcaption>
     </figure>
+
+    <details class="numbers" data-ref="numbers" part="numbers" hidden>
+      <summary>The numbers</summary>
+      <div class="tables" data-ref="number-tables" role="region" aria-label="Tables of numbers" tabindex="0"></div>
+    </details>
 
     <div class="bar" data-ref="bar" part="bar" hidden>
       <button type="button" data-ref="bar-play" class="primary" part="button" disabled>Play</button>
       <button type="button" data-ref="bar-reset" part="button" disabled>Start over</button>
+      <button type="button" data-ref="bar-undo" part="button" hidden>Undo</button>
       <slot name="bar"></slot>
     </div>
   </section>
@@ -146,10 +173,11 @@ ${['', '-2', '-3'].map((row) => `
     <button type="button" data-ref="play" class="primary" part="button" disabled>Play</button>
     <button type="button" data-ref="step" part="button" disabled>One step</button>
     <button type="button" data-ref="reset" part="button" disabled>Start over</button>
+    <button type="button" data-ref="undo" part="button" hidden>Undo</button>
   </div>
 
   <form class="settings" data-ref="settings" part="controls" autocomplete="off" aria-label="Settings" hidden>
-    <div class="field">
+    <div class="field" data-ref="rate-choice">
       <label for="rate">Steps per second <output data-ref="rate-value" for="rate"></output></label>
       <input type="range" id="rate" data-ref="rate" min="0" max="8" step="1">
     </div>
@@ -214,6 +242,13 @@ ${['', '-2', '-3'].map((row) => `
         <option value="painted" data-ref="mask-painted" hidden>what has been painted</option>
       </select>
       <p class="hint">Or paint on the picture: drag, or move with the arrow keys and press Space. What is hidden is filled in by the chains.</p>
+      <div class="field" data-ref="fill-choice" hidden>
+        <label for="fill">Filled in by</label>
+        <select id="fill" data-ref="fill">
+          <option value="posterior">the z-chain</option>
+          <option value="energy">the z-chain, then the x-chain</option>
+        </select>
+      </div>
       <fieldset class="field brush">
         <legend class="sr">The brush</legend>
         <div class="segmented">
@@ -222,7 +257,7 @@ ${['', '-2', '-3'].map((row) => `
         </div>
       </fieldset>
     </div>
-    <fieldset class="update">
+    <fieldset class="update" data-ref="update-choice">
       <legend>The update</legend>
       <p class="formula long" data-ref="z-formula" part="formula" role="math" aria-label="z becomes z minus half the squared step size times the gradient of the squared error divided by sigma squared plus half the squared length of z, plus noise n times epsilon" hidden>
         <i>z</i> ← <i>z</i> − <span class="frac">½</span><i class="s">s</i>² ∇<span class="bracket">[</span>‖<i>g</i>(<i>z</i>) − <i>x</i>‖²/<i>σ</i>² + <span class="frac">½</span>‖<i>z</i>‖²<span class="bracket">]</span> + <i class="n">n</i> <i>ε</i>
@@ -254,12 +289,12 @@ ${['', '-2', '-3'].map((row) => `
       </p>
       <button type="button" data-ref="defaults" class="quiet">The model’s own settings</button>
     </fieldset>
-    <div class="field seed">
+    <div class="field seed" data-ref="seed-choice">
       <label for="seed">Seed</label>
       <input type="number" id="seed" data-ref="seed" min="0" max="4294967295" step="1" inputmode="numeric">
       <button type="button" data-ref="reseed">New seed</button>
     </div>
-    <div class="field">
+    <div class="field" data-ref="device-choice">
       <label for="device">Runs on</label>
       <select id="device" data-ref="device">
         <option value="auto">what suits best</option>

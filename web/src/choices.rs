@@ -221,6 +221,33 @@ impl Method {
     }
 }
 
+/// What fills in the hidden part of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fill {
+    /// The z-chain alone.
+    #[default]
+    Posterior,
+    /// After it the x-chain, on the hidden pixels.
+    Energy,
+}
+
+impl Fill {
+    const ALL: [Fill; 2] = [Fill::Posterior, Fill::Energy];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fill::Posterior => "posterior",
+            Fill::Energy => "energy",
+        }
+    }
+
+    /// What a word stands for.
+    pub fn from_word(word: &str) -> Option<Fill> {
+        Fill::ALL.into_iter().find(|fill| fill.word() == word)
+    }
+}
+
 /// Which device runs the chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceChoice {
@@ -313,12 +340,38 @@ const fn only(view: &'static [ViewKind], choice: Choice) -> Choice {
 }
 
 const X_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape];
+const MANY_CHAINS: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Latent];
 const RECONSTRUCT: &[ViewKind] = &[ViewKind::Reconstruct];
 const LATENT: &[ViewKind] = &[ViewKind::Latent];
 const LANDSCAPE: &[ViewKind] = &[ViewKind::Landscape];
 const ON_ENERGY: &[ViewKind] = &[ViewKind::Sample, ViewKind::Landscape, ViewKind::Energy, ViewKind::Latent];
 const ONE_SAMPLE: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy];
 const EXAMPLES: &[ViewKind] = &[ViewKind::Reconstruct, ViewKind::Energy, ViewKind::Latent];
+
+/// What `hide` leaves out: the controls of choices, and parts of the figure.
+const HIDEABLE: &[&str] = &[
+    "view",
+    "rate",
+    "chains",
+    "start",
+    "corners",
+    "overlay",
+    "subject",
+    "example",
+    "picture",
+    "mask",
+    "update",
+    "sampler",
+    "seed",
+    "device",
+    "settings",
+    "transport",
+    "counter",
+    "captions",
+    "plot",
+    "numbers",
+    "about",
+];
 
 /// Every choice.
 pub const CHOICES: &[Choice] = &[
@@ -393,6 +446,17 @@ pub const CHOICES: &[Choice] = &[
         ),
     ),
     only(
+        MANY_CHAINS,
+        choice(
+            "chain",
+            Some("chain"),
+            None,
+            Takes::Whole(1, u32::MAX),
+            "none",
+            "the chain that is set off from the others, from 1: its path on a landscape, else a large picture of it with its way, its energy and how far it has come; a click on a picture chooses one",
+        ),
+    ),
+    only(
         LANDSCAPE,
         choice(
             "overlay",
@@ -458,6 +522,17 @@ pub const CHOICES: &[Choice] = &[
             "what of an image is hidden from the chains, to be filled in",
         ),
     ),
+    only(
+        RECONSTRUCT,
+        choice(
+            "fill",
+            Some("fill"),
+            Some("fill"),
+            Takes::Word(&["posterior", "energy"]),
+            "`posterior`",
+            "what fills in the hidden part: the z-chain, or after its recommended steps the x-chain on the hidden pixels alone",
+        ),
+    ),
     choice(
         "seed",
         Some("seed"),
@@ -489,6 +564,14 @@ pub const CHOICES: &[Choice] = &[
         Takes::Presence,
         "a bar with Play and Start over",
         "the whole panel: settings, plot of energies, what the file says about the model",
+    ),
+    choice(
+        "hide",
+        Some("hide"),
+        None,
+        Takes::Words(HIDEABLE),
+        "nothing",
+        "what of the panel is left out, for a lesson or a small figure; what is hidden can still be set by attributes",
     ),
     choice(
         "loading",
@@ -618,6 +701,8 @@ pub struct Choices {
     pub start: Option<Vec<Origin>>,
     /// How they take their steps.
     pub sampler: Option<Method>,
+    /// The chain that is set off from the others, from 1.
+    pub chain: Option<usize>,
     /// What a landscape shows beside energy, data and chains.
     pub overlay: Option<Vec<Overlay>>,
     /// What the corners of the plane of latents are.
@@ -630,6 +715,8 @@ pub struct Choices {
     pub example: Option<usize>,
     /// What of it is hidden.
     pub mask: Option<Mask>,
+    /// What fills that in.
+    pub fill: Option<Fill>,
     /// Seed of the random numbers.
     pub seed: Option<u32>,
     /// Which device runs the chains.
@@ -663,6 +750,7 @@ impl Choices {
             "noise" => self.noise = number(value),
             "start" => self.start = value.and_then(Origin::from_words),
             "sampler" => self.sampler = value.and_then(Method::from_word),
+            "chain" => self.chain = number(value),
             "overlay" => {
                 self.overlay =
                     value.map(|words| words.split_whitespace().filter_map(Overlay::from_word).collect())
@@ -672,6 +760,7 @@ impl Choices {
             "subject" => self.subject = value.and_then(Subject::from_word),
             "example" => self.example = number(value),
             "mask" => self.mask = value.and_then(Mask::from_word),
+            "fill" => self.fill = value.and_then(Fill::from_word),
             "seed" => self.seed = number(value),
             "device" => self.device = value.and_then(DeviceChoice::from_word),
             _ => {}
@@ -690,6 +779,7 @@ impl Choices {
             "noise" => self.noise.map(|v| v.to_string()),
             "start" => self.start.as_deref().map(Origin::words),
             "sampler" => self.sampler.map(|v| v.word().into()),
+            "chain" => self.chain.map(|v| v.to_string()),
             "overlay" => {
                 let words = |all: &Vec<Overlay>| {
                     all.iter().map(|overlay| overlay.word()).collect::<Vec<_>>().join(" ")
@@ -701,6 +791,7 @@ impl Choices {
             "subject" => self.subject.map(|v| v.word().into()),
             "example" => self.example.map(|v| v.to_string()),
             "mask" => self.mask.as_ref().map(Mask::word),
+            "fill" => self.fill.map(|v| v.word().into()),
             "seed" => self.seed.map(|v| v.to_string()),
             "device" => self.device.map(|v| v.word().into()),
             _ => None,

@@ -63,6 +63,26 @@ pub fn posterior_temperature(langevin: &Langevin) -> &'static str {
     }
 }
 
+/// What it means that chains have gone on after the `steps` that their model recommends: whether its energy is one of data
+/// for them, too, or only for chains as short as those it was learned with.
+pub fn long_run(taken: u32, steps: u32, mean: f32, held_out: Option<[f32; 2]>) -> String {
+    let begin = format!(
+        "A long run: the model recommends {}, and these chains have taken {taken}. Energies learned with short chains promise nothing about long ones.",
+        count(steps as usize, "step"),
+    );
+    let end = match held_out {
+        Some([low, _]) if mean < low => {
+            "This one’s mean energy has fallen below that of nine tenths of held-out data: the chains have left the data for places that it likes better."
+        }
+        Some([_, high]) if mean > high => {
+            "This one’s mean energy still lies above that of nine tenths of held-out data: the chains have not come to the data, or have left them."
+        }
+        Some(_) => "This one’s mean energy lies where that of held-out data does: so far it holds.",
+        None => "The file does not say what energies held-out data have.",
+    };
+    format!("{begin} {end}")
+}
+
 /// A number of things, with the noun in the plural where it needs to be.
 pub fn count(n: usize, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
@@ -88,6 +108,16 @@ pub fn bytes(n: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_run_is_judged_by_held_out_data() {
+        let says = |mean, held_out| long_run(420, 60, mean, held_out);
+        let band = Some([-0.9, -0.7]);
+        assert!(says(-0.8, band).contains("so far it holds") && says(-0.8, band).contains("60 steps"));
+        assert!(says(-1.0, band).contains("below"));
+        assert!(says(-0.1, band).contains("above"));
+        assert!(says(-0.1, None).contains("does not say"));
+    }
 
     #[test]
     fn numbers_are_short() {

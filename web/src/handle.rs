@@ -20,6 +20,12 @@ pub fn prepare(make_worker: Function, report: Function) {
     }));
 }
 
+/// The version of this code, which its JavaScript must have, too.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").into()
+}
+
 /// Whether an exception has left this code in the middle of its work.
 #[wasm_bindgen]
 pub fn interrupted() -> bool {

@@ -18,6 +18,12 @@ pub enum Message {
     Choose(&'static str, Option<String>),
     /// The settings are to be the model's own again.
     Defaults,
+    /// What the last start or the last change to the model's own settings has changed is to be as it was.
+    Undo,
+    /// The film is to be shown from this frame on, counted from 0.
+    Scrub(usize),
+    /// A place on the strip of frames, in shares of it, whose frame is to be shown.
+    PickFrame([f64; 2]),
     /// A model file of the reader's own, and its name.
     Open(Blob, String),
     /// A picture of the reader's own, to be reconstructed, and its name.
@@ -62,6 +68,8 @@ pub enum Message {
     Drag([f64; 2], bool),
     /// A key on a picture, which moves the chain that is set off.
     Key(Step),
+    /// The tables of numbers are opened, or closed.
+    Numbers(bool),
     /// A script asks.
     Ask(Question, Reply),
     /// The figure is gone.

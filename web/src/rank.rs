@@ -28,6 +28,22 @@ pub fn share_below(histogram: &Histogram, energy: f32) -> f64 {
     (whole as f64 + (at - bin as f64) * f64::from(histogram.counts[bin])) / histogram.total() as f64
 }
 
+/// The energy that this share of a histogram's samples lies below; none where it has no samples.
+pub fn quantile(histogram: &Histogram, share: f64) -> Option<f32> {
+    let wanted = share * histogram.total() as f64;
+    let [low, high] = histogram.range.map(f64::from);
+    let mut below = 0.0;
+    for (bin, &count) in histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let count = f64::from(count);
+        if below + count >= wanted {
+            let at = (bin as f64 + (wanted - below) / count) / histogram.counts.len() as f64;
+            return Some((low + at * (high - low)) as f32);
+        }
+        below += count;
+    }
+    None
+}
+
 /// What a histogram's samples are, in words.
 pub fn kind(name: &str) -> String {
     match name {

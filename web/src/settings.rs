@@ -1,10 +1,10 @@
 //! From what was chosen, the model and the device to what runs.
 
-use crate::choices::{Choices, Corners, Method, Origin, Overlay, Subject, ViewKind};
+use crate::choices::{Choices, Corners, Fill, Method, Origin, Overlay, Subject, ViewKind};
 use crate::facts::Facts;
 use crate::mask::Mask;
 use crate::walk::Place;
-use dual_mcmc::chain::Langevin;
+use dual_mcmc::chain::{Langevin, XChainSettings};
 
 /// Steps after which a chain that starts at noise rests: the model's own are meant for chains from the generator.
 pub const FROM_NOISE: u32 = 1_000;
@@ -41,6 +41,10 @@ pub struct Settings {
     pub example: usize,
     /// What of it is hidden.
     pub mask: Mask,
+    /// The x-chain that fills it in, after the z-chain; none where the z-chain alone does.
+    pub fill: Option<XChainSettings>,
+    /// The chain that is set off from the others, from 0.
+    pub chosen: Option<usize>,
     /// Standard deviation σ of the generator's observation noise.
     pub sigma: f32,
 }
@@ -138,8 +142,16 @@ impl Settings {
             subject,
             example: example(choices, facts, view, &mut problems),
             mask: mask(choices, facts, view, &mut problems),
+            fill: fill(choices, facts, view, &mut problems),
+            chosen: None,
             sigma: z.sigma,
         };
+        let wanted = choices.chain.filter(|_| !view.has_subject());
+        let chosen = wanted.map(|chain| chain - 1).filter(|&chain| chain < settings.chains);
+        if let (Some(wanted), None) = (wanted, chosen) {
+            problems.push(format!("Chain {wanted} is not there: {} run.", settings.chains));
+        }
+        let settings = Settings { chosen, ..settings };
         (settings, problems)
     }
 
@@ -213,6 +225,31 @@ fn mask(choices: &Choices, facts: &Facts, view: ViewKind, problems: &mut Vec<Str
         problems.push("The painted mask is of an image of another size, and is not used.".into());
     }
     if fits { wanted } else { Mask::Nothing }
+}
+
+/// Steps of an x-chain that fills in what is hidden, where the model recommends none.
+const FILLS: u32 = 60;
+
+/// The x-chain that fills in what is hidden, after the z-chain.
+fn fill(
+    choices: &Choices,
+    facts: &Facts,
+    view: ViewKind,
+    problems: &mut Vec<String>,
+) -> Option<XChainSettings> {
+    if view.samples() || choices.fill.unwrap_or_default() != Fill::Energy {
+        return None;
+    }
+    if !facts.energy {
+        problems.push("This model has no energy whose x-chain could fill in what is hidden.".into());
+        return None;
+    }
+    // Nothing is hidden: there is nothing to be filled in yet.
+    if choices.mask.as_ref().is_none_or(|mask| *mask == Mask::Nothing) || !facts.image() {
+        return None;
+    }
+    let langevin = Langevin { mala: false, ..facts.langevin(None, None, None) };
+    Some(XChainSettings { steps: facts.chains.x.map_or(FILLS, |x| x.steps), langevin })
 }
 
 #[cfg(test)]
@@ -320,6 +357,22 @@ mod tests {
         assert_eq!((settings.chains, settings.encoded(&facts), settings.example), (8, 4, 1));
         assert_eq!(settings.encoded(&Facts { encoder: false, ..facts.clone() }), 0);
         assert!(settings.check().is_ok());
+
+        // The x-chain fills in after it what is hidden, where anything is.
+        assert_eq!(settings.fill, None);
+        let filled = Choices { fill: Some(Fill::Energy), ..choices.clone() };
+        let x = XChainSettings { steps: 30, langevin: Langevin::new(2.0, 0.001) };
+        let with_x = Facts { chains: ChainDefaults { x: Some(x), ..facts.chains }, ..facts.clone() };
+        assert_eq!(Settings::new(&filled, &with_x, false).0.fill, Some(x));
+        let whole = Choices { mask: None, ..filled.clone() };
+        assert_eq!(Settings::new(&whole, &with_x, false), {
+            let (settings, problems) =
+                Settings::new(&Choices { fill: None, ..whole.clone() }, &with_x, false);
+            (settings, problems)
+        });
+        let without = Facts { energy: false, ..with_x };
+        let (settings, problems) = Settings::new(&filled, &without, false);
+        assert_eq!((settings.fill, problems.len()), (None, 1));
 
         // What is not there is said, and the rest runs.
         let wrong =

@@ -5,12 +5,13 @@
 //! * [`packages`]: what only the system's package manager can install, after asking;
 //! * [`page`]: the page, its size, and its list of models;
 //! * [`serve`]: a small web server on the loopback address;
-//! * [`lab`], [`site`], [`cards`], [`suites`]: the chores;
+//! * [`lab`], [`site`], [`npm`], [`cards`], [`suites`]: the chores;
 //! * [`process`]: how programs are run.
 
 pub mod bench_browser;
 pub mod cards;
 pub mod lab;
+pub mod npm;
 pub mod packages;
 pub mod page;
 pub mod process;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{bench_browser, cards, lab, page, site, suites, tools};
+use xtask::{bench_browser, cards, lab, npm, page, site, suites, tools};
 use xtask::{complain, say};
 
 const USAGE: &str = "\
@@ -15,6 +15,8 @@ cargo xtask test  [--long]
     Run every check and test. --long adds the long suites.
 cargo xtask site  --model FILE --out DIR [--title TEXT]
     Write a static folder, ready to be published, with the lab, the embed page and the model.
+cargo xtask npm
+    Write the element as an npm package; the last line is the tarball's path.
 cargo xtask page  [--out DIR]
     Build the page alone (into dist/), with the shipped models.
 cargo xtask cards [NAME]…
@@ -53,6 +55,10 @@ fn chore() -> Result<ExitCode> {
         "lab" => lab_chore(&mut args)?,
         "site" => site_chore(&mut args)?,
         "page" => page_chore(&mut args)?,
+        "npm" => {
+            no_more(&mut args)?;
+            npm::write()?;
+        }
         "bench-browser" => bench_browser_chore(&mut args)?,
         "cards" => {
             let mut names = Vec::new();

@@ -218,18 +218,7 @@ pub fn node_modules(package: &Path, why: &'static str) -> Result<PathBuf> {
     if home.is_dir() {
         return Ok(home.join("node_modules"));
     }
-    if find("npm").is_none() {
-        packages::install(&Package {
-            what: "npm",
-            why,
-            apt: &["npm"],
-            elsewhere: &[
-                ("brew", "brew install node"),
-                ("dnf", "sudo dnf install npm"),
-                ("pacman", "sudo pacman -S npm"),
-            ],
-        })?;
-    }
+    npm(why)?;
     say!("Installing {} into {}.", package.display(), home.display());
     install_beside(&home, |partial| {
         fs::write(partial.join("package.json"), &wanted)?;
@@ -238,6 +227,26 @@ pub fn node_modules(package: &Path, why: &'static str) -> Result<PathBuf> {
         run(npm.current_dir(partial))
     })?;
     Ok(home.join("node_modules"))
+}
+
+/// npm, which is needed since `why`.
+///
+/// # Errors
+/// If it is missing and cannot be installed.
+pub fn npm(why: &'static str) -> Result<()> {
+    if find("npm").is_some() {
+        return Ok(());
+    }
+    packages::install(&Package {
+        what: "npm",
+        why,
+        apt: &["npm"],
+        elsewhere: &[
+            ("brew", "brew install node"),
+            ("dnf", "sudo dnf install npm"),
+            ("pacman", "sudo pacman -S npm"),
+        ],
+    })
 }
 
 /// Install into a folder beside `home`, then rename it into place.

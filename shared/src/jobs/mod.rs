@@ -2,12 +2,15 @@
 //! energies. The command line, the page and its workers all come here.
 //!
 //! A job such as [`Sampling`] runs as many chains as it is asked for from start to end. [`Sampler`] has one batch of
-//! them that can be advanced step by step: started, run on by some steps, looked at; [`Reconstructor`] is that for z-chains.
+//! them that can be advanced step by step: started, run on by some steps, looked at; [`Reconstructor`] is that for z-chains,
+//! [`Filler`] for x-chains on a part of a sample.
 
+mod fill;
 mod plane;
 mod reconstruct;
 mod sample;
 
+pub use fill::Filler;
 pub use plane::{Quadrature, Quality, quality};
 pub use reconstruct::{LatentStart, Observed, Reconstructed, Reconstructing, Reconstructor};
 pub use sample::{Sampled, Sampler, Sampling, Start, States};

@@ -247,6 +247,52 @@ fn reconstructors_share_the_chains_of_a_job() {
     assert!(matches!(block_on(alone.start_from(0, 0, &sure, 4)), Err(JobError::Settings(_))));
 }
 
+/// The energy is a Gaussian in each value by itself: hidden ones do as in a chain of all of them, known ones stay.
+#[test]
+fn only_what_is_hidden_is_filled_in() {
+    let (model, cpu, langevin) = (model(), Executor::Cpu { threads: 1 }, Langevin::new(0.3, 0.3));
+    let states: Vec<f32> = (0..12).map(|i| i as f32 / 4.0 - 1.0).collect();
+    let (x, mask) = ([9.0, -3.0, 7.0], [0.0, 1.0, 0.0]);
+    let run = |first: u32, states: &[f32], pieces: &[u32]| {
+        let mut filler = Filler::new(&cpu, &model, states.len() / 3).unwrap();
+        filler.start_at(first, states, [&x, &mask], 4).unwrap();
+        for &steps in pieces {
+            block_on(filler.advance(steps, &langevin)).unwrap();
+        }
+        filler
+    };
+    let mut filler = run(0, &states, &[2, 3]);
+    let mut sampler = Sampler::new(&cpu, &model, 4).unwrap();
+    sampler.start_at(0, &states, 4).unwrap();
+    sampler.advance(5, &langevin).unwrap();
+    let free = block_on(sampler.read_states()).unwrap();
+    for ((filled, free), start) in
+        filler.states().chunks(3).zip(free.chunks(3)).zip(filler.starts().chunks(3))
+    {
+        assert_eq!((filled[1], start[1]), (-3.0, -3.0));
+        for i in [0, 2] {
+            assert!((filled[i] - free[i]).abs() < 1e-6, "{filled:?} {free:?}");
+        }
+    }
+    // The energies are those of the states with their known values, before each step and after the last.
+    let trace = block_on(filler.trace()).unwrap();
+    assert_eq!((trace.first_step, trace.chains, trace.rows().len(), filler.steps()), (0, 4, 6, 5));
+    let energies = block_on(energies(&cpu, &model, filler.states())).unwrap();
+    let first = block_on(super::energies(&cpu, &model, filler.starts())).unwrap();
+    let near = |row: &[f32], expected: &[f32]| row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(near(trace.last(), &energies) && near(trace.rows().next().unwrap(), &first));
+    // In parts as in one.
+    assert_eq!(run(2, &states[6..], &[5]).states(), &filler.states()[6..]);
+
+    let mut long = run(0, &states, &[600]);
+    let trace = block_on(long.trace()).unwrap();
+    assert_eq!((trace.rows().len(), trace.first_step), (TRACE_LEN, 600 - TRACE_LEN as u32 + 1));
+    let refused = long.start_at(0, &states[3..], [&x, &mask], 4);
+    assert!(matches!(refused, Err(JobError::Samples(_))));
+    let without = Model { energy: None, ..model.clone() };
+    assert!(matches!(Filler::new(&cpu, &without, 4), Err(JobError::Missing("energy"))));
+}
+
 #[test]
 fn impossible_z_chains_are_refused() {
     let (model, cpu) = (model(), Executor::Cpu { threads: 1 });

@@ -10,6 +10,7 @@ use super::features::Extractor;
 use super::model_file;
 use crate::data::{Dataset, Known};
 use anyhow::Result;
+pub use diagnostics::fill_lower_half;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{Changes, Sampling};
 use dual_mcmc::model::Model;

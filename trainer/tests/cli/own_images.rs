@@ -83,6 +83,8 @@ fn a_folder_of_images_becomes_a_model_and_its_report() {
         ("reconstruction", "mean_squared_error_of_the_encoder"),
         ("reconstruction", "mean_squared_error_after_the_z_chain"),
         ("reconstruction", "psnr_after_the_z_chain"),
+        ("inpainting", "mean_squared_error_of_the_encoder"),
+        ("inpainting", "mean_squared_error_of_the_mean_of_8_posterior_samples"),
         ("auroc_of_the_energy", "uniform_noise"),
         ("long_run_drift", "displacement_after_10_times_the_steps"),
     ] {

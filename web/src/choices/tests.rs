@@ -4,6 +4,7 @@ use super::*;
 const DOCS: &str = include_str!("../../../docs/embedding.md");
 const ELEMENT: &str = include_str!("../../element/dual-mcmc.js");
 const ADDRESS: &str = include_str!("../../element/address.js");
+const STYLE: &str = include_str!("../../element/style.js");
 const TEMPLATE: &str = include_str!("../../element/template.js");
 const TYPES: &str = include_str!("../../element/dual-mcmc.d.ts");
 const MANIFEST: &str = include_str!("../../element/custom-elements.json");
@@ -19,12 +20,14 @@ fn what_is_chosen_is_read_back_as_it_was_written() {
         ("noise", "0.001"),
         ("start", "noise data"),
         ("sampler", "mala"),
+        ("chain", "3"),
         ("overlay", "trails density"),
         ("corners", "examples"),
         ("walk", "0.25 -1"),
         ("subject", "tone"),
         ("example", "3"),
         ("mask", "lower"),
+        ("fill", "energy"),
         ("seed", "7"),
         ("device", "cpu"),
     ];
@@ -57,6 +60,8 @@ fn an_impossible_value_is_named_and_the_rest_is_kept() {
         ("start", "generator nowhere"),
         ("sampler", "exact"),
         ("walk", "far away"),
+        ("chain", "0"),
+        ("hide", "seed everything"),
         ("loading", "never"),
     ];
     for (name, value) in impossible {
@@ -82,6 +87,23 @@ fn list<'a>(text: &'a str, mark: &str) -> Vec<&'a str> {
     let rest = text.split_once(mark).unwrap().1;
     let inside = rest.split_once([']', '}']).unwrap().0;
     inside.split('\'').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_javascript_has_the_version_of_the_code() {
+    let version = include_str!("../../element/code.js").split_once("VERSION = '").unwrap().1;
+    assert_eq!(version.split_once('\'').unwrap().0, env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn what_can_be_hidden_is_hidden_by_the_style() {
+    let table = STYLE.split_once("HIDES = {").unwrap().1.split_once("};").unwrap().0;
+    let words: Vec<&str> = table.split('\'').skip(1).step_by(4).collect();
+    assert_eq!(words, HIDEABLE);
+    for part in table.split("data-ref=").skip(1) {
+        let name = part.split_once(']').unwrap().0;
+        assert!(TEMPLATE.contains(&format!("data-ref=\"{name}\"")), "no part {name}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Chains on the processor, in workers beside the page: each core has its share of the chains, and the page stays alive
 //! however long a step takes. All figures of a page share the workers.
 
-use super::question::{Ask, Given, Target};
+use super::question::{Ask, Given, Kind, Target};
 use super::worker::{Failure, Worker};
 use crate::dom;
 use crate::models::Loaded;
@@ -48,6 +48,11 @@ impl Pool {
     /// How many workers there are.
     pub fn len(&self) -> usize {
         self.workers.borrow().len()
+    }
+
+    /// Whether the page computes by itself, since it may have no workers.
+    pub fn alone(&self) -> bool {
+        self.alone.get()
     }
 
     /// Whether a worker has broken down.
@@ -97,7 +102,7 @@ pub struct WorkerChains {
 }
 
 impl WorkerChains {
-    /// `chains` x-chains of a model, or z-chains, which `reconstruct`.
+    /// `chains` chains of a model that do this.
     ///
     /// # Errors
     /// If the model cannot be run.
@@ -105,12 +110,12 @@ impl WorkerChains {
         pool: &Pool,
         loaded: &Rc<Loaded>,
         chains: usize,
-        reconstruct: bool,
+        kind: Kind,
     ) -> Result<WorkerChains, Problem> {
-        match WorkerChains::shared(pool, loaded, chains, reconstruct).await {
+        match WorkerChains::shared(pool, loaded, chains, kind).await {
             Err(Failure::Stopped) => {
                 pool.do_without();
-                Ok(WorkerChains::shared(pool, loaded, chains, reconstruct).await?)
+                Ok(WorkerChains::shared(pool, loaded, chains, kind).await?)
             }
             outcome => Ok(outcome?),
         }
@@ -120,10 +125,10 @@ impl WorkerChains {
         pool: &Pool,
         loaded: &Rc<Loaded>,
         chains: usize,
-        reconstruct: bool,
+        kind: Kind,
     ) -> Result<WorkerChains, Failure> {
         let model = &loaded.model;
-        let network = if reconstruct { &model.generator } else { &model.energy };
+        let network = if kind == Kind::Reconstruct { &model.generator } else { &model.energy };
         let refused = |error: NetworkError| Failure::Refused(error.to_string());
         let wanted = network.as_ref().map_or(Ok(1), |network| count(network, chains)).map_err(refused)?;
         let workers = pool.take(wanted.min(chains));
@@ -144,7 +149,7 @@ impl WorkerChains {
             let (model, chains) = (loaded.number, share.chains);
             asked.push(async move {
                 worker.load(model, &loaded.file).await?;
-                worker.ask(Ask::Open { share: number, model, first: first as u32, chains, reconstruct }).await
+                worker.ask(Ask::Open { share: number, model, first: first as u32, chains, kind }).await
             });
             opened.shares.push(share);
         }
@@ -193,6 +198,26 @@ impl WorkerChains {
         let states = self.all(|share| Ask::Observe { share, target: target.clone(), seed }).await?;
         self.begin(states);
         Ok(())
+    }
+
+    /// Start all filling chains anew at `states`, `[chains, data]`, of which what is known in `target` stays as it is.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn fill(&mut self, states: &[f32], target: &Target, seed: u64) -> Result<(), Problem> {
+        let (states, seed) = (Float32Array::from(states), seed as u32);
+        let ask = |share| Ask::Fill { share, states: states.clone(), target: target.clone(), seed };
+        let states = self.all(ask).await?;
+        self.begin(states);
+        Ok(())
+    }
+
+    /// The latents of all z-chains, `[chains, latent]`.
+    ///
+    /// # Errors
+    /// If a worker has failed.
+    pub async fn latents(&self) -> Result<Vec<f32>, Problem> {
+        Ok(numbers(self.all(|share| Ask::Latents { share }).await?))
     }
 
     fn begin(&mut self, states: Vec<Given>) {

@@ -5,7 +5,7 @@
 
 use dual_mcmc::chain::Langevin;
 use dual_mcmc::executor::Executor;
-use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, Start};
+use dual_mcmc::jobs::{self, Filler, JobError, Observed, Reconstructor, Sampler, Start};
 use dual_mcmc::model::Model;
 use js_sys::{Float32Array, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -49,8 +49,8 @@ pub enum Ask {
         first: u32,
         /// Chains in the share.
         chains: usize,
-        /// Whether they are z-chains.
-        reconstruct: bool,
+        /// What they do.
+        kind: Kind,
     },
     /// Forget a share.
     Close {
@@ -84,6 +84,23 @@ pub enum Ask {
         target: Target,
         /// Seed of start and noise.
         seed: u32,
+    },
+    /// Start the filling chains of a share anew at states of the page's own, and give them with what is known.
+    Fill {
+        /// The share's number.
+        share: u32,
+        /// A state for each chain of all shares, one after the other.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        states: Float32Array,
+        /// What is known.
+        target: Target,
+        /// Seed of the noise.
+        seed: u32,
+    },
+    /// Give the latents of a share's z-chains.
+    Latents {
+        /// The share's number.
+        share: u32,
     },
     /// Take steps, and give the states.
     Advance {
@@ -138,7 +155,18 @@ pub enum Ask {
     },
 }
 
-/// What z-chains are to explain, on its way to a worker.
+/// What chains do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// x-chains sample.
+    Sample,
+    /// z-chains reconstruct.
+    Reconstruct,
+    /// x-chains fill in what is hidden.
+    Fill,
+}
+
+/// What z-chains are to explain, or what x-chains are to leave as it is, on its way to a worker.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Target {
     /// One sample.
@@ -206,10 +234,21 @@ struct Share {
     first: u32,
 }
 
-/// Chains of either kind.
+/// Chains of each kind.
 enum Chains {
     X(Box<Sampler>),
     Z(Box<Reconstructor>),
+    Fill(Box<Filler>),
+}
+
+impl Chains {
+    fn new(kind: Kind, model: &Model, chains: usize) -> Result<Chains, JobError> {
+        Ok(match kind {
+            Kind::Sample => Chains::X(Box::new(Sampler::new(&ONE_CORE, model, chains)?)),
+            Kind::Reconstruct => Chains::Z(Box::new(Reconstructor::new(&ONE_CORE, model, chains)?)),
+            Kind::Fill => Chains::Fill(Box::new(Filler::new(&ONE_CORE, model, chains)?)),
+        })
+    }
 }
 
 /// What a worker holds.
@@ -237,14 +276,9 @@ impl Held {
                 self.models.borrow_mut().remove(&model);
                 Ok(Given::Done)
             }
-            Ask::Open { share, model, first, chains, reconstruct } => {
+            Ask::Open { share, model, first, chains, kind } => {
                 let model = self.model(model)?;
-                let chains = match reconstruct {
-                    true => {
-                        Chains::Z(Box::new(Reconstructor::new(&ONE_CORE, &model, chains).map_err(words)?))
-                    }
-                    false => Chains::X(Box::new(Sampler::new(&ONE_CORE, &model, chains).map_err(words)?)),
-                };
+                let chains = Chains::new(kind, &model, chains).map_err(words)?;
                 self.shares.borrow_mut().insert(share, Share { chains, first });
                 Ok(Given::Done)
             }
@@ -273,6 +307,8 @@ impl Held {
             Ask::Start { share, .. }
             | Ask::StartAt { share, .. }
             | Ask::Observe { share, .. }
+            | Ask::Fill { share, .. }
+            | Ask::Latents { share }
             | Ask::Advance { share, .. }
             | Ask::Acceptance { share }
             | Ask::Trace { share } => {
@@ -323,6 +359,18 @@ impl Share {
                 reconstructor.advance(steps, &langevin.into()).await?;
                 Ok(numbers(reconstructor.states()))
             }
+            (Chains::Fill(filler), Ask::Fill { states, target, seed, .. }) => {
+                let (x, mask) = (target.x.to_vec(), target.mask.to_vec());
+                let own = self.first as usize * x.len()..(self.first as usize + filler.chains()) * x.len();
+                let states = states.to_vec();
+                filler.start_at(self.first, states.get(own).unwrap_or_default(), [&x, &mask], seed.into())?;
+                Ok(numbers(filler.starts()))
+            }
+            (Chains::Fill(filler), Ask::Advance { steps, langevin, .. }) => {
+                filler.advance(steps, &langevin.into()).await?;
+                Ok(numbers(filler.states()))
+            }
+            (Chains::Z(reconstructor), Ask::Latents { .. }) => Ok(numbers(&reconstructor.latents().await?)),
             (Chains::X(sampler), Ask::Acceptance { .. }) => {
                 Ok(numbers(sampler.acceptance().await?.as_slice()))
             }
@@ -330,6 +378,7 @@ impl Share {
                 let trace = match chains {
                     Chains::X(sampler) => sampler.trace().await?,
                     Chains::Z(reconstructor) => reconstructor.trace().await?,
+                    Chains::Fill(filler) => filler.trace().await?,
                 };
                 Ok(Given::Trace(trace.first_step, Float32Array::from(&trace.values[..])))
             }

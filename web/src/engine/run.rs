@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::pool::WorkerChains;
-use super::question::Target;
+use super::question::{Kind, Target};
 use crate::choices::Origin;
 use crate::host;
 use crate::models::Loaded;
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use dual_mcmc::chain::{Langevin, Trace};
 use dual_mcmc::executor::{Executor, ExecutorError};
 use dual_mcmc::gpu::GpuError;
-use dual_mcmc::jobs::{self, JobError, Observed, Reconstructor, Sampler, Start, States};
+use dual_mcmc::jobs::{self, Filler, JobError, Observed, Reconstructor, Sampler, Start, States};
 use dual_mcmc::network::NetworkError;
 use js_sys::Float32Array;
 use std::rc::Rc;
@@ -26,9 +26,19 @@ enum Runner {
     Workers(WorkerChains),
 }
 
+/// Who fills in what is hidden.
+enum Filling {
+    /// The graphics device.
+    Gpu(Box<Filler>),
+    /// Workers beside the page.
+    Workers(WorkerChains),
+}
+
 /// Chains that run.
 pub struct Engine {
     runner: Runner,
+    /// x-chains that have taken the place of z-chains, to fill in what is hidden of the sample.
+    filling: Option<Filling>,
     loaded: Rc<Loaded>,
     /// Whether they are x-chains.
     samples: bool,
@@ -90,6 +100,15 @@ impl From<JobError> for Problem {
     }
 }
 
+impl Filling {
+    fn states(&self) -> &[f32] {
+        match self {
+            Filling::Gpu(filler) => filler.states(),
+            Filling::Workers(chains) => chains.states(),
+        }
+    }
+}
+
 impl Engine {
     /// Chains of a model on `device` as `settings` have them, not yet started.
     ///
@@ -109,9 +128,42 @@ impl Engine {
                 Runner::Gpu(executor, Box::new(sampler))
             }
             // Without an energy nothing runs, and the few samples need no graphics device.
-            _ => Runner::Workers(WorkerChains::open(&host::pool(), loaded, chains, !samples).await?),
+            _ => {
+                let kind = if samples { Kind::Sample } else { Kind::Reconstruct };
+                Runner::Workers(WorkerChains::open(&host::pool(), loaded, chains, kind).await?)
+            }
         };
-        Ok(Engine { runner, loaded: loaded.clone(), samples })
+        Ok(Engine { runner, filling: None, loaded: loaded.clone(), samples })
+    }
+
+    /// Let x-chains go on from where the z-chains are, on what is hidden of the sample alone.
+    ///
+    /// # Errors
+    /// If the model has no energy, nothing is hidden, or the device failed.
+    pub async fn fill(&mut self, sight: &Sight, seed: u64) -> Result<(), Problem> {
+        let nothing = || Problem::new("Nothing runs", "Nothing of the sample is hidden.");
+        let mask = sight.mask.as_deref().ok_or_else(nothing)?;
+        let states = self.state().await?;
+        let chains = states.len() / sight.x.len();
+        self.filling = Some(match &self.runner {
+            Runner::Gpu(executor, _) | Runner::GpuZ(executor, _) => {
+                let mut filler = Filler::new(executor, &self.loaded.model, chains)?;
+                filler.start_at(0, &states, [&sight.x, mask], seed)?;
+                Filling::Gpu(Box::new(filler))
+            }
+            Runner::Workers(_) => {
+                let mut filler = WorkerChains::open(&host::pool(), &self.loaded, chains, Kind::Fill).await?;
+                let (x, mask) = (Float32Array::from(&sight.x[..]), Float32Array::from(mask));
+                filler.fill(&states, &Target { x, mask, sigma: 0.0, encoded: 0 }, seed).await?;
+                Filling::Workers(filler)
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether the z-chains have come to their end, and x-chains fill in what is hidden.
+    pub fn fills(&self) -> bool {
+        self.filling.is_some()
     }
 
     /// Start all x-chains anew at `states`, `[chains, data]`.
@@ -131,6 +183,7 @@ impl Engine {
     /// # Errors
     /// If the device failed.
     pub async fn start(&mut self, settings: &Settings, sight: Option<&Sight>) -> Result<(), Problem> {
+        self.filling = None;
         let start = if settings.starts.contains(&Origin::Noise) { Start::Noise } else { Start::Generator };
         let encoded = settings.encoded(&self.loaded.facts) as u32;
         match (&mut self.runner, sight) {
@@ -155,9 +208,17 @@ impl Engine {
         !self.samples || self.loaded.model.energy.is_some()
     }
 
-    /// Steps that all chains have taken.
+    /// Steps that all chains have taken, since they began to fill in where they do.
     pub fn steps(&self) -> u32 {
-        match &self.runner {
+        match (&self.runner, &self.filling) {
+            (_, Some(Filling::Gpu(filler))) => filler.steps(),
+            (_, Some(Filling::Workers(chains))) => chains.steps(),
+            (runner, None) => Engine::steps_of(runner),
+        }
+    }
+
+    fn steps_of(runner: &Runner) -> u32 {
+        match runner {
             Runner::Gpu(_, sampler) => sampler.steps(),
             Runner::GpuZ(_, reconstructor) => reconstructor.steps(),
             Runner::Workers(chains) => chains.steps(),
@@ -169,6 +230,11 @@ impl Engine {
     /// # Errors
     /// If the settings are impossible or the device failed.
     pub async fn advance(&mut self, steps: u32, langevin: &Langevin) -> Result<(), Problem> {
+        match &mut self.filling {
+            Some(Filling::Gpu(filler)) => return Ok(filler.advance(steps, langevin).await?),
+            Some(Filling::Workers(chains)) => return chains.advance(steps, langevin).await,
+            None => {}
+        }
         match &mut self.runner {
             Runner::Gpu(_, sampler) => {
                 sampler.advance(steps, langevin)?;
@@ -184,6 +250,9 @@ impl Engine {
     /// # Errors
     /// If the device failed.
     pub async fn state(&self) -> Result<Vec<f32>, Problem> {
+        if let Some(filling) = &self.filling {
+            return Ok(filling.states().to_vec());
+        }
         match &self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.read_states().await?),
             Runner::GpuZ(_, reconstructor) => Ok(reconstructor.states().to_vec()),
@@ -208,6 +277,11 @@ impl Engine {
     /// # Errors
     /// If the device failed.
     pub async fn trace(&mut self) -> Result<Trace, Problem> {
+        match &mut self.filling {
+            Some(Filling::Gpu(filler)) => return Ok(filler.trace().await?),
+            Some(Filling::Workers(chains)) => return chains.trace().await,
+            None => {}
+        }
         match &mut self.runner {
             Runner::Gpu(_, sampler) => Ok(sampler.trace().await?),
             Runner::GpuZ(_, reconstructor) => Ok(reconstructor.trace().await?),
@@ -217,6 +291,9 @@ impl Engine {
 
     /// The current states, to be drawn.
     pub fn current(&self) -> States<'_> {
+        if let Some(filling) = &self.filling {
+            return States::Memory(filling.states());
+        }
         match &self.runner {
             Runner::Gpu(_, sampler) => sampler.states(),
             Runner::GpuZ(_, reconstructor) => States::Memory(reconstructor.states()),
@@ -269,6 +346,18 @@ impl Engine {
                 Ok(jobs::encode(executor, &self.loaded.model, x).await?)
             }
             Runner::Workers(chains) => chains.encode(x).await,
+        }
+    }
+
+    /// The latents of z-chains, `[chains, latent]`; none of x-chains.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn latents(&mut self) -> Result<Vec<f32>, Problem> {
+        match &mut self.runner {
+            Runner::GpuZ(_, reconstructor) => Ok(reconstructor.latents().await?),
+            Runner::Workers(chains) if !self.samples => chains.latents().await,
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -5,6 +5,8 @@ use crate::account::{self, Account};
 use crate::choices::{Corners, Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
+use crate::facts::Facts;
+use crate::film::Film;
 use crate::heat::{Bounds, Heat};
 use crate::history::History;
 use crate::models::{self, Loaded, Source};
@@ -13,7 +15,7 @@ use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::trails::Trails;
 use crate::ui::{about, controls};
-use crate::views::{Ground, Slope, View};
+use crate::views::{Ground, LATENTS, Slope, View};
 use crate::walk;
 use crate::{dom, host};
 use dual_mcmc::chain::noise_start;
@@ -30,6 +32,8 @@ const MAP: usize = 128;
 const DATA: usize = 600;
 /// Arrows along a side of the field, and cells along a side of the known density.
 const FIELD: usize = 22;
+/// Cells along a side of the plane of latents.
+const POSTERIOR: usize = 96;
 const DENSITY: usize = 96;
 
 /// What the page is told once the chains of a model have started.
@@ -77,7 +81,7 @@ impl Instance {
         let Some(loaded) = self.loaded.clone() else { return Ok(()) };
         let device = self.find_device().await;
         let (settings, remarks) = Settings::new(&self.choices, &loaded.facts, device.slow());
-        self.remark(remarks, &settings, &loaded, &device);
+        self.remark(remarks.clone(), &settings, &loaded, &device);
         controls::show(
             &self.refs,
             &settings,
@@ -105,10 +109,23 @@ impl Instance {
             self.refs.set_text("empty-text", "Preparing the chains…");
             self.engine = None;
             self.engine = Some(Engine::new(&device, &loaded, &settings).await?);
+            // Whether there are workers shows only now.
+            self.remark(remarks, &settings, &loaded, &device);
         }
         // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
-        let reset = std::mem::take(&mut self.reset);
+        let mut reset = std::mem::take(&mut self.reset);
+        // What has been filled in is no longer wanted.
+        reset |= settings.fill.is_none() && self.engine.as_ref().is_some_and(|engine| engine.fills());
         if fresh || other_start || reset {
+            match &before {
+                Some(before) if reset && !fresh && self.worth_keeping() => {
+                    // Without room for both, the chains start over where they are.
+                    if let Ok(next) = Engine::new(&device, &loaded, &settings).await {
+                        self.keep(next, before.seed);
+                    }
+                }
+                _ => self.forget_run(),
+            }
             self.sight = match settings.view.has_subject() {
                 true => Some(self.sight(&settings, &loaded).await?),
                 false => None,
@@ -116,6 +133,7 @@ impl Instance {
             self.slope = None;
             self.start(&settings, &device).await?;
             self.measure(&settings).await?;
+            self.explain(&settings, &loaded.facts).await?;
         }
         let Some(engine) = &self.engine else { return Ok(()) };
         if loaded.facts.plane() && self.ground.is_none() {
@@ -124,6 +142,8 @@ impl Instance {
         if let Some(ground) = &mut self.ground {
             complete(ground, engine, &loaded, &settings).await?;
         }
+        self.look().await?;
+        // From here on nothing waits: a figure is seen with its pictures, or not yet.
         if self.account.is_none() && self.controls && settings.view == ViewKind::Landscape {
             self.account = loaded.model.density().map(Account::new);
         }
@@ -174,6 +194,8 @@ impl Instance {
         let groups = if settings.view.has_subject() { 1 } else { settings.starts.len() };
         self.history = History::of(groups);
         self.trails = Trails::default();
+        self.film = Film::of(engine.start_states().await?);
+        (self.scrub, self.look) = (None, None);
         self.pacer = Pacer::default();
         self.last_read = f64::NEG_INFINITY;
         self.redraw = true;
@@ -196,6 +218,28 @@ impl Instance {
             let (energies, gradient) = engine.slopes(&sight.x).await?;
             self.slope = energies.first().map(|&energy| Slope { energy, gradient });
         }
+        Ok(())
+    }
+
+    /// The z-chains' latents and the potential of their posterior, where both can be shown on a plane.
+    async fn explain(&mut self, settings: &Settings, facts: &Facts) -> Result<(), Problem> {
+        (self.latents, self.posterior) = (Vec::new(), None);
+        let (Some(engine), Some(sight)) = (&mut self.engine, &self.sight) else { return Ok(()) };
+        if settings.view != ViewKind::Reconstruct || facts.latent != 2 {
+            return Ok(());
+        }
+        let latents = LATENTS.grid(POSTERIOR);
+        let made = engine.decode(&latents).await?;
+        let square = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>();
+        let potential = latents.chunks(2).zip(made.chunks(facts.len())).map(|(z, x)| {
+            let known = |i: usize| sight.mask.as_ref().is_none_or(|mask| mask[i] != 0.0);
+            let error = square(&mut (0..x.len()).filter(|&i| known(i)).map(|i| x[i] - sight.x[i]));
+            error / settings.sigma.powi(2) + square(&mut z.iter().copied()) / 2.0
+        });
+        let energies: Vec<f32> = potential.collect();
+        let low = energies.iter().copied().fold(f32::INFINITY, f32::min);
+        self.posterior = Some(Heat { n: POSTERIOR, energies, low, high: low + 12.0 });
+        self.latents = engine.latents().await?;
         Ok(())
     }
 
@@ -243,6 +287,9 @@ impl Instance {
             remarks.push(
                 "This model has no energy, so nothing refines its samples: shown is what its generator makes.".into(),
             );
+        }
+        if !device.is_gpu() && host::pool().alone() {
+            remarks.push("This page may start no workers, so the chains run in the page itself: slower, and it may stutter.".into());
         }
         if let Some(why) = &self.restarted {
             remarks.push(format!("{why}. The chains have started anew, on {}.", device.words()));

@@ -4,13 +4,17 @@
 mod advance;
 mod answer;
 mod arrange;
+mod look;
 mod plane;
 mod show;
+mod undo;
 mod update;
 
 use crate::account::Account;
 use crate::choices::{Choices, DeviceChoice};
 use crate::engine::{Device, Engine, Sight};
+use crate::film::Film;
+use crate::heat::Heat;
 use crate::history::History;
 use crate::host::{self, Guest, Turn};
 use crate::message::{Message, Post, Question, Reply};
@@ -20,7 +24,7 @@ use crate::problem::{Problem, Restarts};
 use crate::settings::Settings;
 use crate::trails::Trails;
 use crate::ui::{Refs, Theme};
-use crate::views::{Ground, Slope, View};
+use crate::views::{CloseUp, Ground, Look, Slope, View};
 use crate::walk::Place;
 use dual_mcmc::jobs::Quality;
 use futures_channel::mpsc::UnboundedReceiver;
@@ -45,6 +49,8 @@ pub struct Instance {
     file: Option<Source>,
     /// Whether the figure has its whole panel.
     controls: bool,
+    /// Whether the tables of numbers are open.
+    numbers: bool,
     visible: bool,
     playing: bool,
     /// Steps to take although the chains rest.
@@ -55,13 +61,14 @@ pub struct Instance {
     stale: bool,
     /// Draw anew what does not move.
     redraw: bool,
-    /// The chain set off from the others.
-    chosen: Option<usize>,
+    /// The step that the film has been scrubbed back to; none where it shows what is now.
+    scrub: Option<u32>,
     /// Where the keys paint the mask, and whether the brush hides.
     cursor: Option<[usize; 2]>,
     brush_hides: bool,
     /// Where the plane of latents was taken hold of: the place of the pointer, and the walk until then.
     held: Option<([f64; 2], Place)>,
+    dragged: bool,
     /// Whether the brush draws instead, and whether it draws light.
     brush_draws: bool,
     brush_light: bool,
@@ -88,6 +95,9 @@ pub struct Instance {
     /// The held-out examples in the model's file, and the sample that is reconstructed.
     examples: Vec<f32>,
     sight: Option<Sight>,
+    /// Where latents are points of the plane: the z-chains' latents, and the potential of the posterior over them.
+    latents: Vec<f32>,
+    posterior: Option<Heat>,
     /// A picture of the reader's own in the place of an example, and the number of the last one that was asked for.
     own: Option<Vec<f32>>,
     /// The energy and the gradient of what the view is about.
@@ -96,8 +106,14 @@ pub struct Instance {
     engine: Option<Engine>,
     settings: Option<Settings>,
     view: Option<View>,
+    close_up: Option<CloseUp>,
     theme: Option<Theme>,
     history: History,
+    /// The states of the run as it went, and what the frame that is shown has told of the chosen chain.
+    film: Film,
+    look: Option<Look>,
+    /// What there was before the last start or the last change of settings, to go back to.
+    before: Option<undo::Before>,
     pacer: Pacer,
     speed: Speed,
     last_read: f64,
@@ -162,16 +178,18 @@ impl Instance {
             unusable: BTreeMap::new(),
             file: None,
             controls: false,
+            numbers: false,
             visible: false,
             playing: false,
             single_steps: 0,
             reset: false,
             stale: true,
             redraw: false,
-            chosen: None,
+            scrub: None,
             cursor: None,
             brush_hides: true,
             held: None,
+            dragged: false,
             brush_draws: false,
             brush_light: true,
             questions: VecDeque::new(),
@@ -189,14 +207,20 @@ impl Instance {
             likelihood: None,
             examples: Vec::new(),
             sight: None,
+            latents: Vec::new(),
+            posterior: None,
             own: None,
             slope: None,
             own_number: 0,
             engine: None,
             settings: None,
             view: None,
+            close_up: None,
             theme: None,
             history: History::default(),
+            film: Film::default(),
+            look: None,
+            before: None,
             pacer: Pacer::default(),
             speed: Speed::default(),
             last_read: f64::NEG_INFINITY,
@@ -263,9 +287,14 @@ impl Instance {
             }
             return Ok(());
         }
+        if changed {
+            // At once, so that the figure has its size with its first frame.
+            self.draw(true)?;
+        }
         self.begin_where_pointed().await?;
         self.advance().await?;
-        self.draw(changed)?;
+        self.look().await?;
+        self.draw(false)?;
         self.read_energies().await?;
         self.count_up().await?;
         self.answer().await

@@ -3,6 +3,7 @@
 use super::Instance;
 use crate::account::JUDGED;
 use crate::choices::ViewKind;
+use crate::film::Film;
 use crate::history::History;
 use crate::problem::Problem;
 use crate::trails::Trails;
@@ -83,7 +84,10 @@ impl Instance {
         self.history = History::of(settings.starts.len());
         self.trails = Trails::default();
         self.trails.push(&states, Some(0));
-        self.chosen = Some(0);
+        self.film = Film::of(states);
+        self.scrub = None;
+        self.before = None;
+        self.choose("chain", Some("1".into()));
         self.redraw = true;
         self.refs.set_text(
             "status",

@@ -3,6 +3,7 @@
 use super::Instance;
 use crate::choices::{DeviceChoice, ViewKind};
 use crate::dom;
+use crate::film::Film;
 use crate::mask::Mask;
 use crate::message::{Message, Step};
 use crate::models::Source;
@@ -46,11 +47,19 @@ impl Instance {
                 if name == "view" {
                     self.leave_view(value.as_deref());
                 }
+                self.forget_choices(name);
                 self.choose(name, value);
             }
-            Message::Defaults => {
-                for name in ["chains", "rate", "step-size", "noise", "start", "sampler"] {
-                    self.choose(name, None);
+            Message::Defaults => self.take_back_settings(),
+            Message::Undo => self.undo(),
+            Message::Scrub(place) => {
+                let steps: Vec<u32> = self.film.frames().map(|frame| frame.step).collect();
+                self.scrub_to(steps.get(place).copied());
+            }
+            Message::PickFrame([x, y]) => {
+                let step = self.close_up.as_ref().and_then(|close_up| close_up.step_at(x, y));
+                if step.is_some() {
+                    self.scrub_to(step);
                 }
             }
             Message::Open(blob, name) => {
@@ -90,10 +99,12 @@ impl Instance {
                 let point = |scene: &Scene| self.view.as_ref().and_then(|view| view.point_at(scene, x, y));
                 self.begin_at = self.with_scene(point).flatten();
             }
+            // The end of a drag.
+            Message::Point(..) if std::mem::take(&mut self.dragged) => {}
             Message::Point(row, [x, y]) => {
                 let chain = self.view.as_ref().and_then(|view| view.chain_at(row, x, y));
-                self.chosen = chain.filter(|_| chain != self.chosen);
-                self.redraw = true;
+                let now = self.settings.as_ref().and_then(|settings| settings.chosen);
+                self.set_off(chain.filter(|_| chain != now));
             }
             Message::Drag(at, begins) => self.drag(at, begins),
             Message::Key(Step::By(by))
@@ -127,6 +138,11 @@ impl Instance {
                 if let Some(pixel) = self.cursor {
                     self.paint(pixel, true);
                 }
+            }
+            Message::Numbers(open) => {
+                self.numbers = open;
+                self.last_read = f64::NEG_INFINITY;
+                self.redraw = true;
             }
             Message::Ask(question, reply) => self.questions.push_back((question, reply)),
             Message::End => {}
@@ -220,7 +236,7 @@ impl Instance {
         for name in ["step-size", "noise"].iter().filter(|_| other_chains) {
             self.choose(name, None);
         }
-        for name in ["chains", "rate"].iter().filter(|_| other_number) {
+        for name in ["chains", "rate", "chain"].iter().filter(|_| other_number) {
             self.choose(name, None);
         }
     }
@@ -238,6 +254,7 @@ impl Instance {
         if self.view.as_ref().is_none_or(|view| view.kind() != ViewKind::Latent) {
             return;
         }
+        self.dragged = !begins;
         if begins {
             self.held = Some((at, self.choices.walk.unwrap_or_default()));
         } else if let Some((from, walk)) = self.held {
@@ -343,13 +360,25 @@ impl Instance {
     fn move_choice(&mut self, step: Step) {
         let chains = self.settings.as_ref().map_or(0, |settings| settings.chains) as isize;
         let columns = self.view.as_ref().map_or(1, |view| view.columns()) as isize;
-        self.chosen = match (step, self.chosen) {
+        let chosen = match (step, self.settings.as_ref().and_then(|settings| settings.chosen)) {
             (Step::Off, _) => None,
             (Step::By(_), None) => (chains > 0).then_some(0),
             (Step::By([right, down]), Some(chain)) => {
                 Some((chain as isize + right + down * columns).clamp(0, (chains - 1).max(0)) as usize)
             }
         };
+        self.set_off(chosen);
+    }
+
+    /// Set a chain off from the others, or none.
+    fn set_off(&mut self, chain: Option<usize>) {
+        self.choose("chain", chain.map(|chain| (chain + 1).to_string()));
+    }
+
+    /// Show the film as it was after a step; at its end, what is now.
+    fn scrub_to(&mut self, step: Option<u32>) {
+        let newest = self.film.at(None).map(|frame| frame.step);
+        self.scrub = step.filter(|_| step != newest);
         self.redraw = true;
     }
 
@@ -404,12 +433,18 @@ impl Instance {
         self.likelihood = None;
         self.examples.clear();
         self.sight = None;
+        self.latents.clear();
+        self.posterior = None;
         self.own = None;
         self.slope = None;
         self.unusable.remove(PICTURE);
         self.cursor = None;
         self.settings = None;
-        self.chosen = None;
+        self.film = Film::default();
+        self.scrub = None;
+        self.look = None;
+        self.close_up = None;
+        self.before = None;
         self.problem = None;
         self.restarted = None;
         self.told.clear();

@@ -1,7 +1,7 @@
 //! The controls of a figure: events into messages, and settings back into the controls.
 
 use super::Refs;
-use crate::choices::{Corners, DeviceChoice, Origin, Overlay, Subject, ViewKind};
+use crate::choices::{Corners, DeviceChoice, Fill, Origin, Overlay, Subject, ViewKind};
 use crate::engine::Device;
 use crate::explain::{count, posterior_temperature, readable, temperature};
 use crate::facts::Facts;
@@ -43,6 +43,9 @@ pub fn connect(refs: &Rc<Refs>, post: &Post) {
     brush(refs, post);
     pictures(refs, post);
     walk(refs, post);
+    film(refs, post);
+    tables(refs, post);
+    keys(refs, post);
 }
 
 fn button(refs: &Refs, name: &str, post: &Post, message: impl Fn() -> Message + 'static) {
@@ -58,6 +61,9 @@ fn transport(refs: &Refs, post: &Post) {
         button(refs, name, post, || Message::StartOver);
     }
     button(refs, "step", post, || Message::OneStep);
+    for name in ["undo", "bar-undo"] {
+        button(refs, name, post, || Message::Undo);
+    }
     button(refs, "retry", post, || Message::Retry);
     button(refs, "use-cpu", post, || Message::UseCpu);
     button(refs, "next-example", post, || Message::NextExample);
@@ -98,7 +104,7 @@ fn choices(refs: &Refs, post: &Post) {
             post.send(Message::Choose("overlay", (!chosen.is_empty()).then(|| chosen.join(" "))));
         });
     }
-    for name in ["chains", "device", "mask", "subject", "sampler", "corners"] {
+    for name in ["chains", "device", "mask", "fill", "subject", "sampler", "corners"] {
         if let Some(select) = refs.find::<HtmlSelectElement>(name) {
             let post = post.clone();
             refs.on(&select.clone(), "change", move |_: Event| {
@@ -239,6 +245,44 @@ fn walk(refs: &Refs, post: &Post) {
     });
 }
 
+/// The slider under the film and the strip of frames scrub through the run.
+fn film(refs: &Refs, post: &Post) {
+    if let Some(slider) = refs.find::<HtmlInputElement>("film") {
+        let post = post.clone();
+        refs.on(&slider.clone(), "input", move |_: Event| {
+            post.send(Message::Scrub(slider.value_as_number().max(0.0) as usize));
+        });
+    }
+    if let Some(panel) = refs.find::<HtmlElement>("film-panel") {
+        let (at, post) = (panel.clone(), post.clone());
+        refs.on(&panel, "click", move |event: MouseEvent| post.send(Message::PickFrame(place(&at, &event))));
+    }
+    button(refs, "close-close-up", post, || Message::Key(Step::Off));
+}
+
+/// The tables of numbers are filled only while they are open.
+fn tables(refs: &Refs, post: &Post) {
+    let Some(details) = refs.find::<HtmlElement>("numbers") else { return };
+    let post = post.clone();
+    refs.on(&details.clone(), "toggle", move |_: Event| {
+        post.send(Message::Numbers(details.has_attribute("open")))
+    });
+}
+
+/// Ctrl+Z anywhere in the figure undoes, but where something is typed.
+fn keys(refs: &Refs, post: &Post) {
+    let Some(lab) = refs.find::<HtmlElement>("lab") else { return };
+    let post = post.clone();
+    refs.on(&lab, "keydown", move |event: KeyboardEvent| {
+        let types = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        let types = types.is_some_and(|field| field.type_() == "number");
+        if !types && (event.ctrl_key() || event.meta_key()) && event.key() == "z" {
+            event.prevent_default();
+            post.send(Message::Undo);
+        }
+    });
+}
+
 /// Where a pointer is on an element, in shares of it.
 fn place(element: &HtmlElement, event: &MouseEvent) -> [f64; 2] {
     let rect = element.get_bounding_client_rect();
@@ -326,6 +370,11 @@ pub fn show(refs: &Refs, settings: &Settings, facts: &Facts, choice: DeviceChoic
         let word = if painted { "painted".into() } else { settings.mask.word() };
         select.set_value(&word);
     }
+    refs.show("fill-choice", facts.energy && settings.mask != Mask::Nothing);
+    if let Some(select) = refs.find::<HtmlSelectElement>("fill") {
+        let fill = if settings.fill.is_some() { Fill::Energy } else { Fill::Posterior };
+        select.set_value(fill.word());
+    }
     for start in refs.all::<HtmlInputElement>("input[name=start]") {
         let origin = Origin::from_word(&start.value());
         start.set_checked(origin.is_some_and(|origin| settings.starts.contains(&origin)));
@@ -400,7 +449,7 @@ fn chain_choices(refs: &Refs, settings: &Settings, facts: &Facts) {
 }
 
 /// Show whether the chains run, and which buttons make sense.
-pub fn show_transport(refs: &Refs, playing: bool, ready: bool, runs: bool) {
+pub fn show_transport(refs: &Refs, playing: bool, ready: bool, runs: bool, at_rest: bool) {
     for (name, enabled) in
         [("play", runs), ("bar-play", runs), ("step", runs), ("reset", ready), ("bar-reset", ready)]
     {
@@ -409,6 +458,11 @@ pub fn show_transport(refs: &Refs, playing: bool, ready: bool, runs: bool) {
         }
     }
     for name in ["play", "bar-play"] {
-        refs.set_text(name, if playing && runs { "Pause" } else { "Play" });
+        let words = match (playing && runs, at_rest) {
+            (true, _) => "Pause",
+            (false, true) => "Long run",
+            (false, false) => "Play",
+        };
+        refs.set_text(name, words);
     }
 }

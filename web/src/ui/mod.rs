@@ -3,6 +3,7 @@
 pub mod about;
 pub mod controls;
 mod refs;
+pub mod tables;
 mod theme;
 
 pub use refs::Refs;

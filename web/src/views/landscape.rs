@@ -125,7 +125,8 @@ impl Landscape {
     }
 }
 
-fn draw_heat(context: &CanvasRenderingContext2d, side: f64, heat: &Heat, theme: &Theme) {
+/// A map with its level lines.
+pub fn draw_heat(context: &CanvasRenderingContext2d, side: f64, heat: &Heat, theme: &Theme) {
     let pixels = side as usize;
     // Out of memory for a picture of the page's own width, there is nothing better to show than no map.
     let _ = draw::put(context, &heat.paint(pixels, &theme.heat), [pixels as u32; 2]);

@@ -1,19 +1,23 @@
 //! The ways to look at chains.
 
+mod close_up;
 mod energy;
 mod landscape;
 mod panel;
 mod reconstruct;
 mod sample;
 
+pub use close_up::{CloseUp, Look, distance};
 pub use energy::{Energy, Slope};
 pub use landscape::{Ground, Landscape};
-pub use reconstruct::Reconstruct;
+pub use reconstruct::{LATENTS, Reconstruct};
 pub use sample::{PANELS as SAMPLE_PANELS, Sample};
 
 use crate::choices::{Corners, Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::facts::Facts;
+use crate::film::Film;
+use crate::heat::Heat;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::trails::Trails;
@@ -59,6 +63,16 @@ pub struct Scene<'a> {
     pub figures: &'a [f32],
     /// The chain set off from the others.
     pub chosen: Option<usize>,
+    /// The states of the run as it went, and the step that it has been scrubbed back to.
+    pub film: &'a Film,
+    /// As `film`.
+    pub scrub: Option<u32>,
+    /// The latents of z-chains, `[chains, 2]`, and the potential of their posterior, where latents are points of the plane.
+    pub latents: &'a [f32],
+    /// As `latents`.
+    pub posterior: Option<&'a Heat>,
+    /// What the frame that is shown has told of the chosen chain.
+    pub look: Option<&'a Look>,
     /// The colours.
     pub theme: &'a Theme,
 }
@@ -88,7 +102,7 @@ pub enum View {
     /// Chains on the energy.
     Landscape(Landscape),
     /// A sample and what is made of it.
-    Reconstruct(Reconstruct),
+    Reconstruct(Box<Reconstruct>),
     /// A sample and its energy.
     Energy(Energy),
 }
@@ -112,7 +126,7 @@ impl View {
         }
         Ok(match kind {
             ViewKind::Energy => View::Energy(Energy::open(refs, graphics, facts)?),
-            ViewKind::Reconstruct => View::Reconstruct(Reconstruct::open(refs, facts)?),
+            ViewKind::Reconstruct => View::Reconstruct(Box::new(Reconstruct::open(refs, facts)?)),
             ViewKind::Landscape => View::Landscape(Landscape::open(refs, graphics)?),
             ViewKind::Sample | ViewKind::Latent => {
                 View::Sample(Sample::open(refs, graphics, facts, settings.starts.len())?, kind)

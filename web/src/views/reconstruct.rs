@@ -2,10 +2,12 @@
 //! the prior.
 
 use super::Scene;
+use super::landscape::draw_heat;
 use super::panel::{Panel, draw_axes, draw_data, side_by_side};
 use crate::dom;
 use crate::explain::{count, readable};
 use crate::facts::Facts;
+use crate::heat::Bounds;
 use crate::paint::{ImageGrid, Scatter};
 use crate::problem::Problem;
 use crate::ui::Refs;
@@ -15,12 +17,17 @@ use web_sys::HtmlCanvasElement;
 /// The panels, in their order.
 const PANELS: [&str; 4] = ["target-panel", "guess-panel", "encoder-panel", "prior-panel"];
 
+/// The square of latents that is shown: nearly all of the prior.
+pub const LATENTS: Bounds = Bounds { low: [-3.5; 2], side: 7.0 };
+
 /// Examples in a row of the strip.
 const IN_A_ROW: usize = 16;
 
 /// The view: four panels, of which those of an encoder may be hidden, and a strip of examples.
 pub struct Reconstruct {
     panels: [Panel; 4],
+    /// The plane of latents, where they are points of one.
+    latents: Option<Panel>,
     strip: Panel,
     target: ImageGrid,
     examples: Option<ImageGrid>,
@@ -44,10 +51,15 @@ impl Reconstruct {
         for name in ["guess-figure", "encoder-figure"] {
             refs.show(name, facts.encoder);
         }
+        refs.show("latent-figure", facts.latent == 2);
+        let latents = match facts.latent {
+            2 => Some(Panel::open(refs, "latent-panel", None, true)?),
+            _ => None,
+        };
         let strip = Panel::open(refs, "examples-panel", None, false)?;
         refs.show("examples-figure", facts.image() && facts.examples > 1);
         let target = ImageGrid::new(&facts.shape, 1, panels[0].width());
-        Ok(Reconstruct { panels, strip, target, examples: None })
+        Ok(Reconstruct { panels, latents, strip, target, examples: None })
     }
 
     /// What each panel shows of the chains' `starts` and `states`.
@@ -101,10 +113,28 @@ impl Reconstruct {
                 }
             }
         }
+        self.draw_latents(scene, anew)?;
         if anew {
             self.draw_strip(scene)?;
         }
         self.describe(scene, refs);
+        Ok(())
+    }
+
+    /// Draw the posterior over the plane of latents, and the chains on it.
+    fn draw_latents(&mut self, scene: &Scene, anew: bool) -> Result<(), Problem> {
+        let (Some(panel), Some(posterior)) = (&mut self.latents, scene.posterior) else { return Ok(()) };
+        if anew && let Some((context, side)) = panel.clear_ground() {
+            draw_heat(&context, side, posterior, scene.theme);
+            draw_axes(&context, side, &LATENTS, scene.theme);
+        }
+        let scatter = Scatter { bounds: LATENTS, first: 0, ..scatter(panel, scene, scene.chains) };
+        panel.canvas.draw_points(&scatter, &States::Memory(scene.latents))?;
+        panel.describe(&format!(
+            "Plane of latents: blue where the posterior is high, with the latents of {} as dots after {}",
+            count(scene.chains, "chain"),
+            count(scene.engine.steps() as usize, "step"),
+        ));
         Ok(())
     }
 
@@ -124,14 +154,18 @@ impl Reconstruct {
 
     /// Say what the panels show, with the errors of the chains.
     fn describe(&self, scene: &Scene, refs: &Refs) {
-        let steps = scene.engine.steps();
-        let after = match steps {
-            0 => "before the first step".to_string(),
-            n => format!("after {}", count(n as usize, "step")),
+        let (steps, fills) = (scene.engine.steps(), scene.engine.fills());
+        let after = match (steps, fills) {
+            (0, false) => "before the first step".to_string(),
+            (n, false) => format!("after {}", count(n as usize, "step")),
+            (n, true) => {
+                format!("whose hidden pixels the x-chain has filled in for {}", count(n as usize, "step"))
+            }
         };
+        let what = if fills { "energy" } else { "squared error" };
         let mean = |errors: &[f32]| match errors.len() {
             0 => String::new(),
-            n => format!(", squared error {}", readable(errors.iter().sum::<f32>() / n as f32)),
+            n => format!(", {what} {}", readable(errors.iter().sum::<f32>() / n as f32)),
         };
         let (of_encoder, of_prior) = scene.figures.split_at(scene.encoded.min(scene.figures.len()));
         let hidden = scene.sight.is_some_and(|sight| sight.mask.is_some());

@@ -5,7 +5,9 @@ use super::similarity::{psnr, ssim};
 use super::{Evaluation, mean};
 use anyhow::Result;
 use dual_mcmc::chain::Langevin;
+use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{LatentStart, Reconstructing, Sampling};
+use dual_mcmc::model::Model;
 use serde_json::{Value, json};
 
 /// Held-out samples that are reconstructed.
@@ -51,6 +53,55 @@ pub fn reconstruction(job: &Evaluation) -> Result<Value> {
         }
     }
     Ok(figures)
+}
+
+/// Images whose lower half is filled in, and posterior samples of each.
+const FILLED: usize = 64;
+const POSTERIOR: usize = 8;
+
+/// How well z-chains from the encoder fill in the lower half of held-out images; nothing of data that are no images, or
+/// without a z-chain.
+pub fn inpainting(job: &Evaluation) -> Result<Option<Value>> {
+    if job.data.shape.len() != 3 || job.model.chains.z.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(fill_lower_half(job.executor, job.model, &job.data.held_out_batch(FILLED)?, job.seed)?))
+}
+
+/// Mean squared error of the hidden values where the lower half of images `x`, `[n, channels, height, width]`, is hidden: of
+/// what the generator makes of the encoder's mean, of one sample of the posterior by the z-chain that the model recommends,
+/// and of the mean of eight.
+///
+/// # Errors
+/// If the model lacks a network or a recommended z-chain, or the executor fails.
+pub fn fill_lower_half(executor: &Executor, model: &Model, x: &[f32], seed: u64) -> Result<Value> {
+    let shape = model.data_shape();
+    let [_, height, width] = shape[..] else { anyhow::bail!("only of images a half can be hidden") };
+    let len: usize = shape.iter().product();
+    let hidden = |i: usize| i / width % height >= height / 2;
+    let mask: Vec<f32> = (0..len).map(|i| if hidden(i) { 0.0 } else { 1.0 }).collect();
+    let repeated: Vec<f32> = x.chunks(len).flat_map(|x| x.repeat(POSTERIOR)).collect();
+    let masks = mask.repeat(repeated.len() / len);
+    let chain = Reconstructing::recommended(model, seed)?;
+    let back = chains::reconstruct(executor, model, &chain, &repeated, Some(&masks))?;
+    chains::check_reconstructed(&back)?;
+    let error = |a: &[f32], b: &[f32]| mean((0..len).filter(|&i| hidden(i)).map(|i| (a[i] - b[i]).powi(2)));
+    let of = |made: &dyn Fn(&[f32]) -> Vec<f32>, all: &[f32]| {
+        let pairs = x.chunks(len).zip(all.chunks(POSTERIOR * len));
+        mean(pairs.map(|(x, all)| error(x, &made(all)) as f32))
+    };
+    let first = |all: &[f32]| all[..len].to_vec();
+    let average = |all: &[f32]| -> Vec<f32> {
+        (0..len).map(|i| all.iter().skip(i).step_by(len).sum::<f32>() / POSTERIOR as f32).collect()
+    };
+    Ok(json!({
+        "samples": x.len() / len,
+        "hidden": "the lower half",
+        "steps": chain.steps,
+        "mean_squared_error_of_the_encoder": of(&first, &back.guess),
+        "mean_squared_error_of_a_posterior_sample": of(&first, &back.end),
+        "mean_squared_error_of_the_mean_of_8_posterior_samples": of(&average, &back.end),
+    }))
 }
 
 /// What becomes of at most `count` x-chains beyond their recommended length: their energies, and how far they have gone,

@@ -3,7 +3,7 @@
 use super::super::chains::{self, energies};
 use super::super::features::OnFeatures;
 use super::super::frechet::Components;
-use super::diagnostics::{displacement, drift, reconstruction};
+use super::diagnostics::{displacement, drift, inpainting, reconstruction};
 use super::{Evaluation, Figures, mean, outliers};
 use anyhow::Result;
 use dual_mcmc::jobs::{Sampling, Start};
@@ -59,6 +59,9 @@ pub fn evaluate(job: &Evaluation) -> Result<Figures> {
     }
     if job.model.encoder.is_some() {
         figures.insert("reconstruction", reconstruction(job)?);
+        if let Some(filled) = inpainting(job)? {
+            figures.insert("inpainting", filled);
+        }
     }
     if !has_energy {
         return Ok(figures);
