@@ -33,11 +33,11 @@ fn install(folder: &Path, what: &[&str]) {
     process::run(npm.current_dir(folder)).unwrap();
 }
 
-/// Pages of their own, by path with headers; everything else is the folder's.
-fn serve(
-    pages: Vec<(&'static str, String, Vec<(&'static str, String)>)>,
-    everywhere: &'static [(&str, &str)],
-) -> Server {
+/// A page by its path, and its headers.
+type Page = (&'static str, String, Vec<(&'static str, String)>);
+
+/// Pages of their own; everything else is the folder's.
+fn serve(pages: Vec<Page>, everywhere: &'static [(&str, &str)]) -> Server {
     let folder = installed();
     Server::start(0, move |path| {
         let own = pages.iter().find(|(name, ..)| *name == path);

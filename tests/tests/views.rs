@@ -2,24 +2,15 @@
 //! by keys stands in the address.
 #![allow(clippy::unwrap_used)]
 
-use dual_mcmc::chain::{Langevin, XChainSettings, ZChainSettings};
 use dual_mcmc::cpu::Evaluator;
 use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs::{Observed, Reconstructor, Sampler};
-use dual_mcmc::model::{
-    Annotations, ChainDefaults, Examples, Histogram, Model, Precision, Provenance, Weighted,
-};
-use dual_mcmc::network::{Layer, Network};
+use dual_mcmc::model::{Annotations, Histogram, Model};
 use dual_mcmc::noise::{Noise, Stream};
 use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
-use dual_mcmc_tests::models::{
-    IMAGE_LATENT as LATENT, IMAGE_LEN as LEN, IMAGE_SIDE as SIDE, IMAGE_SIGMA as SIGMA, images,
-};
+use dual_mcmc_tests::models::{IMAGE_LATENT as LATENT, IMAGE_LEN as LEN, IMAGE_SIDE as SIDE, images};
 use dual_mcmc_tests::page::{self, serve_models as serve};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::Arc;
-use xtask::serve::{Reply, Server};
 
 fn state(browser: &Browser) -> Value {
     browser.wait_for("running chains", page::STATE)

@@ -10,9 +10,11 @@ mod energy;
 mod evaluate;
 mod export;
 mod features;
+mod lab;
 mod reconstruct;
 mod report;
 mod sample;
+mod site;
 mod train;
 mod worker;
 
@@ -52,6 +54,10 @@ enum Command {
     Card(card::MakeCard),
     /// Show a run, or several side by side, as one HTML page
     Report(report::Report),
+    /// Serve the lab on this machine with models, and runs that may still be training
+    Lab(lab::Lab),
+    /// Write a static folder with the lab and models, ready to be published
+    Site(site::Site),
     /// Time a training iteration with its phases, and the steps of both chains, on this machine
     #[cfg(feature = "gpu")]
     Bench(bench::Bench),
@@ -95,6 +101,8 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Export(export) => export.run()?,
         Command::Card(card) => card.run()?,
         Command::Report(report) => report.run()?,
+        Command::Lab(lab) => lab.run()?,
+        Command::Site(site) => site.run()?,
         #[cfg(feature = "gpu")]
         Command::Bench(bench) => bench.run()?,
         Command::Worker(worker) => worker.run()?,

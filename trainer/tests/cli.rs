@@ -17,6 +17,8 @@ mod killed;
 mod own_data;
 #[path = "cli/own_images.rs"]
 mod own_images;
+#[path = "cli/publish.rs"]
+mod publish;
 #[path = "cli/refused.rs"]
 mod refused;
 #[path = "cli/resume.rs"]

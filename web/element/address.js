@@ -30,16 +30,18 @@ export function queryOf(figure) {
   return text && `?${text}`;
 }
 
-/** The models beside the page, `[{ url, title, thumbnail }]`, or null where there is no list. */
+/** The models beside the page, `[{ url, title, thumbnail, live, report }]`, or null where there is no list. A live one is of a run that may be training. */
 export async function models() {
   try {
     // A model that has just been trained is to turn up.
     const answer = await fetch('models/index.json', { cache: 'no-cache' });
     if (!answer.ok) return null;
     const { models } = await answer.json();
-    return models.filter(({ file }) => file).map(({ file, title, thumbnail }) => ({
+    return models.filter(({ file }) => file).map(({ file, title, thumbnail, live, report }) => ({
       url: `models/${file}`,
       title: title ?? file,
+      live: !!live,
+      report: report ?? null,
       thumbnail: thumbnail ? `models/${thumbnail}` : null,
     }));
   } catch {

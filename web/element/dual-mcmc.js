@@ -121,7 +121,13 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       this.#seen = seen;
       this.#look();
     });
-    const sizes = new ResizeObserver(() => this.#figure?.redraw());
+    let width = 0;
+    const sizes = new ResizeObserver(([{ contentRect }]) => {
+      // Only the width is the page's choice; the height is the figure's own.
+      if (contentRect.width === width) return;
+      width = contentRect.width;
+      this.#figure?.redraw();
+    });
     sizes.observe(this);
     signal.addEventListener('abort', () => sizes.disconnect());
     document.addEventListener('visibilitychange', () => {
@@ -330,8 +336,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     return this.#file;
   }
   set model(file) {
-    const blob = file instanceof ArrayBuffer || ArrayBuffer.isView(file) ? new Blob([file]) : file;
-    if (blob !== null && !(blob instanceof Blob)) throw new TypeError('model takes a Blob, a File or an ArrayBuffer.');
+    const blob = is(file, 'ArrayBuffer') || ArrayBuffer.isView(file) ? new Blob([file]) : file;
+    if (blob !== null && !is(blob, 'Blob', 'File')) throw new TypeError('model takes a Blob, a File or an ArrayBuffer.');
     this.#file = blob;
     if (!blob) return;
     this.#figure?.open(blob, blob.name ?? 'the model');
@@ -343,7 +349,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     return this.#image;
   }
   set image(file) {
-    if (file !== null && !(file instanceof Blob)) throw new TypeError('image takes a Blob or a File.');
+    if (file !== null && !is(file, 'Blob', 'File')) throw new TypeError('image takes a Blob or a File.');
     this.#image = file;
     if (file) this.#figure?.picture(file, file.name ?? 'the picture');
   }
@@ -379,6 +385,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   }
 }
 
+/** Whether it is of one of these kinds, of this window or of another one. */
+const is = (it, ...kinds) => kinds.includes(Object.prototype.toString.call(it).slice(8, -1));
 const word = (value, words) => (words.includes(value) ? value : words[0]);
 const property = (attribute) => attribute.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 

@@ -105,7 +105,29 @@ async function read() {
   // A list that cannot be read once does not take models away.
   if (found || !list) list = found ?? [];
   if (!own && !figure.src && list.length) figure.src = list[0].url;
+  followRun();
   show();
+  setTimeout(look, list.some(({ live }) => live) ? 3_000 : 10_000);
+}
+
+/** Look at the list again, as soon as somebody sees the page. */
+function look() {
+  if (document.hidden) document.addEventListener('visibilitychange', look, { once: true });
+  else read();
+}
+
+/** The newest checkpoint in the place of an older one of the same run. */
+function followRun() {
+  const path = (url) => url?.split('?')[0];
+  const shown = own ? null : (list ?? []).find(({ live, url }) => live && path(url) === path(figure.src));
+  const link = element('report');
+  link.hidden = !shown?.report;
+  if (!shown) return;
+  if (shown.report) link.href = shown.report;
+  if (shown.url !== figure.src) {
+    figure.src = shown.url;
+    mirror();
+  }
 }
 
 apply(figure, location.search);
@@ -147,4 +169,3 @@ for (const link of document.querySelectorAll('a.do')) {
 shares(figure);
 show();
 read();
-setInterval(() => document.hidden || read(), 10_000);

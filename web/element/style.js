@@ -125,7 +125,7 @@ input[type="range"] { width: 100%; min-height: 1.6rem; margin: 0; accent-color: 
 output { font-variant-numeric: tabular-nums; color: var(--ink); }
 fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
 legend { padding: 0; }
-.segmented { display: inline-flex; border: 1px solid var(--control); border-radius: 6px; overflow: hidden; background: var(--raised); }
+.segmented { display: inline-flex; flex-wrap: wrap; max-width: 100%; border: 1px solid var(--control); border-radius: 6px; overflow: hidden; background: var(--raised); }
 .segmented label { position: relative; cursor: pointer; }
 .segmented input { position: absolute; opacity: 0; inset: 0; margin: 0; cursor: pointer; }
 .segmented span { display: block; padding: .42rem .95rem; font-size: .92rem; line-height: 1.3; }
@@ -148,6 +148,7 @@ legend { padding: 0; }
 .figures.two { grid-template-columns: 1fr 1fr; max-width: var(--dual-mcmc-pair-width, none); margin-inline: auto; }
 .figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
 .figures.many .strip { grid-column: 1 / -1; }
+[data-ref=latent-figure] { grid-column: span 2; }
 .figures.many .strip .panel { cursor: pointer; }
 .account { margin: .7rem auto 0; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 .account th, .account td { padding: .2rem .9rem .2rem 0; text-align: left; font-weight: 400; }
@@ -275,6 +276,7 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
   .close-up { grid-template-columns: minmax(0, 6.5rem) minmax(0, 1fr); gap: .7rem; }
   .figures.two { gap: .7rem; }
   .model-line { min-height: 2.9em; }
+  .head .segmented span { padding: .45rem .42rem; font-size: .84rem; }
   .head { justify-content: flex-start; }
   .trace canvas { height: 9rem; }
   figcaption { font-size: .82rem; }

@@ -47,6 +47,9 @@ impl Bounds {
     }
 }
 
+/// Steps from the first colour of a map to the last.
+const SHADES: usize = 1023;
+
 /// Energies on a grid, and the range of them that colours show.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
@@ -93,16 +96,22 @@ impl Heat {
                 (cell, (cell + 1).min(self.n - 1), at - cell as f32)
             })
             .collect();
+        let colours: Vec<[u8; 4]> = (0..=SHADES)
+            .map(|shade| {
+                let [r, g, b] = blend(stops, shade as f32 / SHADES as f32);
+                [r, g, b, 255]
+            })
+            .collect();
         let mut rgba = Vec::with_capacity(4 * side * side);
+        let mut line = vec![0.0; self.n];
         for &(above, below, down) in &places {
+            let row = |row: usize| &levels[row * self.n..(row + 1) * self.n];
+            for ((level, upper), lower) in line.iter_mut().zip(row(above)).zip(row(below)) {
+                *level = upper + down * (lower - upper);
+            }
             for &(left, right, along) in &places {
-                let row = |row: usize| {
-                    let (a, b) = (levels[row * self.n + left], levels[row * self.n + right]);
-                    a + along * (b - a)
-                };
-                let (upper, lower) = (row(above), row(below));
-                let [r, g, b] = blend(stops, upper + down * (lower - upper));
-                rgba.extend([r, g, b, 255]);
+                let level = line[left] + along * (line[right] - line[left]);
+                rgba.extend_from_slice(&colours[(level * SHADES as f32 + 0.5) as usize]);
             }
         }
         rgba

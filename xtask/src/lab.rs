@@ -48,8 +48,10 @@ pub fn run(options: &Options) -> Result<()> {
         None => Server::start(8080, answer.clone()).or_else(|_| Server::start(0, answer))?,
     };
     say!("\n  The lab is at {}  (Ctrl-C ends it)\n", server.url());
-    if options.open {
-        open(&server.url());
+    if options.open
+        && let Err(error) = serve::open(&server.url())
+    {
+        say!("No browser opens by itself ({error}); open the address yourself.");
     }
     if options.train {
         // The quick start's networks are so small that a GPU is no help.
@@ -107,18 +109,4 @@ fn trainer_package(on_gpu: bool) -> Vec<&'static str> {
         words.extend(["--no-default-features", "--features", "cli"]);
     }
     words
-}
-
-/// Open an address in the user's browser, if there is a way to.
-fn open(url: &str) {
-    let opener: &[&str] = if cfg!(target_os = "macos") {
-        &["open"]
-    } else if cfg!(windows) {
-        &["cmd", "/C", "start"]
-    } else {
-        &["xdg-open"]
-    };
-    if let Err(error) = process::command(opener[0]).args(&opener[1..]).arg(url).spawn() {
-        say!("No browser opens by itself ({error}); open the address yourself.");
-    }
 }

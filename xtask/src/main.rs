@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use xtask::{bench_browser, cards, lab, npm, page, site, suites, tools};
+use xtask::{bench_browser, cards, install, lab, npm, page, site, suites, tools};
 use xtask::{complain, say};
 
 const USAGE: &str = "\
@@ -15,6 +15,8 @@ cargo xtask test  [--long]
     Run every check and test. --long adds the long suites.
 cargo xtask site  --model FILE --out DIR [--title TEXT]
     Write a static folder, ready to be published, with the lab, the embed page and the model.
+cargo xtask install  [--no-gpu]
+    Install the program dual-mcmc with the page inside it, for `dual-mcmc lab` and `dual-mcmc site`.
 cargo xtask npm
     Write the element as an npm package; the last line is the tarball's path.
 cargo xtask page  [--out DIR]
@@ -55,6 +57,7 @@ fn chore() -> Result<ExitCode> {
         "lab" => lab_chore(&mut args)?,
         "site" => site_chore(&mut args)?,
         "page" => page_chore(&mut args)?,
+        "install" => install_chore(&mut args)?,
         "npm" => {
             no_more(&mut args)?;
             npm::write()?;
@@ -104,6 +107,17 @@ fn lab_chore(args: &mut Parser) -> Result<()> {
         }
     }
     lab::run(&options)
+}
+
+fn install_chore(args: &mut Parser) -> Result<()> {
+    let mut gpu = true;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("no-gpu") => gpu = false,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    install::run(gpu)
 }
 
 fn site_chore(args: &mut Parser) -> Result<()> {

@@ -59,13 +59,13 @@ pub fn run(long: bool) -> Result<bool> {
             cargo.args(["clippy", "--package", "dual-mcmc-trainer", "--lib", "--no-default-features"]);
             cargo.args(["--target", WASM, "--", "-D", "warnings"])
         }),
-        check("lints: model loader", |cargo| {
+        check("lints: writing a site", |cargo| {
             cargo.args([
                 "clippy",
                 "--package",
                 "xtask",
                 "--features",
-                "loader",
+                "publish",
                 "--bins",
                 "--",
                 "-D",

@@ -5,9 +5,9 @@ use crate::console::{answer, say};
 use crate::data::atomic;
 use crate::run::annotate::contents;
 use crate::run::directory::RunDirectory;
-use crate::run::{checkpoint, model_file};
-use crate::teaching::model_of_record;
-use anyhow::{Context, Result, ensure};
+use crate::run::export::of_run;
+use crate::run::model_file;
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use dual_mcmc::model::Precision;
 use std::path::PathBuf;
@@ -46,33 +46,8 @@ impl Export {
         atomic::check_writable(&self.out)?;
         let kept = directory.kept();
         distinct(kept.iter().map(PathBuf::as_path), [self.out.as_path()])?;
-        let path = match self.checkpoint {
-            Which::Last => directory.last(),
-            Which::Best => directory.best(),
-        };
-        ensure!(path.exists(), "{} has no such checkpoint yet", self.run.display());
-        let (summary, record) = checkpoint::read(&path)?;
-        let model = model_of_record(&recipe, &record, &burn::tensor::Device::flex());
-        let mut model = model.with_context(|| path.display().to_string())?;
-        model_file::describe(&mut model, &recipe, &origin);
-        model.energy_quantiles = summary.energy_quantiles;
+        let (mut model, iterations) = of_run(&directory, &recipe, &origin, self.checkpoint == Which::Best)?;
         let provenance = &mut model.provenance;
-        provenance.iterations = summary.iteration;
-        provenance.metrics.insert("training_seconds".into(), summary.seconds.round());
-        // What the finished run knows of the same iteration holds for its export too.
-        let own = directory.model().exists().then(|| model_file::read(&directory.model())).transpose()?;
-        if let Some(own) = own {
-            if origin.given.license.is_none() {
-                provenance.license = own.provenance.license;
-            }
-            if own.provenance.iterations == summary.iteration {
-                provenance.metrics = own.provenance.metrics;
-                provenance.device = own.provenance.device;
-                provenance.examples_license = own.provenance.examples_license;
-                model.annotations = own.annotations;
-                model.energy_quantiles = model.energy_quantiles.or(own.energy_quantiles);
-            }
-        }
         if let Some(license) = self.license {
             provenance.license = license;
         }
@@ -85,7 +60,7 @@ impl Export {
         model_file::write(&self.out, &model, precision)?;
         answer!(
             "the model after {} iterations: {}, with {}",
-            summary.iteration,
+            iterations,
             self.out.display(),
             contents(&model)
         );

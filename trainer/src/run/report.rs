@@ -129,9 +129,16 @@ fn latest(folder: &Path) -> Option<PathBuf> {
 /// # Errors
 /// If a folder holds no run, or a file cannot be read or written.
 pub fn write(runs: &[PathBuf], out: &Path) -> Result<()> {
+    atomic::write_bytes(out, page(runs)?.as_bytes())
+}
+
+/// The report of one run, or of several side by side, as HTML.
+///
+/// # Errors
+/// If a folder holds no run, or a file cannot be read.
+pub fn page(runs: &[PathBuf]) -> Result<String> {
     ensure!(!runs.is_empty(), "name at least one run's folder");
-    let runs = runs.iter().map(|root| ReportedRun::read(root)).collect::<Result<Vec<_>>>()?;
-    atomic::write_bytes(out, html(&runs)?.as_bytes())
+    html(&runs.iter().map(|root| ReportedRun::read(root)).collect::<Result<Vec<_>>>()?)
 }
 
 fn html(runs: &[ReportedRun]) -> Result<String> {

@@ -153,8 +153,7 @@ impl Instance {
         let reached = self.speed.value;
         let slow = self.playing && reached > 0.0 && reached < 0.8 * settings.rate;
         let wanted = readable(settings.rate);
-        let words =
-            if slow { format!("{wanted}; this device takes {}", readable(reached.max(0.1))) } else { wanted };
+        let words = if slow { format!("{} of {wanted}", readable(reached.max(0.1))) } else { wanted };
         self.refs.set_text("rate-value", &words);
     }
 

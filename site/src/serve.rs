@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -168,7 +169,24 @@ pub fn file(folder: &Path, path: &str) -> Reply {
     }
 }
 
-fn content_type(file: &Path) -> String {
+/// Open an address in the user's browser.
+///
+/// # Errors
+/// If there is no way to.
+pub fn open(url: &str) -> io::Result<()> {
+    let opener: &[&str] = if cfg!(target_os = "macos") {
+        &["open"]
+    } else if cfg!(windows) {
+        &["cmd", "/C", "start"]
+    } else {
+        &["xdg-open"]
+    };
+    let mut command = Command::new(opener[0]);
+    command.args(&opener[1..]).arg(url).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(drop)
+}
+
+/// The type of a file, by its name.
+pub fn content_type(file: &Path) -> String {
     let kind = mime_guess::from_path(file).first_or_octet_stream();
     let text = kind.type_() == mime_guess::mime::TEXT;
     if text { format!("{kind}; charset=utf-8") } else { kind.to_string() }
