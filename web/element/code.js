@@ -67,10 +67,11 @@ function makeWorker() {
 }
 
 function newWorker() {
-  const url = assets.worker ? new URL(assets.worker, document.baseURI) : new URL('./worker.js', import.meta.url);
+  // By name, so that builders do not take it for a file to be written into the page.
+  const name = './worker.js', url = assets.worker ? new URL(assets.worker, document.baseURI) : new URL(name, import.meta.url);
   if (url.origin === location.origin) {
     if (assets.worker) return new Worker(url, { type: 'module' });
-    // Written out once more, as builders look for it.
+    // Written out, as builders look for it.
     return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   }
   elsewhere ??= URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));

@@ -4,6 +4,9 @@
 /// What every PNG begins with.
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
+/// The checksum of chunks, with a small table: the page is to be small, and pictures are few.
+const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+
 /// An animated PNG of PNG files of one size, each shown for so many milliseconds, over and over; none if one of them is no
 /// PNG, or of another size or kind.
 pub fn animate(pictures: &[Vec<u8>], milliseconds: &[u16]) -> Option<Vec<u8>> {
@@ -65,7 +68,7 @@ fn chunk(file: &mut Vec<u8>, kind: &[u8; 4], parts: &[&[u8]]) {
     let begin = file.len();
     file.extend(kind);
     parts.iter().for_each(|part| file.extend(*part));
-    let checksum = crc32fast::hash(&file[begin..]);
+    let checksum = CRC.checksum(&file[begin..]);
     file.extend(checksum.to_be_bytes());
 }
 
