@@ -79,6 +79,57 @@ fn a_link_gives_the_same_chains_again_and_so_does_the_code_for_a_page() {
     assert_eq!(browser.wait_for("chains", page::STATE)["x"], there["x"], "{html}");
 }
 
+/// A newcomer's way: open, play, compare starts, paint a mask, drop a picture, copy the link, open it again.
+#[test]
+fn a_newcomer_finds_the_way_and_the_link_leads_back() {
+    let server = page::serve_models(vec![("images", models::images())]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.before_pages(CATCH);
+    browser.open(&format!("{}?model=models/images.safetensors&play=0", server.url()));
+    browser.wait_for("chains", page::STATE);
+    browser.click("[data-ref=play]");
+    browser.wait_for("steps", "(await figure.state()).step > 2");
+    browser.click("input[name=start][value=noise]");
+    browser.wait_for("two starts", "(await figure.state()).starts.join() === 'generator,noise'");
+    browser.click("input[name=view][value=reconstruct]");
+    browser.wait_for("a reconstruction", "(await figure.state()).view === 'reconstruct'");
+    browser.run(
+        "const panel = ref('target-panel'), box = panel.getBoundingClientRect();
+         panel.setPointerCapture = () => {};
+         for (const [type, x] of [['pointerdown', 0.3], ['pointermove', 0.5], ['pointermove', 0.7]]) {
+             panel.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, buttons: 1,
+                 clientX: box.left + box.width * x, clientY: box.top + box.height / 2 }));
+             await figure.state();
+         }",
+    );
+    let mask = browser.run("return (await figure.state()).mask");
+    assert_ne!(mask, "none");
+    browser.run("await figure.reset(3); await figure.step(4)");
+    let there = browser.wait_for("chains", page::STATE);
+    browser.click("#share summary");
+    let link = copied(&browser, "#copy-link");
+
+    // A picture of one's own is shown, and is in no link.
+    browser.run(
+        "const canvas = new OffscreenCanvas(20, 20);
+         canvas.getContext('2d').fillRect(0, 0, 10, 20);
+         const drop = new DataTransfer();
+         drop.items.add(new File([await canvas.convertToBlob()], 'mine.png', { type: 'image/png' }));
+         dispatchEvent(Object.assign(new Event('drop', { cancelable: true }), { dataTransfer: drop }))",
+    );
+    browser.wait_for("the picture", "ref('target-caption').textContent.startsWith('Your own picture')");
+
+    browser.open("about:blank");
+    browser.open(&link);
+    browser.wait_for("chains", page::STATE);
+    browser.run("await figure.pause(); await figure.reset(3); await figure.step(4)");
+    let again = browser.wait_for("chains", page::STATE);
+    for key in ["x", "errors", "mask", "example", "seed", "chains", "view"] {
+        assert_eq!(again[key], there[key], "{key}");
+    }
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
 #[test]
 fn what_is_saved_is_what_is_shown() {
     let server = serve();

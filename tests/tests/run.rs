@@ -12,6 +12,7 @@ use dual_mcmc_tests::models::{self, IMAGE_LEN, IMAGE_SIGMA};
 use dual_mcmc_tests::page;
 use image::AnimationDecoder;
 use image::codecs::png::PngDecoder;
+use npyz::WriterBuilder;
 use serde_json::{Value, json};
 
 fn state(browser: &Browser) -> Value {
@@ -371,5 +372,55 @@ fn a_long_run_says_what_it_means() {
     browser.click("[data-ref=play]");
     let said = browser.wait_for("words", "ref('long-run').textContent");
     assert!(said.as_str().unwrap().contains("the model recommends"), "{said}");
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+/// As examples are: chosen, explained, and started at.
+#[test]
+fn samples_of_ones_own_take_the_examples_place() {
+    let model = models::images();
+    let server = page::serve_models(vec![("images", model.clone())]);
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}?model=models/images.safetensors&play=0", server.url()));
+    assert_eq!(state(&browser)["view"], "sample");
+    let values: Vec<f32> = (0..5 * IMAGE_LEN).map(|i| (i % 89) as f32 / 44.0 - 1.0).collect();
+    let file = |shape: &[u64]| {
+        let mut bytes = Vec::new();
+        let options = npyz::WriteOptions::new().default_dtype().shape(shape);
+        let mut writer = options.writer(&mut bytes).begin_nd().unwrap();
+        writer.extend(values[..shape.iter().product::<u64>() as usize].iter().copied()).unwrap();
+        writer.finish().unwrap();
+        bytes
+    };
+    let give = |bytes: Vec<u8>| {
+        browser.run(&format!("figure.image = new File([new Uint8Array({bytes:?})], 'mine.npy')"))
+    };
+    give(file(&[5, 12, 12]));
+    let found = browser.wait_for(
+        "the first of them",
+        "((s) => s.view === 'reconstruct' && s.example === 1 && s)(await figure.state())",
+    );
+    assert_eq!(numbers(&found["target"]), values[..IMAGE_LEN]);
+    assert_eq!(
+        browser.run("return [ref('target-caption').textContent, ref('examples-caption').textContent]"),
+        json!(["Your sample 1", "Your samples"])
+    );
+    browser.run("figure.example = 5");
+    let found = browser.wait_for("the last of them", "((s) => s.example === 5 && s)(await figure.state())");
+    assert_eq!(numbers(&found["target"]), values[4 * IMAGE_LEN..]);
+    browser.run("figure.view = 'energy'");
+    let found = browser.wait_for("its energy", "((s) => s.view === 'energy' && s)(await figure.state())");
+    near(&numbers(&found["energies"]), &energies(&model, &values[4 * IMAGE_LEN..]));
+    browser.run("figure.view = 'sample'; figure.start = 'data'; figure.chains = 5");
+    let found = browser.wait_for(
+        "chains from them",
+        "((s) => s.starts[0] === 'data' && s.chains === 5 && s)(await figure.state())",
+    );
+    assert_eq!(numbers(&found["x"]), values);
+    // What does not fit is said, and what there was stays.
+    give(file(&[2, 9, 9]));
+    let said = browser.wait_for("a remark", "!ref('remarks').hidden && ref('remarks').innerText");
+    assert!(said.as_str().unwrap().contains("“mine.npy” cannot be used: It holds 2 × 9 × 9"), "{said}");
+    assert_eq!(numbers(&state(&browser)["x"]), values);
     assert_eq!(browser.errors(), Vec::<String>::new());
 }

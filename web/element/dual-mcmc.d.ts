@@ -148,7 +148,7 @@ export class DualMcmc extends HTMLElement {
   get model(): Blob | null;
   set model(file: Blob | ArrayBuffer | ArrayBufferView | null);
 
-  /** A picture, to be reconstructed in the place of an example. */
+  /** A picture, or samples in a file called .npy, to be reconstructed in the place of the examples. */
   get image(): Blob | null;
   set image(file: Blob | null);
 

@@ -344,7 +344,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     if (this.#life) this.#startIfDue();
   }
 
-  /** A picture, as a Blob or File, that is reconstructed in the place of an example. */
+  /** A picture, as a Blob or File, or samples in a File called .npy, that are reconstructed in the place of the examples. */
   get image() {
     return this.#image;
   }

@@ -21,7 +21,7 @@ function forget() {
 }
 
 function open(file) {
-  if (file.type.startsWith('image/')) {
+  if (file.type.startsWith('image/') || file.name.endsWith('.npy')) {
     figure.image = file;
     return;
   }

@@ -92,7 +92,7 @@ ${['', '-2', '-3'].map((row) => `
       </figure>
       <figure class="full strip" data-ref="examples-figure">
         <div class="panel" data-ref="examples-panel" part="panel" role="img" aria-label="Held-out examples; the field “Example” chooses one"></div>
-        <figcaption part="caption">Held-out examples: click one. Drag over the picture above to hide a part of it.</figcaption>
+        <figcaption part="caption"><span data-ref="examples-caption"></span>: click one. Drag over the picture above to hide a part of it.</figcaption>
       </figure>
     </div>
     <div class="figures many three" data-ref="energy" hidden>
@@ -227,8 +227,8 @@ ${['', '-2', '-3'].map((row) => `
     </div>
     <div class="field" data-ref="picture-choice" hidden>
       <button type="button" data-ref="open-picture">A picture of your own…</button>
-      <input type="file" data-ref="picture-file" accept="image/*" aria-label="A picture of your own" hidden>
-      <p class="hint">Or paste or drop one. It is cropped to a square and resized, and stays on your device.</p>
+      <input type="file" data-ref="picture-file" accept="image/*,.npy" aria-label="A picture of your own" hidden>
+      <p class="hint">Or paste or drop one, or samples in a .npy file. A picture is cropped to a square and resized. All of it stays on your device.</p>
     </div>
     <div class="field" data-ref="mask-choice" hidden>
       <label for="mask">Hidden from the chains</label>

@@ -1,7 +1,7 @@
 //! The `<dual-mcmc>` element: chains of dual-MCMC models on any page.
 //!
 //! Plain logic, tested anywhere: [`choices`] (the one table of what can be chosen), [`facts`] and [`settings`] (from choices
-//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`numbers`] (what is drawn, as tables), [`account`] (how good a model of
+//! and a model to what runs), [`pacing`] (steps per frame), [`history`] (energies over steps), [`mask`] (what of an image is hidden), [`rank`] (an energy among others), [`samples`] (samples of the reader's own), [`numbers`] (what is drawn, as tables), [`account`] (how good a model of
 //! the plane is), [`trails`] (where its chains have been), [`film`] (the states of a run as it went), [`walk`] (a plane through latent space), [`heat`] (the landscape's map),
 //! [`paint`] (layouts, and the twins of the shaders), [`explain`] and [`problem`] (words).
 //!
@@ -23,6 +23,7 @@ pub mod pacing;
 pub mod paint;
 pub mod problem;
 pub mod rank;
+pub mod samples;
 pub mod settings;
 pub mod trails;
 pub mod walk;

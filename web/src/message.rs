@@ -26,10 +26,12 @@ pub enum Message {
     PickFrame([f64; 2]),
     /// A model file of the reader's own, and its name.
     Open(Blob, String),
-    /// A picture of the reader's own, to be reconstructed, and its name.
+    /// A picture of the reader's own, or samples in a .npy file, to be reconstructed, and its name.
     Picture(Blob, String),
     /// The picture of this number as a sample.
     Pictured(u32, Result<Vec<f32>, Problem>),
+    /// The samples in the file of this number.
+    Sampled(u32, Result<Vec<f32>, Problem>),
     /// The brush is to draw the picture, or to hide parts of it.
     BrushDraws(bool),
     /// Whether the figure can be seen.

@@ -27,6 +27,15 @@ pub struct Loaded {
     pub number: u32,
 }
 
+impl Loaded {
+    /// The same model, with so many other examples than those in its file.
+    pub fn with_examples(&self, examples: usize) -> Loaded {
+        let Loaded { model, file, facts, number } = self;
+        let facts = Facts { examples, ..facts.clone() };
+        Loaded { model: model.clone(), file: file.clone(), facts, number: *number }
+    }
+}
+
 /// Where a figure's model comes from.
 #[derive(Clone, Debug)]
 pub enum Source {

@@ -2,9 +2,11 @@
 
 use crate::dom;
 use crate::problem::Problem;
+use crate::samples;
 use dual_mcmc::pictures::sample_of_rgba;
-use js_sys::Object;
+use js_sys::{Object, Uint8Array};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, HtmlCanvasElement};
 
 /// Largest side of a picture's middle square, and most bytes of its file.
@@ -27,6 +29,20 @@ extern "C" {
     type Context;
     #[wasm_bindgen(method, catch, js_name = drawImage)]
     fn draw(this: &Context, image: &Bitmap, x: f64, y: f64) -> Result<(), JsValue>;
+}
+
+/// Read the samples of `shape` in a .npy file.
+///
+/// # Errors
+/// A sentence on what is wrong with the file.
+pub async fn samples(blob: &Blob, name: &str, shape: &[usize]) -> Result<Vec<f32>, Problem> {
+    let title = || format!("“{name}” cannot be used");
+    if blob.size() > LARGEST_FILE {
+        return Err(Problem::new(title(), "Its file holds more than the 100 MB that this page reads."));
+    }
+    let bytes = JsFuture::from(blob.array_buffer()).await;
+    let bytes = bytes.map_err(|_| Problem::new(title(), "This browser cannot read it."))?;
+    samples::read(&Uint8Array::new(&bytes).to_vec(), shape).map_err(|reason| Problem::new(title(), reason))
 }
 
 /// Read a picture as a sample of `shape`, `[C, H, W]`.

@@ -94,6 +94,8 @@ pub struct Instance {
     likelihood: Option<f64>,
     /// The held-out examples in the model's file, and the sample that is reconstructed.
     examples: Vec<f32>,
+    /// Whether samples of the reader's own have taken their place.
+    own_examples: bool,
     sight: Option<Sight>,
     /// Where latents are points of the plane: the z-chains' latents, and the potential of the posterior over them.
     latents: Vec<f32>,
@@ -206,6 +208,7 @@ impl Instance {
             quality: None,
             likelihood: None,
             examples: Vec::new(),
+            own_examples: false,
             sight: None,
             latents: Vec::new(),
             posterior: None,

@@ -34,6 +34,7 @@ impl Instance {
             sight: self.sight.as_ref(),
             examples: (&self.examples, example),
             own: self.own.is_some(),
+            own_examples: self.own_examples,
             subject: settings.subject,
             slope: self.slope.as_ref(),
             histograms: &loaded.model.annotations.histograms,

@@ -13,6 +13,7 @@ use crate::trails::Trails;
 use crate::views::Scene;
 use crate::walk;
 use serde::Serialize;
+use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Blob;
 
@@ -69,7 +70,8 @@ impl Instance {
             }
             Message::Picture(blob, name) => self.open_picture(blob, name),
             Message::Pictured(number, outcome) if number == self.own_number => self.take_picture(outcome),
-            Message::Pictured(..) => {}
+            Message::Sampled(number, outcome) if number == self.own_number => self.take_samples(outcome),
+            Message::Pictured(..) | Message::Sampled(..) => {}
             Message::BrushDraws(draws) => self.brush_draws = draws,
             Message::Visible(visible) => self.see(visible),
             Message::Playing(playing) => self.play(playing),
@@ -294,26 +296,49 @@ impl Instance {
         };
         let (post, number) = (self.post.clone(), self.own_number);
         spawn_local(async move {
-            let outcome = picture::read(&blob, &name, &loaded.facts.shape).await;
-            post.send(Message::Pictured(number, outcome));
+            let shape = &loaded.facts.shape;
+            post.send(match name.ends_with(".npy") {
+                true => Message::Sampled(number, picture::samples(&blob, &name, shape).await),
+                false => Message::Pictured(number, picture::read(&blob, &name, shape).await),
+            });
         });
+    }
+
+    /// Samples of the reader's own, in the place of the model's held-out examples.
+    fn take_samples(&mut self, outcome: Result<Vec<f32>, Problem>) {
+        match (outcome, &self.loaded) {
+            (Ok(values), Some(loaded)) => {
+                self.unusable.remove(PICTURE);
+                let examples = values.len() / loaded.facts.len();
+                self.loaded = Some(Rc::new(loaded.with_examples(examples)));
+                (self.examples, self.own_examples, self.own) = (values, true, None);
+                self.show_one_sample();
+            }
+            (Err(problem), _) => drop(self.unusable.insert(PICTURE.into(), format!("{problem}"))),
+            (Ok(_), None) => {}
+        }
+        self.stale = true;
+    }
+
+    /// Go to a view of one sample, which the reader's own is to be, with the first example.
+    fn show_one_sample(&mut self) {
+        if self.settings.as_ref().is_none_or(|settings| !settings.view.has_subject()) {
+            let can = |view| self.loaded.as_ref().is_some_and(|loaded| loaded.facts.has(view));
+            let view = if can(ViewKind::Reconstruct) { ViewKind::Reconstruct } else { ViewKind::Energy };
+            self.leave_view(Some(view.word()));
+            self.choose("view", Some(view.word().into()));
+        }
+        self.choose("subject", None);
+        self.choose("example", None);
+        self.reset = true;
     }
 
     fn take_picture(&mut self, outcome: Result<Vec<f32>, Problem>) {
         match outcome {
             Ok(x) => {
                 self.unusable.remove(PICTURE);
-                if self.settings.as_ref().is_none_or(|settings| !settings.view.has_subject()) {
-                    let can = |view| self.loaded.as_ref().is_some_and(|loaded| loaded.facts.has(view));
-                    let view =
-                        if can(ViewKind::Reconstruct) { ViewKind::Reconstruct } else { ViewKind::Energy };
-                    self.leave_view(Some(view.word()));
-                    self.choose("view", Some(view.word().into()));
-                }
-                self.choose("subject", None);
-                self.choose("example", None);
+                self.show_one_sample();
                 self.own = Some(x);
-                self.reset = true;
             }
             Err(problem) => drop(self.unusable.insert(PICTURE.into(), format!("{problem}"))),
         }
@@ -432,6 +457,7 @@ impl Instance {
         self.quality = None;
         self.likelihood = None;
         self.examples.clear();
+        self.own_examples = false;
         self.sight = None;
         self.latents.clear();
         self.posterior = None;

@@ -39,6 +39,8 @@ pub struct Scene<'a> {
     pub examples: (&'a [f32], Option<usize>),
     /// Whether it is a picture of the reader's own; else what it is.
     pub own: bool,
+    /// Whether the examples are the reader's own.
+    pub own_examples: bool,
     /// As `own`.
     pub subject: Subject,
     /// Its energy and gradient.
@@ -87,6 +89,9 @@ impl Scene<'_> {
     pub fn subject(&self) -> String {
         match (self.own, self.subject, self.examples.1) {
             (true, ..) => "Your own picture".into(),
+            (_, Subject::Example, Some(example)) if self.own_examples => {
+                format!("Your sample {}", example + 1)
+            }
             (_, Subject::Example, Some(example)) => format!("Held-out example {}", example + 1),
             (_, Subject::Noise, _) => "Noise".into(),
             (_, Subject::Tone, _) => "One value everywhere".into(),

@@ -115,6 +115,10 @@ impl Reconstruct {
         }
         self.draw_latents(scene, anew)?;
         if anew {
+            refs.set_text(
+                "examples-caption",
+                if scene.own_examples { "Your samples" } else { "Held-out examples" },
+            );
             self.draw_strip(scene)?;
         }
         self.describe(scene, refs);
