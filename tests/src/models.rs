@@ -27,6 +27,11 @@ pub fn shipped() -> Vec<(String, Model)> {
 /// A small untrained model on the plane: an energy with a Gaussian reference, and a generator.
 /// Its chains run down to near the origin, whatever the weights.
 pub fn plane() -> Model {
+    vectors(2)
+}
+
+/// The same for vectors of another length.
+pub fn vectors(length: usize) -> Model {
     let net = |input: usize, output: usize, reference| Network {
         input: vec![input],
         layers: vec![
@@ -38,8 +43,8 @@ pub fn plane() -> Model {
     };
     let langevin = Langevin::new(0.1, 0.01);
     Model {
-        energy: Some(weighted(net(2, 1, Some(1.0)), 1)),
-        generator: Some(weighted(net(3, 2, None), 2)),
+        energy: Some(weighted(net(length, 1, Some(1.0)), 1)),
+        generator: Some(weighted(net(3, length, None), 2)),
         encoder: None,
         chains: ChainDefaults { x: Some(XChainSettings { steps: 30, langevin }), z: None },
         energy_quantiles: None,

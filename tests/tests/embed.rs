@@ -145,6 +145,18 @@ fn a_site_is_written_whole_or_not_at_all() {
     let state = browser.wait_for("running example", page::STATE);
     assert_eq!(state["model"], "../models/good.safetensors");
 
+    // Everything that the pages name is there.
+    for page in ["index.html", "embed.html", "example/index.html"] {
+        browser.open(&format!("{}site/{page}?play=0", server.url()));
+        let missing = browser.run(
+            "const named = [...document.querySelectorAll('[href], [src]')].map((it) => it.href || it.src || new URL(it.getAttribute('src'), location).href);
+             const own = [...new Set(named)].filter((url) => url.startsWith(location.origin));
+             const answers = await Promise.all(own.map(async (url) => [url, (await fetch(url)).status]));
+             return answers.filter(([, status]) => status !== 200)",
+        );
+        assert_eq!(missing, serde_json::json!([]), "{page}");
+    }
+
     // Again over the earlier site, and never over anything else.
     xtask::site::write(&good, &out, Some("Again")).unwrap();
     assert_eq!(xtask::page::list(&out.join("models")).unwrap()[0].title, "Again");

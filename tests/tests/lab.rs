@@ -5,7 +5,9 @@
 use base64::Engine;
 use dual_mcmc_tests::browser::{Browser, WebGpu, numbers};
 use dual_mcmc_tests::{models, page};
-use xtask::serve::Server;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use xtask::serve::{Reply, Server};
 
 /// What is copied and what is saved, kept for the test: `shared.text`, and `shared.files`, name and bytes in base64.
 const CATCH: &str = "window.shared = { text: null, files: {} };
@@ -127,6 +129,49 @@ fn a_newcomer_finds_the_way_and_the_link_leads_back() {
     for key in ["x", "errors", "mask", "example", "seed", "chains", "view"] {
         assert_eq!(again[key], there[key], "{key}");
     }
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+/// As `dual-mcmc lab` serves it: each checkpoint has another address, and there is a report.
+#[test]
+fn a_run_that_trains_is_followed() {
+    let at = Arc::new(AtomicU32::new(1));
+    let (list, model) = (at.clone(), models::bytes(&models::plane()));
+    let answers: [(&str, page::Answer); 2] = [
+        (
+            "/models/index.json",
+            Arc::new(move || {
+                let at = list.load(Ordering::Relaxed);
+                let entry = serde_json::json!({
+                    "file": format!("run.safetensors?at={at}"), "title": format!("run, {at} iterations"),
+                    "live": true, "report": "reports/run.html",
+                });
+                Reply::of("application/json", serde_json::json!({ "models": [entry] }).to_string())
+            }),
+        ),
+        ("/models/run.safetensors", Arc::new(move || Reply::of("application/octet-stream", model.clone()))),
+    ];
+    let server = page::serve_with(answers.map(|(path, answer)| (path.to_string(), answer)).into());
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.open(&format!("{}?play=0&view=sample", server.url()));
+    browser
+        .wait_for("the first checkpoint", "(await figure.state()).model === 'models/run.safetensors?at=1'");
+    assert_eq!(
+        browser.run("return document.getElementById('report').getAttribute('href')"),
+        "reports/run.html"
+    );
+    browser.run("figure.chains = 7");
+    at.store(2, Ordering::Relaxed);
+    let next = browser.wait_for(
+        "the next one",
+        "((s) => s.model === 'models/run.safetensors?at=2' && s)(await figure.state().catch(() => ({})))",
+    );
+    // How its chains are looked at stays.
+    assert_eq!((&next["chains"], &next["view"]), (&serde_json::json!(7), &serde_json::json!("sample")));
+    assert_eq!(
+        browser.run("return document.getElementById('model').selectedOptions[0].text"),
+        "run, 2 iterations"
+    );
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
 

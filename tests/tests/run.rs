@@ -424,3 +424,35 @@ fn samples_of_ones_own_take_the_examples_place() {
     assert_eq!(numbers(&state(&browser)["x"]), values);
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
+
+/// Vectors that are neither images nor points of the plane are strips, in every view that a model of them has.
+#[test]
+fn vectors_of_any_length_have_their_views() {
+    let lengths = [1usize, 3, 64];
+    let names = lengths.map(|length| format!("of-{length}"));
+    let models = names.iter().zip(lengths).map(|(name, length)| (name.as_str(), models::vectors(length)));
+    let server = page::serve_models(models.collect());
+    let browser = Browser::start(WebGpu::Off, &[]);
+    for (name, length) in names.iter().zip(lengths) {
+        for view in ["sample", "reconstruct", "energy", "latent", "landscape"] {
+            let query =
+                format!("?play=0&model=models/{name}.safetensors&view={view}&chain=2&start=generator+noise");
+            browser.open(&format!("{}{query}", server.url()));
+            state(&browser);
+            browser.run("await figure.step(3)");
+            let found = state(&browser);
+            let shown = if view == "landscape" { "sample" } else { view };
+            assert_eq!((&found["shape"], &found["view"]), (&json!([length]), &json!(shown)), "{query}");
+            assert!(numbers(&found["x"]).iter().all(|value| value.is_finite()), "{query}");
+            let of_one = ["reconstruct", "energy"].contains(&view);
+            assert_eq!(found["look"].is_object(), !of_one, "{query}: {found}");
+            let said = browser.run("return ref('remarks').innerText");
+            assert_eq!(
+                said.as_str().unwrap().contains("landscape needs"),
+                view == "landscape",
+                "{query}: {said}"
+            );
+        }
+    }
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}

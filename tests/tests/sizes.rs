@@ -106,12 +106,18 @@ fn nothing_moves_while_a_page_loads() {
             "?model=models/ring.safetensors&view=sample",
             "embed.html?model=models/ring.safetensors&play=1",
             "embed.html?model=models/mnist.safetensors&play=1",
+            "example/index.html",
         ] {
             browser.open(&format!("{}{path}", server.url()));
             browser.wait_for(
                 "chains on their way",
                 "((s) => s?.step > 5)(await figure?.state?.().catch(() => null))",
             );
+            // All of it is scrolled through, as it is read.
+            let steps = "document.documentElement.scrollHeight / innerHeight";
+            browser.run(&format!(
+                "for (let i = 0; i < {steps}; i += 1) {{ scrollTo(0, i * innerHeight); await new Promise((done) => setTimeout(done, 250)); }}"
+            ));
             std::thread::sleep(std::time::Duration::from_millis(400));
             let moved = browser.run("return window.moved");
             let sum: f64 = moved.as_array().unwrap().iter().filter_map(|entry| entry[0].as_f64()).sum();

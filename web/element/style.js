@@ -146,7 +146,7 @@ legend { padding: 0; }
 .counter [data-ref=mean-energy] { min-width: 4.6em; }
 .figures { display: grid; gap: 1.1rem; }
 .figures.two { grid-template-columns: 1fr 1fr; max-width: var(--dual-mcmc-pair-width, none); margin-inline: auto; }
-.figures.many { grid-template-columns: repeat(auto-fit, minmax(min(11rem, 40%), 1fr)); align-items: start; }
+.figures.many { grid-template-columns: repeat(auto-fit, minmax(min(9.6rem, 40%), 1fr)); align-items: start; }
 .figures.many .strip { grid-column: 1 / -1; }
 [data-ref=latent-figure] { grid-column: span 2; }
 .figures.many .strip .panel { cursor: pointer; }
