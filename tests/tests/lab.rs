@@ -106,7 +106,7 @@ fn a_newcomer_finds_the_way_and_the_link_leads_back() {
     );
     let mask = browser.run("return (await figure.state()).mask");
     assert_ne!(mask, "none");
-    browser.run("await figure.reset(3); await figure.step(4)");
+    browser.run("await figure.pause(); await figure.reset(3); await figure.step(4)");
     let there = browser.wait_for("chains", page::STATE);
     browser.click("#share summary");
     let link = copied(&browser, "#copy-link");
@@ -126,7 +126,7 @@ fn a_newcomer_finds_the_way_and_the_link_leads_back() {
     browser.wait_for("chains", page::STATE);
     browser.run("await figure.pause(); await figure.reset(3); await figure.step(4)");
     let again = browser.wait_for("chains", page::STATE);
-    for key in ["x", "errors", "mask", "example", "seed", "chains", "view"] {
+    for key in ["step", "x", "errors", "mask", "example", "seed", "chains", "view"] {
         assert_eq!(again[key], there[key], "{key}");
     }
     assert_eq!(browser.errors(), Vec::<String>::new());

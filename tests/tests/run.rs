@@ -114,12 +114,13 @@ fn a_chosen_chain_opens_large_and_can_be_scrubbed_back() {
 /// To the last bit: the chains go on as if they had never started over. Settings come back, too.
 #[test]
 fn what_started_over_can_be_undone() {
-    let server = page::serve_models(vec![("images", models::images())]);
+    let ring = Model::from_bytes(include_bytes!("../../models/ring.safetensors")).unwrap();
+    let server = page::serve_models(vec![("images", models::images()), ("plane", ring)]);
     for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
         let browser = Browser::start(webgpu, &[]);
-        for view in ["sample", "reconstruct"] {
+        for (model, view) in [("plane", "reconstruct"), ("images", "sample"), ("images", "reconstruct")] {
             let line = format!(
-                "{}?model=models/images.safetensors&play=0&device={device}&view={view}",
+                "{}?model=models/{model}.safetensors&play=0&device={device}&view={view}",
                 server.url()
             );
             browser.open(&line);
@@ -138,7 +139,7 @@ fn what_started_over_can_be_undone() {
             browser.click("[data-ref=undo]");
             browser.wait_for("what was before", "(await figure.state()).step === 4");
             let after = state(&browser);
-            for key in ["x", "energies", "errors", "trace", "film", "seed"] {
+            for key in ["x", "z", "energies", "errors", "trace", "film", "seed"] {
                 assert_eq!(after[key], before[key], "{key} of {view}");
             }
             browser.run("await figure.step(5)");
@@ -152,6 +153,16 @@ fn what_started_over_can_be_undone() {
             browser.wait_for("what was before", "(await figure.state()).step === 9");
             assert_eq!(state(&browser)["x"], straight["x"]);
         }
+        // Of what starts elsewhere, nothing is kept.
+        browser.run("await figure.reset(); await figure.step(2); figure.mask = 'lower'");
+        browser
+            .wait_for("another start", "((s) => s.mask === 'lower' && s.step === 0)(await figure.state())");
+        assert_eq!(browser.run("return ref('undo').hidden"), true);
+        browser.run("figure.fill = 'energy'; await figure.step(12)");
+        assert_eq!(state(&browser)["fills"], true);
+        browser.run("figure.fill = null");
+        browser.wait_for("the z-chain alone", "((s) => !s.fills && s.step === 0)(await figure.state())");
+        assert_eq!(browser.run("return ref('undo').hidden"), true);
         // The settings as they were before they became the model's own.
         browser.run("figure.view = 'sample'; figure.stepSize = 0.3; figure.start = 'noise'");
         browser.wait_for("other settings", "(await figure.state()).stepSize === 0.3");

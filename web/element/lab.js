@@ -105,6 +105,8 @@ async function read() {
   // A list that cannot be read once does not take models away.
   if (found || !list) list = found ?? [];
   if (!own && !figure.src && list.length) figure.src = list[0].url;
+  // There is no figure to wait for.
+  if (!own && !figure.src) document.body.classList.remove('waits');
   followRun();
   show();
   setTimeout(look, list.some(({ live }) => live) ? 3_000 : 10_000);

@@ -27,12 +27,17 @@ pub struct Film {
 }
 
 impl Film {
-    /// A film of a run that starts at `starts`, `[chains, data]`. So many chains that hardly any frame has room are not filmed.
+    /// Whether states of so many numbers have room. So many chains that hardly any frame has are not filmed.
+    pub fn has_room(numbers: usize) -> bool {
+        ROOM / numbers.max(1) >= FEWEST
+    }
+
+    /// A film of a run that starts at `starts`, `[chains, data]`, as far as there is room.
     pub fn of(starts: Vec<f32>) -> Film {
-        let most = (ROOM / starts.len().max(1)).min(MOST);
-        if most < FEWEST {
+        if !Film::has_room(starts.len()) {
             return Film::default();
         }
+        let most = (ROOM / starts.len().max(1)).min(MOST);
         Film { kept: vec![Frame { step: 0, states: starts }], newest: None, stride: 1, most }
     }
 
@@ -147,7 +152,7 @@ mod tests {
     fn what_has_no_room_is_not_filmed() {
         let mut film = Film::of(vec![0.0; ROOM / 2]);
         film.take(1, Vec::new());
-        assert!(film.is_empty() && !film.wants(1));
+        assert!(film.is_empty() && !film.wants(1) && !Film::has_room(ROOM / 2) && Film::has_room(2048));
     }
 
     #[test]

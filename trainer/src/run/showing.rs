@@ -79,7 +79,8 @@ impl Showing {
     /// The answer to the request of a path.
     pub fn answer(&self, path: &str) -> Reply {
         let path = path.trim_start_matches('/');
-        let path = if path.is_empty() { "index.html" } else { path };
+        let of_folder = format!("{path}index.html");
+        let path = if path.is_empty() || path.ends_with('/') { &of_folder } else { path };
         if path == "models/index.json" {
             return Reply::of("application/json", self.list().to_string())
                 .header("Cache-Control", "no-store");

@@ -69,7 +69,9 @@ impl Instance {
         engine.advance(steps, &langevin).await?;
         let on_map = settings.view == ViewKind::Landscape;
         let trails = on_map && (settings.chosen.is_some() || settings.overlays.contains(&Overlay::Trails));
-        if trails || settings.chosen.is_some() || self.film.wants(engine.steps()) {
+        // What is looked at closely is to be what is now.
+        let closely = (settings.chosen.is_some() || self.numbers) && !self.film.is_empty();
+        if trails || closely || self.film.wants(engine.steps()) {
             let states = engine.state().await?;
             if trails {
                 self.trails.push(&states, settings.chosen);

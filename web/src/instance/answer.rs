@@ -102,7 +102,7 @@ impl Instance {
                 if let Some(seed) = seed {
                     self.choose("seed", Some(seed.to_string()));
                 }
-                self.reset = true;
+                (self.reset, self.keeps) = (true, true);
                 self.arrange().await?;
                 self.draw(true)?;
             }
@@ -213,6 +213,10 @@ impl Instance {
             return Err(Problem::new("Nothing runs", "No model is loaded."));
         };
         let starts = engine.start_states().await?;
+        // With what is now as its end.
+        if self.film.at(None).is_some_and(|newest| newest.step != engine.steps()) {
+            self.film.take(engine.steps(), engine.state().await?);
+        }
         let frames: Vec<&Frame> = self.film.frames().collect();
         if frames.is_empty() {
             let advice = "There are too many chains for their ways to be kept: choose fewer.";

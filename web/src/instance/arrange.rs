@@ -98,8 +98,9 @@ impl Instance {
         let other_rows = before.as_ref().is_none_or(|b| b.starts.len() != settings.starts.len());
         let subject = |s: &Settings| s.view.has_subject().then(|| (s.subject, s.example, s.mask.clone()));
         let plane = |s: &Settings| (s.view == ViewKind::Latent).then_some((s.corners, s.walk, s.example));
-        let start = |s: &Settings| (s.starts.clone(), s.seed, subject(s), plane(s));
-        let other_start = before.as_ref().is_none_or(|b| start(b) != start(&settings));
+        let place = |s: &Settings| (s.starts.clone(), subject(s), plane(s));
+        let other_place = before.as_ref().is_none_or(|b| place(b) != place(&settings));
+        let other_start = other_place || before.as_ref().is_none_or(|b| b.seed != settings.seed);
         // A failure that a device, a number of chains or a start may have caused is forgotten with it.
         if self.problem.is_some() && self.engine.is_some() && !other_chains && !other_start && !self.reset {
             return Ok(());
@@ -113,12 +114,12 @@ impl Instance {
             self.remark(remarks, &settings, &loaded, &device);
         }
         // Taken whatever else asks for a start: a wish left over would start the chains again at the next occasion.
-        let mut reset = std::mem::take(&mut self.reset);
+        let (reset, keeps) = (std::mem::take(&mut self.reset), std::mem::take(&mut self.keeps));
         // What has been filled in is no longer wanted.
-        reset |= settings.fill.is_none() && self.engine.as_ref().is_some_and(|engine| engine.fills());
-        if fresh || other_start || reset {
+        let unfilled = settings.fill.is_none() && self.engine.as_ref().is_some_and(|engine| engine.fills());
+        if fresh || other_start || reset || unfilled {
             match &before {
-                Some(before) if reset && !fresh && self.worth_keeping() => {
+                Some(before) if keeps && !fresh && !other_place && !unfilled && self.worth_keeping() => {
                     // Without room for both, the chains start over where they are.
                     if let Ok(next) = Engine::new(&device, &loaded, &settings).await {
                         self.keep(next, before.seed);
@@ -194,7 +195,11 @@ impl Instance {
         let groups = if settings.view.has_subject() { 1 } else { settings.starts.len() };
         self.history = History::of(groups);
         self.trails = Trails::default();
-        self.film = Film::of(engine.start_states().await?);
+        let numbers = self.loaded.as_ref().map_or(0, |loaded| settings.chains * loaded.facts.len());
+        self.film = match Film::has_room(numbers) {
+            true => Film::of(engine.start_states().await?),
+            false => Film::default(),
+        };
         (self.scrub, self.look) = (None, None);
         self.pacer = Pacer::default();
         self.last_read = f64::NEG_INFINITY;

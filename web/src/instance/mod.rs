@@ -57,6 +57,8 @@ pub struct Instance {
     single_steps: u32,
     /// Start the chains anew.
     reset: bool,
+    /// Keep those that run, so that this can be undone.
+    keeps: bool,
     /// Something is wanted that may not be so yet.
     stale: bool,
     /// Draw anew what does not move.
@@ -185,6 +187,7 @@ impl Instance {
             playing: false,
             single_steps: 0,
             reset: false,
+            keeps: false,
             stale: true,
             redraw: false,
             scrub: None,
@@ -294,10 +297,14 @@ impl Instance {
             // At once, so that the figure has its size with its first frame.
             self.draw(true)?;
         }
+        let drawn = self.engine.as_ref().map(Engine::steps).filter(|_| changed);
         self.begin_where_pointed().await?;
         self.advance().await?;
         self.look().await?;
-        self.draw(false)?;
+        // Not twice what has not moved.
+        if self.redraw || drawn != self.engine.as_ref().map(Engine::steps) {
+            self.draw(false)?;
+        }
         self.read_energies().await?;
         self.count_up().await?;
         self.answer().await

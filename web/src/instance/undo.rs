@@ -3,6 +3,7 @@
 use super::Instance;
 use crate::engine::{Engine, Sight};
 use crate::film::Film;
+use crate::heat::Heat;
 use crate::history::History;
 use crate::trails::Trails;
 use crate::views::Slope;
@@ -23,6 +24,8 @@ pub struct Run {
     trails: Trails,
     sight: Option<Sight>,
     slope: Option<Slope>,
+    latents: Vec<f32>,
+    posterior: Option<Heat>,
     seed: u64,
 }
 
@@ -46,6 +49,8 @@ impl Instance {
             trails: std::mem::take(&mut self.trails),
             sight: self.sight.take(),
             slope: self.slope.take(),
+            latents: std::mem::take(&mut self.latents),
+            posterior: self.posterior.take(),
             seed,
         })));
     }
@@ -81,11 +86,12 @@ impl Instance {
                 }
             }
             Some(Before::Run(run)) => {
-                let Run { engine, history, film, trails, sight, slope, seed } = *run;
+                let Run { engine, history, film, trails, sight, slope, latents, posterior, seed } = *run;
                 self.play(false);
                 self.engine = Some(engine);
                 (self.history, self.film, self.trails) = (history, film, trails);
                 (self.sight, self.slope) = (sight, slope);
+                (self.latents, self.posterior) = (latents, posterior);
                 (self.scrub, self.look) = (None, None);
                 self.choose("seed", (seed != 0).then(|| seed.to_string()));
                 if let Some(settings) = &mut self.settings {

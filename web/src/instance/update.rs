@@ -210,8 +210,7 @@ impl Instance {
             self.choose("seed", Some(seed.to_string()));
             self.play(true);
         }
-        self.reset = true;
-        self.stale = true;
+        (self.reset, self.keeps, self.stale) = (true, true, true);
     }
 
     /// Forget what failed, and try again.
