@@ -138,9 +138,20 @@ impl Browser {
         self.post("/window", json!({ "handle": page }));
     }
 
-    /// Bytes of memory that the browser's processes have to themselves.
+    /// Bytes of memory that the processes of the page and of its graphics have to themselves: the least of a few readings,
+    /// since what is on its way comes and goes. (The browser's other processes are no matter of the page: one of its
+    /// services takes 20 MiB for a while, minutes after the start.)
     #[cfg(target_os = "linux")]
     pub fn memory(&self) -> u64 {
+        let readings = (0..8).map(|_| {
+            std::thread::sleep(Duration::from_millis(250));
+            self.memory_now()
+        });
+        readings.min().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn memory_now(&self) -> u64 {
         let mut parents = HashMap::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
@@ -164,7 +175,12 @@ impl Browser {
             let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
             line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
         };
-        parents.keys().filter(|id| ours(**id)).map(resident).sum()
+        let of_page = |id: &u32| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("--type=renderer") || line.contains("--type=gpu-process")
+        };
+        parents.keys().filter(|id| ours(**id) && of_page(id)).map(resident).sum()
     }
 
     /// A command of the browser's own protocol.

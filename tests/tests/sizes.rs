@@ -40,6 +40,7 @@ fn look(
     browser.resize(width, height);
     for (model, view, panels) in views {
         let what = format!("{model}, {view} on {device} at {width} by {height}");
+        println!("{what}");
         browser
             .open(&format!("{server}?model=models/{model}.safetensors&play=0&device={device}&view={view}"));
         browser.wait_for(&what, page::STATE);

@@ -92,7 +92,11 @@ impl Gpu {
             // With nothing wrong in the request, only a loss that is not told yet prevents a read.
             result.map_err(|e| GpuError::Lost(format!("a read failed: {e}")))?;
             let bytes = staging.get_mapped_range(..).map_err(|e| failed(&e))?;
-            Ok(bytemuck::pod_collect_to_vec(&bytes[..]))
+            let numbers = bytemuck::pod_collect_to_vec(&bytes[..]);
+            drop(bytes);
+            // A browser would keep it until its garbage is collected.
+            staging.destroy();
+            Ok(numbers)
         }
     }
 
