@@ -60,6 +60,26 @@ pub struct EnergyQuantiles {
     pub energies: Vec<f32>,
 }
 
+impl EnergyQuantiles {
+    /// Probabilities whose energies a model file holds.
+    const PROBABILITIES: [f32; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
+
+    /// Quantiles of `energies`, by linear interpolation; `None` without any.
+    pub fn of(mut energies: Vec<f32>) -> Option<EnergyQuantiles> {
+        energies.retain(|e| e.is_finite());
+        energies.sort_by(f32::total_cmp);
+        let last = energies.len().checked_sub(1)?;
+        let at = |p: f32| {
+            let place = p * last as f32;
+            let (low, high) = (place.floor() as usize, place.ceil() as usize);
+            let share = place - place.floor();
+            energies[low] + share * (energies[high.min(last)] - energies[low])
+        };
+        let probabilities = Self::PROBABILITIES.to_vec();
+        Some(EnergyQuantiles { probabilities, energies: Self::PROBABILITIES.map(at).to_vec() })
+    }
+}
+
 /// Where a model comes from. Every field may be absent in files of other programs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -253,4 +273,18 @@ impl Model {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate_and_rise() {
+        let q = EnergyQuantiles::of((0..=200).rev().map(|i| i as f32).collect()).unwrap();
+        assert_eq!(q.energies, [0.0, 2.0, 10.0, 20.0, 50.0, 100.0, 150.0, 180.0, 190.0, 198.0, 200.0]);
+        assert_eq!(EnergyQuantiles::of(vec![3.0]).unwrap().energies, [3.0; 11]);
+        assert_eq!(EnergyQuantiles::of(vec![f32::NAN]), None);
+    }
 }

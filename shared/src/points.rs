@@ -3,7 +3,7 @@
 //! Every set fits in [-3, 3]². Points come from the counter-based noise, so point `i` of a seed is
 //! the same wherever it is drawn, and a held-out set is a later range of indices.
 
-use crate::noise::{Noise, normals, uniform};
+use crate::noise::{Noise, Stream, normals, uniform};
 use std::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
@@ -19,6 +19,12 @@ pub enum PointSet {
     /// The eight unit squares of [-2, 2]² whose corners' coordinates have an even sum, uniform.
     Checkerboard,
 }
+
+/// Points of a set that are learned from, unless a recipe says otherwise.
+pub const TRAINING_POINTS: usize = 60_000;
+
+/// Every use of a set sees the same points, whatever the seed of the run.
+const SEED: u64 = 0;
 
 /// Where a point lies with respect to the modes of its set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +70,12 @@ impl PointSet {
     /// The set of that name, in lower case.
     pub fn from_name(name: &str) -> Option<PointSet> {
         PointSet::ALL.into_iter().find(|set| set.name() == name)
+    }
+
+    /// `count` of the points that are learned from and held out, from `first` on: those are the first ones, and held-out
+    /// ones come after them. `[count, 2]`.
+    pub fn points(&self, first: usize, count: usize) -> Vec<f32> {
+        self.sample(Noise::new(SEED, Stream::Data), first as u32, count)
     }
 
     /// The set's name.

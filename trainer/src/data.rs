@@ -17,9 +17,9 @@ mod resize;
 mod samples;
 pub mod scale;
 
+use crate::teaching::{FEWEST, held_out_of};
 use anyhow::{Context, Result, bail, ensure};
-use dual_mcmc::noise::{Noise, Stream};
-use dual_mcmc::points::PointSet;
+use dual_mcmc::points::{PointSet, TRAINING_POINTS};
 use image_sets::ImageSet;
 use md5::{Digest, Md5};
 pub use resize::resize;
@@ -27,21 +27,12 @@ pub use samples::{Samples, pixel};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Points drawn of a synthetic set where the recipe does not say how many.
-pub const POINTS: usize = 60_000;
-
 /// Held-out points of a synthetic set: a later range of the same sequence.
 pub const HELD_OUT_POINTS: usize = 10_000;
-
-/// Every use of a synthetic set sees the same points, whatever the seed of the run.
-const POINTS_SEED: u64 = 0;
 
 /// Rows that [`Dataset::glance`] looks at, and values in them.
 const LOOKED_AT: usize = 10_000;
 const LOOKED_AT_VALUES: usize = 1 << 24;
-
-/// Fewest samples that own data may have.
-const FEWEST: usize = 10;
 
 /// A set that this program knows: its density, or its classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +137,7 @@ impl Dataset {
     pub fn load(source: &str, shape: &[usize], count: Option<usize>) -> Result<Dataset> {
         let path = Path::new(source);
         let data = if let Some(set) = PointSet::from_name(source) {
-            points(set, count.unwrap_or(POINTS))?
+            points(set, count.unwrap_or(TRAINING_POINTS))?
         } else if let Some(set) = ImageSet::from_name(source) {
             let folder = directory()?.join(set.name());
             ensure!(
@@ -242,13 +233,12 @@ pub fn directory() -> Result<PathBuf> {
 
 fn points(set: PointSet, count: usize) -> Result<Dataset> {
     memory::ask(count.saturating_mul(2 * size_of::<f32>()), || format!("{count} points of {}", set.name()))?;
-    let noise = Noise::new(POINTS_SEED, Stream::Data);
     Ok(Dataset {
         name: set.name().into(),
         known: Some(Known::Points(set)),
         shape: vec![2],
-        train: Samples::Floats(set.sample(noise, 0, count)),
-        held_out: Samples::Floats(set.sample(noise, count as u32, HELD_OUT_POINTS)),
+        train: Samples::Floats(set.points(0, count)),
+        held_out: Samples::Floats(set.points(count, HELD_OUT_POINTS)),
     })
 }
 
@@ -306,12 +296,12 @@ fn folder_of_images(path: &Path, shape: &[usize]) -> Result<Dataset> {
         .with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// Own data: the last tenth is held out, at least 2 samples, which have a spread, and at most 10,000.
+/// Own data: the last ones are held out.
 fn split(name: String, shape: Vec<usize>, samples: Samples) -> Result<Dataset> {
     let len: usize = shape.iter().product();
     let count = samples.len() / len;
     ensure!(count >= FEWEST, "{count} samples are too few; at least {FEWEST} are needed");
-    let (train, held_out) = samples.split(count - (count / 10).clamp(2, 10_000), len);
+    let (train, held_out) = samples.split(count - held_out_of(count), len);
     Ok(Dataset { name, known: None, shape, train, held_out })
 }
 
@@ -346,7 +336,7 @@ mod tests {
     fn held_out_points_are_no_training_points() {
         let data = Dataset::load("ring", &[2], Some(1000)).unwrap();
         assert_eq!((data.train_count(), data.held_out_count()), (1000, HELD_OUT_POINTS));
-        let next = PointSet::Ring.sample(Noise::new(POINTS_SEED, Stream::Data), 1000, 1);
+        let next = PointSet::Ring.points(1000, 1);
         assert_eq!(data.held_out_batch(1).unwrap(), next);
     }
 

@@ -3,7 +3,8 @@
 //! * [`recipe`]: everything that a training run is, as one TOML file;
 //! * [`networks`]: the three networks in burn, with what only training has;
 //! * [`optimiser`] is Adam, for each of them;
-//! * [`teaching`]: the training iteration: both chains, the three losses, the three updates.
+//! * [`teaching`]: the training iteration: both chains, the three losses, the three updates;
+//! * `table` (feature `table`): points in text.
 //!
 //! Without the feature `gpu` the program trains and samples on the CPU alone, and compiles in half the time.
 //! Without the feature `cli` nothing here touches files, clocks, threads or a terminal, and
@@ -25,4 +26,6 @@ pub mod optimiser;
 pub mod recipe;
 #[cfg(feature = "cli")]
 pub mod run;
+#[cfg(feature = "table")]
+pub mod table;
 pub mod teaching;

@@ -22,6 +22,7 @@ mod record;
 mod share;
 
 pub use iteration::{Batch, Gradients, Iteration, Phase, Rates, Report, RunningIteration, Snapshot};
+pub use order::{FEWEST, held_out_of};
 pub use record::model_of_record;
 pub use share::{Exchange, ReplicaFailed, Share};
 

@@ -1,7 +1,7 @@
 // The parameters of the lab's and the embedded page's address, and the attributes that they stand for.
 export const PARAMETERS = {
   'model': 'src', 'view': 'view', 'chains': 'chains', 'rate': 'rate', 'step-size': 'step-size', 'noise': 'noise',
-  'start': 'start', 'sampler': 'sampler', 'chain': 'chain', 'overlay': 'overlay', 'corners': 'corners', 'walk': 'walk', 'subject': 'subject', 'example': 'example', 'mask': 'mask', 'fill': 'fill', 'seed': 'seed', 'device': 'device', 'play': 'autoplay',
+  'start': 'start', 'sampler': 'sampler', 'chain': 'chain', 'overlay': 'overlay', 'corners': 'corners', 'walk': 'walk', 'subject': 'subject', 'example': 'example', 'mask': 'mask', 'fill': 'fill', 'training': 'training', 'seed': 'seed', 'device': 'device', 'play': 'autoplay',
   'hide': 'hide',
 };
 

@@ -7,9 +7,9 @@ const MOST_RESTARTS = 3, RESTARTS_IN = 60_000;
 
 /**
  * Where wasm and worker are, for pages whose builder does not find them beside this file: each an address, the wasm also its bytes or
- * the compiled module. To be set before the first figure begins.
+ * the compiled module; `teach` and `teachWorker` are those of the training view. To be set before the first figure begins.
  */
-export const assets = { wasm: null, worker: null };
+export const assets = { wasm: null, worker: null, teach: null, teachWorker: null };
 
 /** The version of this JavaScript, which is the wasm's, too. */
 export const VERSION = '0.1.0';
@@ -68,17 +68,63 @@ function makeWorker() {
 
 function newWorker() {
   // By name, so that builders do not take it for a file to be written into the page.
-  const name = './worker.js', url = assets.worker ? new URL(assets.worker, document.baseURI) : new URL(name, import.meta.url);
-  if (url.origin === location.origin) {
-    if (assets.worker) return new Worker(url, { type: 'module' });
-    // Written out, as builders look for it.
-    return new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-  }
-  elsewhere ??= URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));
-  return new Worker(elsewhere, { type: 'module' });
+  const name = './worker.js';
+  // Written out, as builders look for it.
+  const here = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  return threadOf(assets.worker, new URL(name, import.meta.url), here);
 }
 
-let elsewhere;
+/** A thread for a training run. */
+export function newTeacher() {
+  const name = './teach-worker.js';
+  const here = () => new Worker(new URL('./teach-worker.js', import.meta.url), { type: 'module' });
+  return threadOf(assets.teachWorker, new URL(name, import.meta.url), here);
+}
+
+/** A worker whose code lies where the page's author says, or beside this file, as `here` starts it. */
+function threadOf(asset, beside, here) {
+  const url = asset ? new URL(asset, document.baseURI) : beside;
+  if (url.origin === location.origin) return asset ? new Worker(url, { type: 'module' }) : here();
+  if (!elsewhere.has(url.href)) {
+    elsewhere.set(url.href, URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' })));
+  }
+  return new Worker(elsewhere.get(url.href), { type: 'module' });
+}
+
+const elsewhere = new Map();
+
+let trainer = null;
+
+/** The compiled code of training runs, fetched once; `progress` is told the share that is there. */
+export function trainerCode(progress = () => {}) {
+  trainer ??= fetchTrainer(progress).catch((error) => {
+    trainer = null;
+    throw error;
+  });
+  return trainer;
+}
+
+async function fetchTrainer(progress) {
+  const source = assets.teach;
+  if (source instanceof WebAssembly.Module) return source;
+  if (source && typeof source !== 'string' && !(source instanceof URL)) return WebAssembly.compile(source);
+  const answer = await fetch(source ? new URL(source, document.baseURI) : new URL('./dual-mcmc-teach_bg.wasm', import.meta.url));
+  if (!answer.ok) throw new Error(`Its file is not there (${answer.status}): it may still be being built; try again in a minute.`);
+  const total = Number(answer.headers.get('content-length')), pieces = [];
+  let there = 0;
+  for (const reader = answer.body.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    there += value.length;
+    if (total) progress(Math.min(there / total, 1));
+  }
+  try {
+    return await WebAssembly.compile(await new Blob(pieces).arrayBuffer());
+  } catch (error) {
+    throw new Error(`${advice(error)} (${error.message})`);
+  }
+}
 
 /** An exception somewhere on the page: if it came through our own code, that has been left in the middle of its work. */
 function suspect(words) {

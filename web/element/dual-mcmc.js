@@ -13,7 +13,7 @@ import { style } from './style.js';
 import { template } from './template.js';
 
 const ATTRIBUTES = [
-  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'chain', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'fill', 'seed', 'device', 'autoplay',
+  'src', 'view', 'chains', 'rate', 'step-size', 'noise', 'start', 'sampler', 'chain', 'overlay', 'corners', 'walk', 'subject', 'example', 'mask', 'fill', 'training', 'seed', 'device', 'autoplay',
   'controls', 'hide', 'loading', 'reveal', 'poster', 'alt',
 ];
 const NUMBERS = new Set(['chains', 'rate', 'step-size', 'noise', 'chain', 'example', 'seed']);
@@ -41,6 +41,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   /** What Rust holds of this figure; none before it is needed. */
   #figure = null;
   #starting = null;
+  /** The promise of the training view, once that has been opened. */
+  #training = null;
   /** Counts the beginnings, so that one that has been superseded changes nothing. */
   #beginning = 0;
   /** Ends all listeners and observers when the figure leaves its page. */
@@ -98,8 +100,11 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   }
 
   attributeChangedCallback(name, _, value) {
-    this.#figure?.attribute(name, value ?? undefined);
+    // The training view is none of the figure's own.
+    if (name !== 'view' || value !== 'train') this.#figure?.attribute(name, value ?? undefined);
     if (!this.#life) return;
+    if (name === 'view') this.#look();
+    if (name === 'training') this.#training?.then((training) => training.choose(value), () => {});
     if (name === 'poster' || name === 'alt') this.#describe();
     if (name === 'autoplay' && this.#mayPlay()) this.#figure?.autoplay();
     this.#cover();
@@ -126,7 +131,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       // Only the width is the page's choice; the height is the figure's own.
       if (contentRect.width === width) return;
       width = contentRect.width;
-      this.#figure?.redraw();
+      this.#redraw();
     });
     sizes.observe(this);
     signal.addEventListener('abort', () => sizes.disconnect());
@@ -134,14 +139,26 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       this.#look();
       this.#startIfDue();
     }, { signal });
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#figure?.redraw(), { signal });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redraw(), { signal });
     matchMedia('(prefers-reduced-motion: reduce)').addEventListener('change', ({ matches }) => {
       if (matches && this.getAttribute('autoplay') !== 'always') this.#figure?.pause();
     }, { signal });
   }
 
   #look() {
-    this.#figure?.see(this.#seen && !document.hidden);
+    const seen = this.#seen && !document.hidden;
+    this.#figure?.see(seen && !this.#trains);
+    this.#training?.then((training) => training.see(seen && this.#trains), () => {});
+  }
+
+  #redraw() {
+    this.#figure?.redraw();
+    this.#training?.then((training) => training.redraw(), () => {});
+  }
+
+  /** Whether it shows the training view, which has code of its own. */
+  get #trains() {
+    return this.getAttribute('view') === 'train';
   }
 
   #mayPlay() {
@@ -151,10 +168,34 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
 
   /** Begin to load, if it is time. */
   #startIfDue() {
-    if (this.#figure || this.#starting || !this.#life) return;
+    if (!this.#life || (this.#trains ? this.#training : this.#figure || this.#starting)) return;
     const waits = this.loading !== 'lazy' && this.reveal !== 'auto' && !this.#asked;
     const due = this.loading === 'eager' || (this.#near && !document.hidden && !waits);
-    if (due && (this.src || this.#file)) this.#start().catch(() => {});
+    if (due && this.#trains) this.#train().catch(() => {});
+    else if (due && (this.src || this.#file)) this.#start().catch(() => {});
+  }
+
+  /** The training view, once it is there. */
+  #train() {
+    if (!this.#life) return Promise.reject(new Error('The figure is not on a page.'));
+    if (this.#training) return this.#training;
+    const beginning = this.#beginning;
+    this.#training = import('./train.js').then(({ Training }) => {
+      if (beginning !== this.#beginning) throw new Error('The figure has left its page meanwhile.');
+      this.#shows = true;
+      const training = new Training(this, this.#ref('train'), this.getAttribute('training'));
+      if (this.#plays || (this.reveal === 'auto' && this.#mayPlay())) training.play().catch(() => {});
+      return training;
+    });
+    this.#training.then(() => {
+      this.#look();
+      this.dispatchEvent(new CustomEvent('load', { detail: { view: 'train' } }));
+    }, (error) => {
+      this.#training = null;
+      this.#fail('The trainer could not be loaded', `Reload the page. (${error.message})`);
+    });
+    this.#cover();
+    return this.#training;
   }
 
   /** What Rust holds of this figure, once there is a figure. */
@@ -173,7 +214,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       if (beginning !== this.#beginning) throw new Error('The figure has left its page, or begun again, meanwhile.');
       const figure = new Figure(this, this.#root);
       for (const name of ATTRIBUTES) {
-        if (this.hasAttribute(name)) figure.attribute(name, this.getAttribute(name));
+        if (this.hasAttribute(name) && !(name === 'view' && this.#trains)) figure.attribute(name, this.getAttribute(name));
       }
       if (this.#file) figure.open(this.#file, this.#file.name ?? 'the model');
       if (this.#image) figure.picture(this.#image, this.#image.name ?? 'the picture');
@@ -197,6 +238,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     this.#life = null;
     figures.delete(this);
     this.#figure?.free();
+    this.#training?.then((training) => training.end(), () => {});
+    this.#training = null;
     this.#forget();
     for (const reject of this.#open) reject(new Error('The figure is no longer on the page.'));
     this.#open.clear();
@@ -211,6 +254,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     const fresh = document.createElement('template');
     fresh.innerHTML = template;
     const focus = this.#root.activeElement?.dataset.ref;
+    // A training run goes on.
+    if (this.#training) fresh.content.querySelector('[data-ref=train]').replaceWith(this.#ref('train'));
     this.#root.replaceChildren(fresh.content);
     this.#ref('begin').addEventListener('click', () => this.play().catch(() => {}));
     this.#describe();
@@ -248,10 +293,12 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
   #cover() {
     const waits = this.reveal !== 'auto' && !this.#asked;
     const poster = this.hasAttribute('poster') || this.querySelector('[slot=poster]');
-    const covered = waits || !this.#figure || (poster && !this.#shows);
+    const trains = this.#trains;
+    const covered = waits || !(trains ? this.#training : this.#figure) || (poster && !this.#shows);
     this.#ref('cover').hidden = !covered;
-    this.#ref('lab').hidden = covered;
-    this.#ref('begin').hidden = this.reveal === 'manual' || (this.reveal === 'auto' && !!this.src);
+    this.#ref('lab').hidden = covered || trains;
+    this.#ref('train').hidden = covered || !trains;
+    this.#ref('begin').hidden = this.reveal === 'manual' || (this.reveal === 'auto' && (trains || !!this.src));
     const text = this.#ref('cover-text');
     text.hidden = !!poster && !this.#starting;
   }
@@ -279,7 +326,7 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
         this.#open.delete(reject);
         how(value);
       };
-      this.#start()
+      (this.#trains ? this.#train() : this.#start())
         .then((figure) => {
           this.#cover();
           return figure[method](...values);
@@ -352,6 +399,12 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
     if (file !== null && !is(file, 'Blob', 'File')) throw new TypeError('image takes a Blob or a File.');
     this.#image = file;
     if (file) this.#figure?.picture(file, file.name ?? 'the picture');
+  }
+
+  /** A .csv or .npy file of points of the plane, to be learned in the training view. */
+  set points(file) {
+    if (!is(file, 'File')) throw new TypeError('points takes a File.');
+    this.#ask('open', file).catch(() => {});
   }
 
   get controls() {

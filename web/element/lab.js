@@ -21,6 +21,10 @@ function forget() {
 }
 
 function open(file) {
+  if (figure.view === 'train' && /\.(csv|npy)$/i.test(file.name)) {
+    figure.points = file;
+    return;
+  }
   if (file.type.startsWith('image/') || file.name.endsWith('.npy')) {
     figure.image = file;
     return;
@@ -141,6 +145,18 @@ for (const name of ['load', 'problem']) {
 }
 select.addEventListener('change', () => select.value && choose(select.value));
 element('open').addEventListener('click', () => element('file').click());
+element('train').addEventListener('click', () => {
+  figure.setAttribute('view', 'train');
+  mirror();
+});
+// What has been trained is a file of the reader's own.
+figure.addEventListener('trained', ({ detail: { file } }) => {
+  own = file;
+  forget();
+  figure.removeAttribute('src');
+  mirror();
+  show();
+});
 element('file').addEventListener('change', ({ target }) => {
   if (target.files[0]) open(target.files[0]);
   // So that the same file can be opened again once it has changed.

@@ -13,6 +13,7 @@ export const template = /* html */ `
     <button type="button" data-ref="retry" hidden>Try again</button>
   </p>
 </div>
+<div class="train" data-ref="train" part="train" hidden></div>
 <div class="lab" data-ref="lab" hidden>
   <section class="stage" data-ref="stage" part="stage" aria-label="Chains of an energy-based model">
     <p class="model-line" data-ref="model-line" part="model"></p>

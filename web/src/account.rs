@@ -1,14 +1,10 @@
 //! Numbers that hold a model of the plane to account, where the density of its data is known.
 
 use dual_mcmc::jobs::{Quadrature, Quality, quality};
-use dual_mcmc::noise::{Noise, Stream};
-use dual_mcmc::points::PointSet;
+use dual_mcmc::points::{PointSet, TRAINING_POINTS};
 
 /// Held-out points that a likelihood is the mean over.
 const HELD_OUT: usize = 2_000;
-
-/// Number of the first held-out point: the program learns from those before.
-pub const FIRST: u32 = 60_000;
 
 /// Points of the quadrature whose energies are asked for at once.
 const AT_ONCE: usize = 1 << 13;
@@ -30,7 +26,7 @@ pub struct Account {
 impl Account {
     /// The account of a model of this density, of which nothing is known yet.
     pub fn new(set: PointSet) -> Account {
-        let held_out = set.sample(Noise::new(0, Stream::Data), FIRST, HELD_OUT);
+        let held_out = set.points(TRAINING_POINTS, HELD_OUT);
         let points = held_out.as_chunks::<2>().0;
         let densities = points.iter().map(|point| set.log_density(point.map(f64::from)));
         let truth = (quality(set, &held_out), densities.sum::<f64>() / HELD_OUT as f64);

@@ -121,9 +121,9 @@ pub const CHOICES: &[Choice] = &[
         "view",
         Some("view"),
         Some("view-choice"),
-        Takes::Word(&["sample", "landscape", "reconstruct", "energy", "latent"]),
+        Takes::Word(&["sample", "landscape", "reconstruct", "energy", "latent", "train"]),
         "`landscape` for points of the plane, else `sample`",
-        "starts beside refined samples; the energy over the plane with the chains on it; a sample beside what the generator makes of it, from the encoder's guess and from the prior; or a sample's energy among those of data and of others, its slope, and a chain from it; or a plane through latent space, as the generator shows it and as the chains refine it",
+        "starts beside refined samples; the energy over the plane with the chains on it; a sample beside what the generator makes of it, from the encoder's guess and from the prior; or a sample's energy among those of data and of others, its slope, and a chain from it; or a plane through latent space, as the generator shows it and as the chains refine it; or the training of a model in the page, for which no `src` is needed",
     ),
     choice(
         "chains",
@@ -266,6 +266,14 @@ pub const CHOICES: &[Choice] = &[
             "`posterior`",
             "what fills in the hidden part: the z-chain, or after its recommended steps the x-chain on the hidden pixels alone",
         ),
+    ),
+    choice(
+        "training",
+        Some("training"),
+        None,
+        Takes::Text,
+        "the ring, by the quick recipe",
+        "in `train`: what is learned and how, as `set=moons compare=energy seed=3`",
     ),
     choice(
         "seed",

@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
     let peers = tools::node_modules(&source.join("package.json"), why)?;
     let shipped = process::root().join("models");
     let lab = suites::page_folder()?.with_file_name("bench-page");
-    page::build_bare(&toolbox, &lab, &["bench"])?;
+    page::build_first(&toolbox, &lab, &["bench"])?;
     let answer = move |path: &str| {
         if path == "/bench/model.safetensors" {
             return Reply::of("application/octet-stream", model.clone());

@@ -35,7 +35,8 @@ pub fn run(options: &Options) -> Result<()> {
     let tools = tools::for_page()?;
     let dist = page::dist();
     say!("Building the page (two minutes on two cores the first time).");
-    page::build(&tools, &dist)?;
+    page::build_first(&tools, &dist, &[])?;
+    page::add_models(&dist)?;
     let own = process::root().join("runs/lab");
     for listed in page::list(&own.join("models"))? {
         let file = own.join("models").join(&listed.file);
@@ -52,6 +53,10 @@ pub fn run(options: &Options) -> Result<()> {
         && let Err(error) = serve::open(&server.url())
     {
         say!("No browser opens by itself ({error}); open the address yourself.");
+    }
+    say!("Compiling the page's training view (five minutes on two cores the first time); the rest of the page works.");
+    if let Err(error) = page::add_trainer(&tools, &dist) {
+        complain!("error: the page cannot train: {error:#}");
     }
     if options.train {
         // The quick start's networks are so small that a GPU is no help.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What of a built page the package holds.
-const FROM_PAGE: [&str; 8] = [
+const FROM_PAGE: [&str; 14] = [
     "dual-mcmc.js",
     "code.js",
     "style.js",
@@ -17,6 +17,12 @@ const FROM_PAGE: [&str; 8] = [
     "dual-mcmc.d.ts",
     "dual-mcmc-web.js",
     "dual-mcmc-web_bg.wasm",
+    "train.js",
+    "train-draw.js",
+    "train-template.js",
+    "teach-worker.js",
+    "dual-mcmc-teach.js",
+    "dual-mcmc-teach_bg.wasm",
 ];
 
 /// What of the project it holds.

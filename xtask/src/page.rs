@@ -1,7 +1,7 @@
 //! The page: built, measured, and given its models.
 
 use crate::process::{command, root, run, target_directory};
-use crate::tools::{PAGE, Toolbox, WASM, compile_page};
+use crate::tools::{PAGE, TRAINER, Toolbox, WASM, compile_page};
 use anyhow::{Context, Result, bail};
 use dual_mcmc_site::list::write_list;
 pub use dual_mcmc_site::list::{Listed, add_model, list};
@@ -11,8 +11,16 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Most bytes the page's wasm, JavaScript and style sheet may take, gzipped, without a model.
+/// Most bytes the page's wasm, JavaScript and style sheets may take, gzipped, without a model and without the training view.
 pub const BUDGET: u64 = 500_000;
+
+/// Most bytes that the training view takes beside them.
+pub const TRAINING_BUDGET: u64 = 1_200_000;
+
+/// Whether a file is fetched for the training view alone.
+pub fn is_for_training(name: &str) -> bool {
+    ["dual-mcmc-teach", "teach-worker", "train"].iter().any(|start| name.starts_with(start))
+}
 
 /// Where the page is built, unless told otherwise.
 pub fn dist() -> PathBuf {
@@ -25,6 +33,14 @@ pub fn dist() -> PathBuf {
 /// As [`build_bare`]; and if a model cannot be read.
 pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
     build_bare(tools, out, &[])?;
+    add_models(out)
+}
+
+/// Put the models of `models/` into a built page.
+///
+/// # Errors
+/// If one cannot be read or copied.
+pub fn add_models(out: &Path) -> Result<()> {
     let shipped = root().join("models");
     let mut models: Vec<PathBuf> =
         fs::read_dir(&shipped).into_iter().flatten().flatten().map(|e| e.path()).collect();
@@ -46,13 +62,40 @@ pub fn build(tools: &Toolbox, out: &Path) -> Result<()> {
 
 /// Build the page into a folder, in the place of what is there, with an empty list of models.
 ///
+/// # Errors
+/// As [`build_first`] and [`add_trainer`].
+pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> {
+    build_first(tools, out, features)?;
+    add_trainer(tools, out)
+}
+
+/// Compile the training view's code, and put it into a built page.
+///
+/// # Errors
+/// If it does not compile, wasm-bindgen fails, or the page cannot be written.
+pub fn add_trainer(tools: &Toolbox, out: &Path) -> Result<()> {
+    compile_page(TRAINER, &[])?;
+    // A page that is being served has each file whole or not at all.
+    let beside = out.join(format!(".partial-{}", std::process::id()));
+    let made = bindgen(tools, TRAINER, &beside, &[]).and_then(|()| {
+        [format!("{TRAINER}.js"), format!("{TRAINER}_bg.wasm")].iter().try_for_each(|name| {
+            let cannot = || format!("cannot write {name} in {}", out.display());
+            fs::rename(beside.join(name), out.join(name)).with_context(cannot)
+        })
+    });
+    let _ = fs::remove_dir_all(&beside);
+    made
+}
+
+/// As [`build_bare`], without the training view's code, which takes minutes to compile.
+///
 /// The links marked `data-trunk` in index.html say what it is made of, as trunk reads them. (`trunk serve` works too; but
 /// trunk takes minutes to compile, and this is all that is needed of it.)
 ///
 /// # Errors
 /// If the page's code does not compile, wasm-bindgen fails, or a folder cannot be read or written.
-pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> {
-    compile_page(features)?;
+pub fn build_first(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> {
+    compile_page(PAGE, features)?;
     let out = std::path::absolute(out)?;
     let mut name = out.file_name().context("the page's folder has no name")?.to_os_string();
     name.push(format!(".partial-{}", std::process::id()));
@@ -72,20 +115,8 @@ pub fn build_bare(tools: &Toolbox, out: &Path, features: &[&str]) -> Result<()> 
 /// Put the compiled page together in a new folder.
 fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
-    let wasm = target_directory()?.join(WASM).join("web").join(PAGE.replace('-', "_")).with_extension("wasm");
-    let mut bindgen = command("wasm-bindgen");
-    tools.lend(&mut bindgen);
-    bindgen.args([
-        "--target",
-        "web",
-        "--no-typescript",
-        "--remove-name-section",
-        "--remove-producers-section",
-        // So that figures start anew after a breakdown of the code.
-        "--experimental-reset-state-function",
-    ]);
-    bindgen.args(["--out-name", PAGE, "--out-dir"]).arg(out).arg(wasm);
-    run(&mut bindgen)?;
+    // So that figures start anew after a breakdown of the code.
+    bindgen(tools, PAGE, out, &["--experimental-reset-state-function"])?;
     let source = root().join("index.html");
     let html = fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
     let mut page = String::new();
@@ -98,6 +129,16 @@ fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
     }
     fs::write(out.join("index.html"), page).context("cannot write index.html")?;
     write_list(out, &[])
+}
+
+/// Write the JavaScript of a compiled package, and its wasm, into a folder.
+fn bindgen(tools: &Toolbox, package: &str, out: &Path, flags: &[&str]) -> Result<()> {
+    let wasm = target_directory()?.join(WASM).join("web").join(package.replace('-', "_")).with_extension("wasm");
+    let mut bindgen = command("wasm-bindgen");
+    tools.lend(&mut bindgen);
+    bindgen.args(["--target", "web", "--no-typescript", "--remove-name-section", "--remove-producers-section"]);
+    bindgen.args(flags).args(["--out-name", package, "--out-dir"]).arg(out).arg(wasm);
+    run(&mut bindgen)
 }
 
 /// A link of index.html that is an instruction to the builder.

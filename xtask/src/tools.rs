@@ -19,6 +19,9 @@ pub const WASM: &str = "wasm32-unknown-unknown";
 /// The page's crate.
 pub const PAGE: &str = "dual-mcmc-web";
 
+/// The crate of the page's training view.
+pub const TRAINER: &str = "dual-mcmc-teach";
+
 /// What a command needs in its environment to find the tools.
 #[derive(Clone, Debug, Default)]
 pub struct Toolbox {
@@ -54,7 +57,7 @@ pub fn for_page() -> Result<Toolbox> {
             "Compiling it into {}, and the page's code beside it: about four minutes on two cores, once.",
             cache()?.display()
         );
-        let page = || compile_page(&[]);
+        let page = || compile_page(PAGE, &[]);
         std::thread::scope(|scope| {
             let page = scope.spawn(page);
             bindgen.install()?;
@@ -65,13 +68,13 @@ pub fn for_page() -> Result<Toolbox> {
     Ok(Toolbox { folders: folder.into_iter().collect(), variables: Vec::new() })
 }
 
-/// Compile the page's code, with further features of its crate.
+/// Compile a package of the page's code, with further features of its crate.
 ///
 /// # Errors
 /// If it does not compile.
-pub fn compile_page(features: &[&str]) -> Result<()> {
+pub fn compile_page(package: &str, features: &[&str]) -> Result<()> {
     let mut cargo = cargo();
-    cargo.args(["build", "--package", PAGE, "--profile", "web", "--target", WASM]);
+    cargo.args(["build", "--package", package, "--profile", "web", "--target", WASM]);
     for feature in features {
         cargo.args(["--features", feature]);
     }

@@ -41,10 +41,12 @@ pub fn quality(set: PointSet, points: &[f32]) -> Quality {
     }
 }
 
-/// The integral of exp(-E/T) over [-6, 6]², on a grid of 401² points that may be taken in parts.
+/// The integral of exp(-E/T) over [-6, 6]², on a grid of points that may be taken in parts.
 #[derive(Clone, Debug)]
 pub struct Quadrature {
     temperature: f64,
+    /// Points along a side.
+    points: usize,
     /// How many points have been taken.
     taken: usize,
     /// The lowest energy so far, and the sum of exp((lowest - E)/T).
@@ -53,18 +55,24 @@ pub struct Quadrature {
 }
 
 impl Quadrature {
-    /// An integral at this temperature, of which nothing is taken yet.
+    /// An integral on 401² points at this temperature, of which nothing is taken yet.
     pub fn new(temperature: f64) -> Quadrature {
-        Quadrature { temperature, taken: 0, lowest: f64::INFINITY, sum: 0.0 }
+        Quadrature::of(temperature, POINTS)
+    }
+
+    /// An integral on `points`² points. 121 of them are enough for a density whose features are no finer than their
+    /// distance of 0.1.
+    pub fn of(temperature: f64, points: usize) -> Quadrature {
+        Quadrature { temperature, points, taken: 0, lowest: f64::INFINITY, sum: 0.0 }
     }
 
     /// At most `count` points whose energies are to be added next, `[n, 2]`; none when all are taken.
     pub fn next_points(&self, count: usize) -> Vec<f32> {
-        let step = 2.0 * SIDE / (POINTS - 1) as f64;
+        let step = 2.0 * SIDE / (self.points - 1) as f64;
         let at = |i: usize| (i as f64 * step - SIDE) as f32;
-        let all = POINTS * POINTS;
+        let all = self.points * self.points;
         (self.taken..all.min(self.taken.saturating_add(count)))
-            .flat_map(|i| [at(i % POINTS), at(i / POINTS)])
+            .flat_map(|i| [at(i % self.points), at(i / self.points)])
             .collect()
     }
 
@@ -81,15 +89,15 @@ impl Quadrature {
 
     /// Share of the points that are taken.
     pub fn done(&self) -> f64 {
-        self.taken as f64 / (POINTS * POINTS) as f64
+        self.taken as f64 / (self.points * self.points) as f64
     }
 
     /// Mean log-likelihood of samples of these energies, once all points are taken.
     pub fn log_likelihood(&self, energies: &[f32]) -> Option<f64> {
-        if self.taken < POINTS * POINTS {
+        if self.taken < self.points * self.points {
             return None;
         }
-        let step = 2.0 * SIDE / (POINTS - 1) as f64;
+        let step = 2.0 * SIDE / (self.points - 1) as f64;
         let log_z = self.sum.ln() - self.lowest / self.temperature + 2.0 * step.ln();
         let mean = energies.iter().map(|&e| f64::from(e)).sum::<f64>() / energies.len() as f64;
         Some(-mean / self.temperature - log_z)

@@ -79,59 +79,10 @@ pub fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
-/// Why an iteration is no good, if so: a figure that is not finite, or energies that have run away (the
-/// authors stop at a gap of 10⁴).
-pub fn divergence(report: &Report) -> Option<String> {
-    if let Some(gap) = report.energy_gap().filter(|gap| gap.is_nan() || gap.abs() > 1e4) {
-        return Some(format!("energy gap {gap:e}"));
-    }
-    let others = [
-        ("energy loss", report.energy_loss),
-        ("error data", report.generator_data_error),
-        ("error EBM", report.generator_ebm_error),
-        ("encoder's loss on data", report.encoder_data_loss),
-        ("encoder's loss on samples", report.encoder_model_loss),
-    ];
-    let (name, value) =
-        others.into_iter().find_map(|(name, v)| Some((name, v.filter(|v| !v.is_finite())?)))?;
-    Some(format!("{name} {value}"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::teaching::Rates;
-
-    #[test]
-    fn runaway_gaps_and_figures_that_are_no_numbers_are_divergences() {
-        let healthy = Report {
-            iteration: 1,
-            energy_data: Some(9_000.0),
-            energy_model: Some(-900.0),
-            energy_loss: Some(9_900.0),
-            generator_data_error: Some(1e6),
-            generator_ebm_error: None,
-            encoder_data_loss: Some(-3.0),
-            encoder_model_loss: Some(0.0),
-            displacement: None,
-            x_chain_energy: None,
-            x_chain_acceptance: None,
-            z_chain_error: None,
-            rates: Rates { energy: 1.0, generator: 1.0, encoder: 1.0 },
-        };
-        assert_eq!(divergence(&healthy), None);
-        let away = Report { energy_model: Some(20_000.0), ..healthy.clone() };
-        assert_eq!(divergence(&away).unwrap(), "energy gap -1.1e4");
-        let nan = Report { energy_data: Some(f32::NAN), ..healthy.clone() };
-        assert_eq!(divergence(&nan).unwrap(), "energy gap NaN");
-        let no_energy = Report { energy_data: None, energy_model: None, energy_loss: None, ..healthy };
-        assert_eq!(divergence(&no_energy), None);
-        let infinite = Report { generator_data_error: Some(f32::INFINITY), ..no_energy.clone() };
-        assert_eq!(divergence(&infinite).unwrap(), "error data inf");
-        let encoder = Report { encoder_model_loss: Some(f32::NAN), ..no_energy };
-        assert_eq!(divergence(&encoder).unwrap(), "encoder's loss on samples NaN");
-    }
 
     #[test]
     fn reopening_drops_what_comes_after_the_checkpoint() {

@@ -4,11 +4,8 @@ use super::directory::{Origin, RunDirectory, version};
 use crate::data::{atomic, published_name};
 use crate::recipe::Recipe;
 use anyhow::{Context, Result, bail, ensure};
-use dual_mcmc::model::{EnergyQuantiles, MAX_FILE, Model, Precision, Weighted};
+use dual_mcmc::model::{MAX_FILE, Model, Precision, Weighted};
 use std::path::Path;
-
-/// Probabilities whose energies a model file holds.
-const PROBABILITIES: [f32; 11] = [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
 
 /// Read a model.
 ///
@@ -85,32 +82,10 @@ pub fn describe(model: &mut Model, recipe: &Recipe, origin: &Origin) {
     provenance.version = version();
 }
 
-/// Quantiles of `energies`, by linear interpolation; `None` without any.
-pub fn quantiles(mut energies: Vec<f32>) -> Option<EnergyQuantiles> {
-    energies.retain(|e| e.is_finite());
-    energies.sort_by(f32::total_cmp);
-    let last = energies.len().checked_sub(1)?;
-    let at = |p: f32| {
-        let place = p * last as f32;
-        let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        let share = place - place.floor();
-        energies[low] + share * (energies[high.min(last)] - energies[low])
-    };
-    Some(EnergyQuantiles { probabilities: PROBABILITIES.to_vec(), energies: PROBABILITIES.map(at).to_vec() })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn quantiles_interpolate_and_rise() {
-        let q = quantiles((0..=200).rev().map(|i| i as f32).collect()).unwrap();
-        assert_eq!(q.energies, [0.0, 2.0, 10.0, 20.0, 50.0, 100.0, 150.0, 180.0, 190.0, 198.0, 200.0]);
-        assert_eq!(quantiles(vec![3.0]).unwrap().energies, [3.0; 11]);
-        assert_eq!(quantiles(vec![f32::NAN]), None);
-    }
 
     #[test]
     fn a_file_that_is_no_model_is_named() {

@@ -218,7 +218,7 @@ impl Training {
             (self.run.origin.given.checkpoint_every, self.run.origin.given.measure_every);
         while self.replicas.first().iteration() < total {
             let report = self.step()?;
-            if let Some(cause) = metrics::divergence(&report) {
+            if let Some(cause) = report.divergence() {
                 self.recover(report.iteration, &cause)?;
                 continue;
             }
@@ -342,5 +342,5 @@ fn held_out_quantiles(
         let x = data.held_out.gather(first..count.min(first + rows), len)?;
         energies.extend(pollster::block_on(executor.forward(&energy, &x))?);
     }
-    Ok(model_file::quantiles(energies))
+    Ok(EnergyQuantiles::of(energies))
 }

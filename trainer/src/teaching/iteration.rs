@@ -11,6 +11,7 @@ use crate::recipe::{Negatives, Optimiser, Recipe, SpectralIteration, XStart, ZSt
 use burn::tensor::Tensor;
 use dual_mcmc::chain::{Trace, noise_start};
 use dual_mcmc::noise::{Noise, Stream};
+use serde::Serialize;
 use std::ops::Range;
 
 /// The parts of an iteration, in its order.
@@ -69,7 +70,7 @@ pub struct Batch {
 
 /// Figures of one iteration. Energies and errors are means over the whole batch. What belongs to
 /// a network or a chain that the recipe does not have is absent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Iterations done, this one included.
     pub iteration: u64,
@@ -104,10 +105,28 @@ impl Report {
     pub fn energy_gap(&self) -> Option<f32> {
         Some(self.energy_data? - self.energy_model?)
     }
+
+    /// Why the iteration is no good, if so: a figure that is not finite, or energies that have run away (the
+    /// authors stop at a gap of 10⁴).
+    pub fn divergence(&self) -> Option<String> {
+        if let Some(gap) = self.energy_gap().filter(|gap| gap.is_nan() || gap.abs() > 1e4) {
+            return Some(format!("energy gap {gap:e}"));
+        }
+        let others = [
+            ("energy loss", self.energy_loss),
+            ("error data", self.generator_data_error),
+            ("error EBM", self.generator_ebm_error),
+            ("encoder's loss on data", self.encoder_data_loss),
+            ("encoder's loss on samples", self.encoder_model_loss),
+        ];
+        let (name, value) =
+            others.into_iter().find_map(|(name, v)| Some((name, v.filter(|v| !v.is_finite())?)))?;
+        Some(format!("{name} {value}"))
+    }
 }
 
 /// Learning rates; 0 for a network that is not there.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rates {
     /// The energy's learning rate.
     pub energy: f64,
@@ -185,6 +204,14 @@ pub struct RunningIteration {
     generator_loss: Option<TwoSided>,
     encoder_loss: Option<TwoSided>,
     energy_loss: Option<EnergyLoss>,
+}
+
+impl RunningIteration {
+    /// The phase that is to be run next.
+    pub fn next_phase(&self) -> Phase {
+        // Nothing comes after the figures, which end an iteration.
+        Phase::ALL.into_iter().find(|&other| other > self.phase).unwrap_or(Phase::Figures)
+    }
 }
 
 impl Teacher {
@@ -539,8 +566,7 @@ impl Teacher {
 
     /// Go over to the next phase.
     fn enter(&mut self, iteration: &mut RunningIteration, phase: Phase) {
-        let next = Phase::ALL.into_iter().find(|&other| other > iteration.phase);
-        assert_eq!(Some(phase), next, "the phases of an iteration have an order");
+        assert_eq!(phase, iteration.next_phase(), "the phases of an iteration have an order");
         iteration.phase = phase;
         self.observed(phase);
     }
@@ -640,4 +666,40 @@ fn ends(trace: &Trace, chains: usize) -> Option<[f32; 2]> {
     let mut rows = trace.rows();
     let first = rows.next().filter(|_| chains > 0)?;
     Some([mean(first), mean(trace.last())])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn runaway_gaps_and_figures_that_are_no_numbers_are_divergences() {
+        let healthy = Report {
+            iteration: 1,
+            energy_data: Some(9_000.0),
+            energy_model: Some(-900.0),
+            energy_loss: Some(9_900.0),
+            generator_data_error: Some(1e6),
+            generator_ebm_error: None,
+            encoder_data_loss: Some(-3.0),
+            encoder_model_loss: Some(0.0),
+            displacement: None,
+            x_chain_energy: None,
+            x_chain_acceptance: None,
+            z_chain_error: None,
+            rates: Rates { energy: 1.0, generator: 1.0, encoder: 1.0 },
+        };
+        assert_eq!(healthy.divergence(), None);
+        let away = Report { energy_model: Some(20_000.0), ..healthy.clone() };
+        assert_eq!(away.divergence().unwrap(), "energy gap -1.1e4");
+        let nan = Report { energy_data: Some(f32::NAN), ..healthy.clone() };
+        assert_eq!(nan.divergence().unwrap(), "energy gap NaN");
+        let no_energy = Report { energy_data: None, energy_model: None, energy_loss: None, ..healthy };
+        assert_eq!(no_energy.divergence(), None);
+        let infinite = Report { generator_data_error: Some(f32::INFINITY), ..no_energy.clone() };
+        assert_eq!(infinite.divergence().unwrap(), "error data inf");
+        let encoder = Report { encoder_model_loss: Some(f32::NAN), ..no_energy };
+        assert_eq!(encoder.divergence().unwrap(), "encoder's loss on samples NaN");
+    }
 }

@@ -3,6 +3,15 @@
 
 use dual_mcmc::noise::{Noise, Stream};
 
+/// Fewest samples that own data may have.
+pub const FEWEST: usize = 10;
+
+/// How many of so many samples of own data are held out, the last ones: a tenth, at least 2, which have a spread, and at
+/// most 10,000.
+pub fn held_out_of(count: usize) -> usize {
+    (count / 10).clamp(2, 10_000)
+}
+
 /// Rows of the batch of `iteration`.
 pub(crate) fn batch_indices(seed: u64, iteration: u64, batch: usize, data_len: usize) -> Vec<usize> {
     assert!(data_len > 0, "there are no data");

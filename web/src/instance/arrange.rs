@@ -1,7 +1,7 @@
 //! Bringing model, device, chains and view in line with what is wanted.
 
 use super::Instance;
-use crate::account::{self, Account};
+use crate::account::Account;
 use crate::choices::{Corners, Origin, Overlay, Subject, ViewKind};
 use crate::engine::{Device, Engine, Sight};
 use crate::explain::count;
@@ -23,6 +23,7 @@ use dual_mcmc::executor::Executor;
 use dual_mcmc::jobs;
 use dual_mcmc::model::Examples;
 use dual_mcmc::noise::{Noise, Stream};
+use dual_mcmc::points::TRAINING_POINTS;
 use serde::Serialize;
 use std::rc::Rc;
 
@@ -366,7 +367,9 @@ async fn starting_points(
             Origin::Noise => states.extend(noise_start(seed, &facts.shape, 0, each, 0)),
             // Where the density is known, as many as are wanted; else the examples over and over.
             Origin::Data => match loaded.model.density() {
-                Some(set) => states.extend(set.sample(Noise::new(seed, Stream::Data), account::FIRST, each)),
+                Some(set) => {
+                    states.extend(set.sample(Noise::new(seed, Stream::Data), TRAINING_POINTS as u32, each))
+                }
                 None => states.extend(examples.iter().cycle().take(each * facts.len())),
             },
         }
@@ -377,7 +380,7 @@ async fn starting_points(
 /// What lies under the chains of a model of the plane.
 async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
     let known = loaded.model.density();
-    let data = known.map(|set| set.sample(Noise::new(0, Stream::Data), 0, DATA)).unwrap_or_default();
+    let data = known.map(|set| set.points(0, DATA)).unwrap_or_default();
     let bounds = match loaded.facts.generator && data.is_empty() {
         true => {
             let latents = jobs::prior(0, 0, 256, loaded.facts.latent);

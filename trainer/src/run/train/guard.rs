@@ -75,7 +75,7 @@ impl Training {
     /// kept. Whether the state is good; if not, the run has gone back.
     pub(super) fn prove(&mut self) -> Result<bool> {
         let report = self.step()?;
-        let Some(cause) = metrics::divergence(&report) else {
+        let Some(cause) = report.divergence() else {
             self.keep()?;
             return Ok(true);
         };
