@@ -228,16 +228,21 @@ impl Browser {
     /// Wait until an expression gives something true, and return it. Panics with `what`, and with
     /// what the page shows and has logged, when it takes too long.
     pub fn wait_for(&self, what: &str, expression: &str) -> Value {
+        self.wait_up_to(PATIENCE, what, expression)
+    }
+
+    /// As [`Browser::wait_for`], for as long as this.
+    pub fn wait_up_to(&self, patience: Duration, what: &str, expression: &str) -> Value {
         let start = Instant::now();
         loop {
             let value = self.run(&format!("return {expression}"));
             if !matches!(value, Value::Null | Value::Bool(false)) && value != json!("") && value != json!(0) {
                 return value;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
                 let text = self.run("return document.body ? document.body.innerText : ''");
                 let text = text.as_str().unwrap_or_default();
-                panic!("no {what} after {PATIENCE:?}\nconsole: {:#?}\npage:\n{text}", self.console());
+                panic!("no {what} after {patience:?}\nconsole: {:#?}\npage:\n{text}", self.console());
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -1,6 +1,6 @@
 /** Types of the element in dual-mcmc.js. docs/embedding.md says what everything means. */
 
-export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy' | 'latent';
+export type View = 'sample' | 'landscape' | 'reconstruct' | 'energy' | 'latent' | 'train';
 export type Subject = 'example' | 'generator' | 'noise' | 'tone';
 /** Where chains start. Several, with spaces between them, are shown beside each other. */
 export type Start = 'generator' | 'noise' | 'data' | (string & {});
@@ -11,7 +11,52 @@ export type Device = 'auto' | 'gpu' | 'cpu';
 export type Loading = 'auto' | 'lazy' | 'eager';
 export type Reveal = 'auto' | 'interaction' | 'manual';
 
-/** What `state()` gives. */
+/** How good a model is: log-likelihood of held-out points, that of their density, and shares of good samples before and after the x-chain. */
+export interface Figures {
+  logLikelihood: number | null;
+  truth: number | null;
+  generator: { goodShare: number; smallestMode: number } | null;
+  refined: { goodShare: number; smallestMode: number } | null;
+}
+
+/** A training run. Samples and latents are points of the plane, in pairs of numbers; empty where the run has none. */
+export interface TrainingRun {
+  iteration: number;
+  iterations: number;
+  /** Seconds of computation so far. */
+  seconds: number;
+  done: boolean;
+  /** Where the x-chains of the last iteration started and ended; the prior's latents; where its z-chains started and ended. */
+  xHat: number[];
+  xTilde: number[];
+  z: number[];
+  z0: number[];
+  zTilde: number[];
+  /** Energies, divided by the temperature, of the centres of a grid over the square from -half to half, rows from the top. */
+  map: number[];
+  figures?: Figures;
+  /** The recipe, as TOML. */
+  recipe: string;
+  /** Figures of each iteration, named as in metrics.jsonl. */
+  reports: Record<string, unknown>[];
+  likelihoods: (Figures & { iteration: number; seconds: number })[];
+}
+
+/** What `state()` gives in the view `train`. */
+export interface TrainingState {
+  view: 'train';
+  /** Iterations of the first run. */
+  step: number;
+  playing: boolean;
+  /** Half of the side of the square that is shown. */
+  half: number;
+  /** Points of the reader's own, in pairs of numbers. */
+  points: number[];
+  /** One run, or two beside each other. */
+  runs: TrainingRun[];
+}
+
+/** What `state()` gives in all other views. */
 export interface State {
   device: 'gpu' | 'cpu';
   /** The adapter's name, or why the chains run on the processor. */
@@ -73,6 +118,8 @@ export interface DualMcmcEventMap {
   step: CustomEvent<{ step: number; energy?: number }>;
   /** Something is wrong: the sentence that the figure shows. */
   problem: CustomEvent<{ title: string; advice: string; message: string }>;
+  /** A model that was trained in the view `train` has been opened in the others. */
+  trained: CustomEvent<{ file: File }>;
   /** The figure has come into view, or gone. */
   visibility: CustomEvent<{ visible: boolean }>;
 }
@@ -95,6 +142,7 @@ export interface DualMcmcAttributes {
   'example'?: number | string;
   'mask'?: string;
   'fill'?: Fill;
+  'training'?: string;
   'seed'?: number | string;
   'device'?: Device;
   'autoplay'?: boolean | '' | 'always';
@@ -112,6 +160,9 @@ export interface Assets {
   wasm: string | URL | BufferSource | WebAssembly.Module | Response | null;
   /** An address. */
   worker: string | URL | null;
+  /** Of the training view: its wasm, as `wasm`, and its worker. */
+  teach: string | URL | BufferSource | WebAssembly.Module | null;
+  teachWorker: string | URL | null;
 }
 
 export class DualMcmc extends HTMLElement {
@@ -133,6 +184,7 @@ export class DualMcmc extends HTMLElement {
   example: number | null;
   mask: string | null;
   fill: Fill | null;
+  training: string | null;
   seed: number | null;
   device: Device | null;
   autoplay: boolean | 'always';
@@ -151,6 +203,8 @@ export class DualMcmc extends HTMLElement {
   /** A picture, or samples in a file called .npy, to be reconstructed in the place of the examples. */
   get image(): Blob | null;
   set image(file: Blob | null);
+  /** A .csv or .npy file of points of the plane, to be learned in the view `train`. */
+  set points(file: File);
 
   /** Run the chains. They still rest while the figure cannot be seen. */
   play(): Promise<void>;
@@ -160,10 +214,11 @@ export class DualMcmc extends HTMLElement {
   step(n?: number): Promise<void>;
   /** Start the chains anew, with another seed if one is given. */
   reset(seed?: number): Promise<void>;
-  state(): Promise<State>;
+  /** What runs: a `TrainingState` in the view `train`, else a `State`. */
+  state(): Promise<State | TrainingState>;
   /** The energies of samples: as many numbers as samples have, one after the other. */
   energies(x: ArrayLike<number>): Promise<Float32Array>;
-  /** The picture, as a file: 'image/png' (if not given), 'image/jpeg' or 'image/webp'; or 'image/apng', the run as it went. */
+  /** The picture, as a file: 'image/png' (if not given), 'image/jpeg' or 'image/webp'; or 'image/apng', the run as it went. In `train` 'image/png', or 'application/octet-stream', the model's file. */
   toBlob(type?: string): Promise<Blob>;
 
   addEventListener<K extends keyof DualMcmcEventMap>(

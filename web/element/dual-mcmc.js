@@ -184,7 +184,8 @@ export class DualMcmc extends (globalThis.HTMLElement ?? class {}) {
       if (beginning !== this.#beginning) throw new Error('The figure has left its page meanwhile.');
       this.#shows = true;
       const training = new Training(this, this.#ref('train'), this.getAttribute('training'));
-      if (this.#plays || (this.reveal === 'auto' && this.#mayPlay())) training.play().catch(() => {});
+      // A run begins when somebody asks for it.
+      if (this.#plays || this.getAttribute('autoplay') === 'always') training.play().catch(() => {});
       return training;
     });
     this.#training.then(() => {

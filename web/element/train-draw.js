@@ -5,7 +5,7 @@ export function themeOf(element) {
   const style = getComputedStyle(element), colour = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
     heat: [0, 1, 2, 3, 4].map((i) => rgb(colour(`heat-${i}`))),
-    particle: colour('particle'), datum: colour('datum'), mean: colour('mean'), soft: colour('soft'), rule: colour('rule'), accent: colour('accent'),
+    particle: colour('particle'), datum: colour('datum'), mean: colour('mean'), soft: colour('soft'), rule: colour('rule'), accent: colour('accent'), paper: colour('paper'), ink: colour('ink'),
     font: '12px system-ui, sans-serif',
   };
 }
@@ -67,6 +67,23 @@ function dots({ to, width }, points, half, colour, size, alpha = 1) {
   to.globalAlpha = 1;
 }
 
+/** Rings, which are seen on light and dark alike. */
+function rings({ to, width }, points, half, theme, size, alpha = 1) {
+  if (!points) return;
+  to.globalAlpha = alpha;
+  to.fillStyle = theme.paper;
+  to.strokeStyle = theme.ink;
+  to.lineWidth = 1;
+  const at = (value) => ((value + half) / (2 * half)) * width;
+  for (let i = 0; i + 1 < points.length; i += 2) {
+    to.beginPath();
+    to.arc(at(points[i]), at(-points[i + 1]), size / 2, 0, 2 * Math.PI);
+    to.fill();
+    to.stroke();
+  }
+  to.globalAlpha = 1;
+}
+
 function ways({ to, width }, from, until, half, colour) {
   if (!from?.length || from.length > until?.length) return;
   const at = (value) => ((value + half) / (2 * half)) * width;
@@ -95,7 +112,7 @@ export function drawPlane(canvas, { map, points, frame, half, phase, cursor }, t
   if (frame) {
     const ended = frame.xTilde.length > 0;
     if (phase === 'x-chain') ways(place, frame.xHat, frame.xTilde, half, theme.particle);
-    dots(place, frame.xHat, half, theme.mean, 3, ended && !phase ? 0.45 : 0.85);
+    rings(place, frame.xHat, half, theme, 4, ended && !phase ? 0.7 : 0.95);
     dots(place, frame.xTilde, half, theme.particle, 3.4, 0.9);
   }
   if (cursor) {
@@ -121,7 +138,7 @@ export function drawLatents(canvas, { frame, phase }, theme) {
   if (!frame) return;
   if (phase === 'z-chain') ways(place, frame.z0, frame.zTilde, half, theme.particle);
   if (phase === 'data' || phase === 'x-chain' || phase === 'encoder') dots(place, frame.z, half, theme.datum, 2.4, 0.6);
-  dots(place, frame.z0, half, theme.mean, 3, 0.6);
+  rings(place, frame.z0, half, theme, 4, 0.8);
   dots(place, frame.zTilde, half, theme.particle, 3, 0.9);
 }
 

@@ -37,7 +37,7 @@ export const SWITCHES = {
 /** What the second run differs in. */
 export const COMPARED = {
   '': ['nothing: one run', {}],
-  energy: ['cooperative learning: the energy alone teaches', { teachers: 'energy' }],
+  energy: ['cooperative learning', { teachers: 'energy' }],
   data: ['data alone teach the generator', { teachers: 'data' }],
   prior: ['z-chains from the prior', { zStart: 'prior' }],
   noise: ['x-chains from noise, no generator', { xStart: 'noise' }],
@@ -47,8 +47,8 @@ export const COMPARED = {
 /** The phases of an iteration, as the text tells them. */
 export const PHASES = {
   data: ['Data', 'A batch of data <i>x</i> is drawn, and as many latents <i>z</i> from the prior.'],
-  'x-chain': ['x-chain', 'The generator makes <i>x̂</i> = <i>g</i>(<i>z</i>) (blue); Langevin steps down the energy take each to <i>x̃</i> (orange).'],
-  'z-chain': ['z-chain', 'The encoder guesses a latent <i>z</i>₀ of each datum (blue, in the plane of latents); Langevin steps take it to <i>z̃</i> (orange), which explains the datum better.'],
+  'x-chain': ['x-chain', 'The generator makes <i>x̂</i> = <i>g</i>(<i>z</i>) (rings); Langevin steps down the energy take each to <i>x̃</i> (orange).'],
+  'z-chain': ['z-chain', 'The encoder guesses a latent <i>z</i>₀ of each datum (rings, in the plane of latents); Langevin steps take it to <i>z̃</i> (orange), which explains the datum better.'],
   generator: ['Generator', '<i>g</i> learns from both ends: <i>g</i>(<i>z̃</i>) is drawn to the datum, <i>g</i>(<i>z</i>) to <i>x̃</i>.'],
   encoder: ['Encoder', 'The encoder learns where the z-chain ended for data, and which <i>z</i> lies behind each <i>x̃</i>.'],
   energy: ['Energy', 'The energy is lowered at data and raised at <i>x̃</i>: where both are alike, nothing changes any more.'],
@@ -62,13 +62,13 @@ const run = (i) => `
         <div class="panel plane"><canvas data-ref="plane-${i}" ${i ? '' : 'tabindex="0"'} role="img" part="panel map" aria-label="The plane"></canvas></div>
         <figcaption part="caption">
           <span class="key"><i class="swatch heat"></i>low energy</span> <span class="key"><i class="swatch datum"></i>data</span>
-          <span class="key"><i class="swatch mean"></i>the generator’s <i>x̂</i></span> <span class="key"><i class="swatch particle"></i>after the x-chain, <i>x̃</i></span>
+          <span class="key"><i class="swatch ring"></i>the generator’s <i>x̂</i></span> <span class="key"><i class="swatch particle"></i>after the x-chain, <i>x̃</i></span>
         </figcaption>
       </figure>
       <figure>
         <div class="panel plane"><canvas data-ref="latents-${i}" role="img" part="panel latent" aria-label="The plane of latents"></canvas></div>
         <figcaption part="caption">
-          Latents of data: <span class="key"><i class="swatch mean"></i>the encoder’s guess</span> <span class="key"><i class="swatch particle"></i>after the z-chain</span>
+          Latents of data: <span class="key"><i class="swatch ring"></i>the encoder’s guess</span> <span class="key"><i class="swatch particle"></i>after the z-chain</span>
         </figcaption>
       </figure>
     </div>
@@ -121,7 +121,7 @@ export const template = /* html */ `
         </div>
       </fieldset>
       <div class="field"><label for="train-preset">Recipe</label>
-        <select id="train-preset" name="preset">${[['quick', 'quick: small networks, a minute or two'], ['full', 'the program’s own, larger']].map(option).join('')}</select></div>
+        <select id="train-preset" name="preset">${[['quick', 'quick: a minute or two'], ['full', 'the program’s own: larger']].map(option).join('')}</select></div>
       <div class="field"><label for="train-compare">Beside it, from the same seed</label>
         <select id="train-compare" name="compare">${Object.entries(COMPARED).map(([value, [words]]) => option([value, words])).join('')}</select></div>
       <details><summary>Switches of the method</summary>
@@ -151,9 +151,12 @@ export const template = /* html */ `
 `;
 
 export const style = /* css */ `
+.train .transport { flex-wrap: wrap; align-items: center; }
+.train .transport .counter { margin-left: auto; white-space: nowrap; }
+.train .swatch.ring { width: .5rem; height: .5rem; border: 1px solid var(--ink); border-radius: 50%; background: var(--paper); }
 .train h3 { margin: .2rem 0 .5rem; font-size: 1rem; font-weight: 600; }
 .train h3:empty { display: none; }
-.train-columns { display: grid; grid-template-columns: minmax(0, 1fr) 17rem; gap: 1.6rem; align-items: start; }
+.train-columns { display: grid; margin-top: 1rem; grid-template-columns: minmax(0, 1fr) 17rem; gap: 1.6rem; align-items: start; }
 .runs { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.4rem; }
 .runs.two-runs { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .run[hidden] { display: none; }
@@ -169,7 +172,11 @@ export const style = /* css */ `
 .train-settings .field { margin: 0 0 .9rem; }
 .train-settings select { width: 100%; }
 .train-settings pre { max-height: 18rem; overflow: auto; font-size: .75rem; padding: .5rem; border: 1px solid var(--rule); border-radius: 4px; }
-.train .segmented.wrap { flex-wrap: wrap; }
+.train .segmented.wrap { display: grid; grid-template-columns: 1fr 1fr; }
+.train .segmented.wrap label:last-child { grid-column: 1 / -1; }
+.train .segmented.wrap label + label span { border-left: 0; }
+:host(:not([controls])) .train-settings { display: none; }
+:host(:not([controls])) .train-columns { grid-template-columns: minmax(0, 1fr); }
 .train .check { display: inline-flex; gap: .35rem; align-items: center; min-height: 1.75rem; }
 .train .says { min-height: 3em; margin: .5rem 0 0; }
 .phases { display: flex; flex-wrap: wrap; gap: .3rem; margin: .7rem 0 0; padding: 0; list-style: none; }

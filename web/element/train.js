@@ -123,6 +123,7 @@ export class Training {
   #chosen = {};
   /** The reader's own points by strokes, and where the keys draw. */
   #strokes = [];
+  #fromFile = false;
   #cursor = null;
   #runs = [];
   #half = 3;
@@ -194,6 +195,7 @@ export class Training {
     this.#on(plane, 'pointerdown', (event) => {
       if (this.#settings.set !== 'own' || event.button) return;
       held = true;
+      this.#fromFile = false;
       plane.setPointerCapture(event.pointerId);
       this.#strokes.push([]);
       this.#spray(this.#pointOf(event));
@@ -299,8 +301,8 @@ export class Training {
       if (mine === this.#beginning) this.#show();
     } catch (error) {
       if (mine !== this.#beginning) return;
-      // Points that are not there yet are no fault.
-      if (this.#settings.set === 'own' && own.length < 20) this.#show();
+      // Points that are not drawn yet are no fault.
+      if (this.#settings.set === 'own' && !this.#fromFile && own.length < 20) this.#show();
       else this.#notice(error.message);
       throw error;
     }
@@ -320,10 +322,9 @@ export class Training {
       run.toldOf = wentBack;
       this.#notice(`Iteration ${wentBack.from} has diverged (${wentBack.cause}): the run has gone back to iteration ${wentBack.to}, with other random numbers and half the energy’s learning rate.`);
     }
-    if (this.#runs.every(({ news }) => news.done)) {
-      this.#plays = false;
-      this.#show();
-    }
+    const done = this.#runs.every(({ news }) => news.done);
+    if (done) this.#plays = false;
+    if (done || this.#ref('train-reset').disabled) this.#show();
     this.redraw();
     this.#figure.dispatchEvent(new CustomEvent('step', { detail: { step: this.#runs[0]?.news.frame?.iteration ?? 0 } }));
   }
@@ -342,14 +343,14 @@ export class Training {
     this.#show();
     await this.#begun;
     await Promise.all(this.#runs.map((run) => run.ask('pause')));
-    this.redraw();
+    this.#show();
   }
 
   async #step(phase) {
     if (this.#plays) await this.pause();
     await this.#begun;
     await Promise.all(this.#runs.map((run) => (run.news.done ? null : run.ask('step', { phase }))));
-    this.redraw();
+    this.#show();
   }
 
   async step(n) {
@@ -413,7 +414,7 @@ export class Training {
       if (!this.#runs.includes(reader)) reader.end();
       const pairs = [];
       for (let i = 0; i + 1 < points.length; i += 2) pairs.push([points[i], points[i + 1]]);
-      this.#strokes = [pairs];
+      [this.#strokes, this.#fromFile] = [[pairs], true];
     } catch (error) {
       this.#notice(error.message);
       throw error;
@@ -422,6 +423,7 @@ export class Training {
   }
 
   #draw(change) {
+    this.#fromFile = false;
     change();
     this.#begin().catch(() => {});
   }

@@ -54,7 +54,9 @@ pub fn run(options: &Options) -> Result<()> {
     {
         say!("No browser opens by itself ({error}); open the address yourself.");
     }
-    say!("Compiling the page's training view (five minutes on two cores the first time); the rest of the page works.");
+    say!(
+        "Compiling the page's training view (five minutes on two cores the first time); the rest of the page works."
+    );
     if let Err(error) = page::add_trainer(&tools, &dist) {
         complain!("error: the page cannot train: {error:#}");
     }

@@ -133,10 +133,17 @@ fn assemble(tools: &Toolbox, out: &Path) -> Result<()> {
 
 /// Write the JavaScript of a compiled package, and its wasm, into a folder.
 fn bindgen(tools: &Toolbox, package: &str, out: &Path, flags: &[&str]) -> Result<()> {
-    let wasm = target_directory()?.join(WASM).join("web").join(package.replace('-', "_")).with_extension("wasm");
+    let wasm =
+        target_directory()?.join(WASM).join("web").join(package.replace('-', "_")).with_extension("wasm");
     let mut bindgen = command("wasm-bindgen");
     tools.lend(&mut bindgen);
-    bindgen.args(["--target", "web", "--no-typescript", "--remove-name-section", "--remove-producers-section"]);
+    bindgen.args([
+        "--target",
+        "web",
+        "--no-typescript",
+        "--remove-name-section",
+        "--remove-producers-section",
+    ]);
     bindgen.args(flags).args(["--out-name", package, "--out-dir"]).arg(out).arg(wasm);
     run(&mut bindgen)
 }

@@ -135,10 +135,9 @@ fn within_budget(page: &std::path::Path) -> Result<()> {
     let of = |training: bool| -> u64 {
         sizes.iter().filter(|(name, _)| page::is_for_training(name) == training).map(|(_, bytes)| bytes).sum()
     };
-    for (what, total, most) in [
-        ("the page", of(false), page::BUDGET),
-        ("its training view", of(true), page::TRAINING_BUDGET),
-    ] {
+    for (what, total, most) in
+        [("the page", of(false), page::BUDGET), ("its training view", of(true), page::TRAINING_BUDGET)]
+    {
         say!("{:>9.1} kB  gzipped, of {:.1} kB allowed: {what}", total as f64 / 1e3, most as f64 / 1e3);
         if total > most {
             bail!("{what} has outgrown its budget");
