@@ -38,6 +38,7 @@ class Run {
   #worker;
   #next = 1;
   #waiting = new Map();
+  #begins = 0;
   history = { report: [], figures: [] };
   news = {};
   points = null;
@@ -49,8 +50,12 @@ class Run {
       const waiting = this.#waiting.get(number);
       this.#waiting.delete(number);
       if (broken) this.#fail(error);
-      if (number === 0) error ? hear(this, null, error) : this.#take(value) || hear(this, value);
-      else if (error) waiting?.reject(new Error(error));
+      // What an earlier run still had to say is no news.
+      if (number === 0 && this.#begins) return;
+      if (number === 0) {
+        this.#take(value);
+        hear(this, value, error);
+      } else if (error) waiting?.reject(new Error(error));
       else waiting?.resolve(value);
     };
     this.#worker.onerror = (event) => this.#fail(event.message || 'its worker could not be started');
@@ -102,11 +107,16 @@ class Run {
   }
 
   async begin(settings, points, map) {
+    this.#begins += 1;
     this.history = { report: [], figures: [] };
     this.news = {};
-    const begun = await this.ask('begin', { settings, points, map });
-    this.points = begun.points;
-    this.recipe = begun.recipe;
+    try {
+      const begun = await this.ask('begin', { settings, points, map });
+      this.points = begun.points;
+      this.recipe = begun.recipe;
+    } finally {
+      this.#begins -= 1;
+    }
   }
 
   end() {
@@ -222,7 +232,7 @@ export class Training {
 
   #name() {
     const { set, preset } = this.#settings;
-    return preset === 'quick' ? `${set}-quick` : set;
+    return preset === 'quick' ? `${set}-page` : set;
   }
 
   /** Take what an attribute says. */
