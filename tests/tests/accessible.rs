@@ -36,6 +36,8 @@ fn axe_finds_nothing_in_either_theme() {
             ("?model=models/mnist.safetensors&view=latent&play=0", page::STATE),
             ("?model=models/ring.safetensors&view=reconstruct&play=0", page::STATE),
             ("?model=models/ring.safetensors&view=energy&play=0", page::STATE),
+            ("?view=train&training=slow=1&play=0", page::STATE),
+            ("?view=train&training=set=own+compare=energy&play=0", page::STATE),
             ("?model=models/nowhere.safetensors", page::NOTICE),
             ("embed.html?play=0", "ref('begin')"),
             ("embed.html?play=1", page::STATE),
@@ -43,7 +45,10 @@ fn axe_finds_nothing_in_either_theme() {
         ] {
             browser.open(&format!("{}{path}", server.url()));
             browser.wait_for(path, ready);
-            browser.run("document.querySelectorAll('details').forEach((it) => { it.open = true; })");
+            browser.run(
+                "const all = [...document.querySelectorAll('details'), ...figure?.shadowRoot?.querySelectorAll('details') ?? []];
+                 all.forEach((it) => { it.open = true; })",
+            );
             browser.run(&axe);
             let found = browser.run(
                 "const { violations } = await axe.run(document);

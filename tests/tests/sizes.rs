@@ -7,12 +7,14 @@ use dual_mcmc_tests::page;
 use serde_json::{Value, json};
 
 /// A model, a view of it, and the pictures that are there to be seen.
-const VIEWS: [(&str, &str, &[&str]); 9] = [
+const VIEWS: [(&str, &str, &[&str]); 11] = [
     ("ring", "landscape&overlay=field+density+generator+trails", &["landscape-panel"]),
     ("ring", "sample&start=generator+noise+data&chain=2", &["start-panel", "refined-panel-3", "close-panel"]),
     ("ring", "reconstruct", &["target-panel", "prior-panel", "latent-panel"]),
     ("ring", "energy&subject=noise", &["subject-panel", "chain-panel"]),
     ("ring", "latent", &["start-panel", "refined-panel"]),
+    ("ring", "train&training=slow=1", &["plane-0", "latents-0"]),
+    ("ring", "train&training=set=moons+compare=energy", &["plane-0", "plane-1", "latents-1"]),
     (
         "fashion-mnist",
         "sample&start=generator+noise+data&chain=3",
@@ -69,15 +71,20 @@ fn every_view_fits_a_phone() {
 }
 
 #[test]
-#[ignore = "90 pages on two devices take minutes; a phone's are in every run. cargo xtask test --long"]
+#[ignore = "170 pages take a quarter of an hour; a phone's are in every run. cargo xtask test --long"]
 fn every_view_fits_every_window_in_both_themes_on_both_devices() {
     let server = page::serve();
     for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
         let browser = Browser::start(webgpu, &[]);
+        // Chromium's software adapter compiles the kernels of a generator of images for minutes and takes gigabytes for it, where
+        // Mesa's and graphics drivers take a second; who asks for that adapter has asked for it by name (`device=gpu`).
+        let too_long =
+            |view: &&(_, &str, _)| device == "gpu" && view.0 != "ring" && view.1.starts_with("reconstruct");
+        let views: Vec<_> = VIEWS.iter().filter(|view| !too_long(view)).copied().collect();
         for scheme in ["light", "dark"] {
             browser.prefer("prefers-color-scheme", scheme);
             for size in SIZES {
-                look(&server.url(), &browser, device, size, &VIEWS);
+                look(&server.url(), &browser, device, size, &views);
             }
         }
     }

@@ -12,7 +12,10 @@ use dual_mcmc_tests::page;
 use dual_mcmc_trainer::recipe::Draft;
 use dual_mcmc_trainer::teaching::{Batch, Teacher};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// What a long run may take on a busy machine.
 const LONG: Duration = Duration::from_secs(600);
@@ -255,7 +258,7 @@ fn points_of_ones_own_are_drawn_or_dropped() {
     drop("a.csv", "1,2\n3,nan\n");
     notice("a.csv line 2, column 2: `nan` is not finite");
     drop("a.csv", "0.1,0.2\n");
-    notice("1 are too few; at least 10 points are needed.");
+    notice("1 is too few: at least 10 points are needed.");
     drop("a.csv", &"0.5,0.5\n".repeat(50));
     notice("All points are at one place");
     drop("a.csv", &(0..50).map(|i| format!("{i},0\n")).collect::<String>());
@@ -320,30 +323,79 @@ fn a_run_that_diverges_goes_back_and_a_dead_worker_is_replaced() {
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
 
-/// How good a run gets, and how fast: the log-likelihood over seconds. Good samples and likelihoods are bars, seconds are told.
+/// Milliseconds that a phase of a native iteration takes, on one thread, by the phase's name.
+fn native_phases(recipe: &str, points: &[f32], iterations: u32) -> BTreeMap<&'static str, f64> {
+    let recipe = Draft::parse(recipe).unwrap().resolve(None).unwrap();
+    let mut teacher = Teacher::new(&recipe, &Device::flex(), Executor::Cpu { threads: 1 }, 0).unwrap();
+    let times = Rc::new(RefCell::new((BTreeMap::new(), None::<(&str, Instant)>)));
+    let observed = times.clone();
+    teacher.observe(move |phase| {
+        let (times, last) = &mut *observed.borrow_mut();
+        if let Some((name, since)) = last.take() {
+            *times.entry(name).or_insert(0.0) += since.elapsed().as_secs_f64() * 1000.0;
+        }
+        *last = Some((phase.name(), Instant::now()));
+    });
+    for _ in 0..iterations {
+        let samples = teacher.batch_indices(points.len() / 2);
+        let values = samples.iter().flat_map(|&i| [points[2 * i], points[2 * i + 1]]).collect();
+        teacher.step(&Batch { samples, values }).unwrap();
+    }
+    let (times, _) = &*times.borrow();
+    times.iter().map(|(name, time)| (*name, time / f64::from(iterations))).collect()
+}
+
+/// How good a run gets, and how fast: the log-likelihood over seconds, and what a phase takes beside the program's. Good samples and
+/// likelihoods are bars, seconds are told.
 #[test]
-#[ignore = "two runs of a minute and a half. cargo xtask test --long"]
+#[ignore = "two runs of a minute. cargo xtask test --long"]
 fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &[]);
-    for set in ["ring", "moons"] {
+    for (set, points) in [("ring", PointSet::Ring), ("moons", PointSet::Moons)] {
         open(&server.url(), &browser, &format!("&training=set%3D{set}"));
         browser.run("figure.play()");
         browser.wait_up_to(LONG, "the end of the run", "(await figure.state()).runs[0].done");
         let run = &state(&browser)["runs"][0];
         for line in run["likelihoods"].as_array().unwrap() {
+            let [seconds, likelihood] = ["seconds", "logLikelihood"].map(|name| line[name].as_f64().unwrap());
+            let [before, after] =
+                ["generator", "refined"].map(|name| line[name]["goodShare"].as_f64().unwrap());
             println!(
-                "{set}: {:5.1} s, iteration {}: log-likelihood {:.2}, good {:.2}, before the chain {:.2}",
-                line["seconds"].as_f64().unwrap(),
-                line["iteration"],
-                line["logLikelihood"].as_f64().unwrap(),
-                line["refined"]["goodShare"].as_f64().unwrap(),
-                line["generator"]["goodShare"].as_f64().unwrap()
+                "{set}: {seconds:5.1} s, iteration {}: log-likelihood {likelihood:.2}, good {after:.2}, before the chain {before:.2}",
+                line["iteration"]
             );
+        }
+        let native = native_phases(run["recipe"].as_str().unwrap(), &points.points(0, TRAINING_POINTS), 50);
+        let iterations = run["iteration"].as_f64().unwrap();
+        for (phase, here) in &native {
+            let there = run["phases"][*phase].as_f64().unwrap_or(0.0) / iterations;
+            println!("{set}: {phase}: {there:.2} ms in the browser, {here:.2} natively on one thread");
         }
         let figures = &run["figures"];
         let short = figures["truth"].as_f64().unwrap() - figures["logLikelihood"].as_f64().unwrap();
         assert!(short < 0.3, "{set}: {short} nat below the truth");
         assert!(figures["refined"]["goodShare"].as_f64().unwrap() >= 0.8, "{set}: {figures}");
     }
+}
+
+/// Ten minutes of training leave nothing behind.
+#[test]
+#[ignore = "ten minutes. cargo xtask test --long"]
+fn ten_minutes_of_training_leave_nothing_behind() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Off, &["--js-flags=--expose-gc"]);
+    open(&server.url(), &browser, "&training=iterations%3D100000");
+    browser.run("figure.play()");
+    let mut after = Vec::new();
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_secs(60));
+        browser.run("gc()");
+        after.push(browser.memory() >> 20);
+    }
+    println!("MiB after each minute: {after:?}");
+    let (early, late) = (after[1].max(after[2]), after[8].min(after[9]));
+    assert!(late <= early + early / 10, "{after:?} MiB");
+    assert!(state(&browser)["step"].as_u64().unwrap() > 1000);
+    assert_eq!(browser.errors(), Vec::<String>::new());
 }

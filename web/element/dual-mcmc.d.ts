@@ -25,6 +25,8 @@ export interface TrainingRun {
   iterations: number;
   /** Seconds of computation so far. */
   seconds: number;
+  /** Milliseconds that each phase has taken, all iterations together. */
+  phases: Record<string, number>;
   done: boolean;
   /** Where the x-chains of the last iteration started and ended; the prior's latents; where its z-chains started and ended. */
   xHat: number[];

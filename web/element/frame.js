@@ -49,7 +49,8 @@ export function converse(figure) {
       if (!seers.has(origin)) {
         throw new Error(`“${method}” is only for pages of ${location.origin}, or of an origin that the frame’s address names: allow=${origin}.`);
       }
-      if (figure.model || figure.image) throw new Error('A file of the reader’s own is shown, which stays here.');
+      const drawn = /\bset=own\b/.test(figure.getAttribute('training') ?? '');
+      if (figure.model || figure.image || drawn) throw new Error('A file of the reader’s own is shown, which stays here.');
     } else if (!OPEN.has(method)) {
       throw new Error(`There is no method “${method}”.`);
     }

@@ -9,6 +9,8 @@ const MAPS = 120;
 
 let ready, run = null, plays = false, slow = 0, loop = 0;
 let seconds = 0, points = new Float32Array(), map = null;
+/** Milliseconds that the phases have taken, all iterations together. */
+let phases = {};
 let news = { at: 0, map: 0, cost: 0, figures: 0 };
 
 /** Lets messages come in. */
@@ -21,7 +23,14 @@ const breathe = () => new Promise((done) => {
 function begin(settings, own, grid) {
   end();
   run = new Run(settings, own);
-  [points, seconds, map] = [own, 0, grid];
+  [points, seconds, map, phases] = [own, 0, grid, {}];
+  let phase = null, since = 0;
+  run.observe((name) => {
+    const time = performance.now();
+    // What lies between two iterations is none of the last phase's.
+    if (phase && name !== 'data') phases[phase] = (phases[phase] ?? 0) + time - since;
+    [phase, since] = [name, time];
+  });
   news = { at: 0, map: 0, cost: 0, figures: 0 };
   return { points: run.points(600), recipe: run.recipe(), ...now({}, true) };
 }
@@ -36,7 +45,7 @@ function end() {
 /** The run as it is. The map is part of it where it is due, or asked for. */
 function now(done, all) {
   const time = performance.now();
-  const told = { ...done, frame: run.frame(), seconds, done: run.isDone() };
+  const told = { ...done, frame: run.frame(), seconds, phases, done: run.isDone() };
   if (map && (all || time - news.map > (news.cost * 1000) / MAPS)) {
     told.map = run.energies(map);
     news.cost = performance.now() - time;
@@ -50,10 +59,16 @@ function now(done, all) {
   return told;
 }
 
+/** The run, where there is one. */
+function there() {
+  if (!run) throw new Error('Nothing can be learned yet: draw some points first.');
+  return run;
+}
+
 /** One step: a phase where it is slow, else an iteration. */
 function step(phase) {
   const start = performance.now();
-  const done = phase ? run.step() : run.iterate();
+  const done = phase ? there().step() : there().iterate();
   seconds += (performance.now() - start) / 1000;
   return done;
 }
@@ -83,6 +98,7 @@ async function play() {
 const answers = {
   begin: ({ settings, points, map }) => begin(settings, points, map),
   play: ({ slow: pause }) => {
+    there();
     slow = pause;
     if (!plays) play();
   },
@@ -95,10 +111,10 @@ const answers = {
     return { ...now(done, true), reports: done.report ? [done.report] : [] };
   },
   state: () => run && now({}, true),
-  model: () => run.model(seconds),
-  points: () => writePoints(points.length ? points : run.points(1 << 20)),
+  model: () => there().model(seconds),
+  points: () => writePoints(points.length ? points : there().points(1 << 20)),
   read: ({ name, file }) => readPoints(name, new Uint8Array(file)),
-  energies: ({ x }) => run.energies(x),
+  energies: ({ x }) => there().energies(x),
   end,
 };
 

@@ -261,8 +261,14 @@ export class Training {
     if (words) this.#figure.dispatchEvent(new CustomEvent('problem', { detail: { title: 'Training', advice: words, message: words } }));
   }
 
+  /** The reader's own points. The last ones are held out: of what is drawn they are from all over it. */
   #own() {
-    return Float32Array.from(this.#strokes.flat().flat());
+    const points = this.#strokes.flat();
+    if (this.#fromFile) return Float32Array.from(points.flat());
+    // The golden ratio's multiples lie evenly, in every part of them.
+    const place = (i) => (i * 0.6180339887498949) % 1;
+    const order = points.map((_, i) => i).sort((a, b) => place(a) - place(b));
+    return Float32Array.from(order.flatMap((i) => points[i]));
   }
 
   /** What the worker takes, of the run of this number. */
@@ -312,8 +318,8 @@ export class Training {
     } catch (error) {
       if (mine !== this.#beginning) return;
       // Points that are not drawn yet are no fault.
-      if (this.#settings.set === 'own' && !this.#fromFile && own.length < 20) this.#show();
-      else this.#notice(error.message);
+      if (this.#settings.set === 'own' && !this.#fromFile && own.length < 20) return void this.#show();
+      this.#notice(error.message);
       throw error;
     }
   }
@@ -383,11 +389,14 @@ export class Training {
   async state() {
     await this.#begun;
     const runs = await Promise.all(this.#runs.map(async (run) => {
-      const { frame, map, figures, seconds, done } = await run.ask('state');
+      const state = await run.ask('state');
+      if (!state) return null;
+      const { frame, map, figures, seconds, phases, done } = state;
       const plain = Object.fromEntries(Object.entries(frame).map(([name, value]) => [name, value.length === undefined ? value : [...value]]));
-      return { ...plain, map: [...map], figures, seconds, done, recipe: run.recipe, reports: run.history.report, likelihoods: run.history.figures };
+      return { ...plain, map: [...map], figures, seconds, phases, done, recipe: run.recipe, reports: run.history.report, likelihoods: run.history.figures };
     }));
-    return { view: 'train', step: runs[0]?.iteration ?? 0, playing: this.#plays, half: this.#half, points: [...this.#own()], runs };
+    const there = runs.filter(Boolean);
+    return { view: 'train', step: there[0]?.iteration ?? 0, playing: this.#plays, half: this.#half, points: this.#settings.set === 'own' ? [...this.#own()] : [], runs: there };
   }
 
   async energies(x) {

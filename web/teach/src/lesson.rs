@@ -124,7 +124,7 @@ pub fn check_points(points: &[f32]) -> Result<(), LessonError> {
         return refuse("Points are pairs of finite numbers.".into());
     }
     if rows.len() < FEWEST {
-        return refuse(format!("{} are too few; at least {FEWEST} points are needed.", rows.len()));
+        return refuse(format!("{} is too few: at least {FEWEST} points are needed.", rows.len()));
     }
     if rows.len() > MOST {
         return refuse(format!(
