@@ -418,7 +418,10 @@ fn what_cannot_be_used_is_told_and_the_rest_runs() {
         browser.wait_for(&what, &told);
     };
     problem("a", "chains=\"many\" is not used: it takes a whole number");
-    problem("a", "view=\"cinema\" is not used: it takes sample, landscape, reconstruct, energy, latent or train");
+    problem(
+        "a",
+        "view=\"cinema\" is not used: it takes sample, landscape, reconstruct, energy, latent or train",
+    );
     problem("b", "404");
     problem("c", "web page");
     problem("d", "Access-Control-Allow-Origin");

@@ -30,11 +30,13 @@ fn within(patience: Duration, url: &str, path: &Path) -> Result<()> {
     let (answer, answered) = mpsc::channel();
     let address = url.to_string();
     std::thread::spawn(move || drop(answer.send(agent.get(address).call())));
-    let response = answered
-        .recv_timeout(patience)
-        .map_err(|_| anyhow!("there was no answer within {} seconds", patience.as_secs_f32()))
-        .with_context(failed)?
-        .with_context(failed)?;
+    let silence = || anyhow!("there was no answer within {} seconds", patience.as_secs_f32());
+    let response = match answered.recv_timeout(patience) {
+        // Whichever of both limits comes first.
+        Err(_) | Ok(Err(ureq::Error::Timeout(_))) => Err(silence()),
+        Ok(answer) => answer.map_err(anyhow::Error::from),
+    };
+    let response = response.with_context(failed)?;
     let size = response.body().content_length();
     let counter =
         Counter::new(size.unwrap_or(0), format!("bytes of {}", url.rsplit('/').next().unwrap_or(url)));
