@@ -56,7 +56,7 @@ export const PHASES = {
 
 const run = (i) => `
   <section class="run" data-ref="run-${i}" part="run" aria-label="Run ${i + 1}" ${i ? 'hidden' : ''}>
-    <h3 data-ref="run-title-${i}"></h3>
+    <p class="run-title" data-ref="run-title-${i}"></p>
     <div class="pictures">
       <figure>
         <div class="panel plane"><canvas data-ref="plane-${i}" ${i ? '' : 'tabindex="0"'} role="img" part="panel map" aria-label="The plane"></canvas></div>
@@ -141,7 +141,7 @@ export const template = /* html */ `
         <p><button type="button" data-ref="train-save" class="quiet">Save the model</button> <button type="button" data-ref="train-points" class="quiet">Save the points</button></p>
         <details data-ref="recipe-details"><summary>The recipe</summary>
           <p class="hint">With the program: <code data-ref="recipe-command"></code></p>
-          <pre data-ref="recipe" tabindex="0" aria-label="The recipe"></pre>
+          <pre data-ref="recipe" tabindex="0" role="region" aria-label="The recipe"></pre>
           <button type="button" data-ref="train-recipe" class="quiet">Save the recipe</button>
         </details>
       </fieldset>
@@ -154,8 +154,8 @@ export const style = /* css */ `
 .train .transport { flex-wrap: wrap; align-items: center; }
 .train .transport .counter { margin-left: auto; white-space: nowrap; }
 .train .swatch.ring { width: .5rem; height: .5rem; border: 1px solid var(--ink); border-radius: 50%; background: var(--paper); }
-.train h3 { margin: .2rem 0 .5rem; font-size: 1rem; font-weight: 600; }
-.train h3:empty { display: none; }
+.run-title { margin: .2rem 0 .5rem; font-size: 1rem; font-weight: 600; }
+.run-title:empty { display: none; }
 .train-columns { display: grid; margin-top: 1rem; grid-template-columns: minmax(0, 1fr) 17rem; gap: 1.6rem; align-items: start; }
 .runs { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.4rem; }
 .runs.two-runs { grid-template-columns: repeat(2, minmax(0, 1fr)); }
