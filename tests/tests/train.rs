@@ -355,7 +355,8 @@ fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     for (set, points) in [("ring", PointSet::Ring), ("moons", PointSet::Moons)] {
         open(&server.url(), &browser, &format!("&training=set%3D{set}"));
         browser.run("figure.play()");
-        browser.wait_up_to(LONG, "the end of the run", "(await figure.state()).runs[0].done");
+        // Each question for the state would have the model measured.
+        browser.wait_up_to(LONG, "the end of the run", "ref('train-play').textContent === 'Done'");
         let run = &state(&browser)["runs"][0];
         for line in run["likelihoods"].as_array().unwrap() {
             let [seconds, likelihood] = ["seconds", "logLikelihood"].map(|name| line[name].as_f64().unwrap());
