@@ -127,7 +127,7 @@ fn what_is_shown_is_what_is_saved_and_other_views_open_it() {
     assert!((shown - likelihood).abs() < 1e-3, "{shown} {likelihood}");
     let ends = numbers(&run["xTilde"]);
     assert_eq!((ends.len(), numbers(&run["z0"]).len()), (192, 192));
-    for panel in ["plane-0", "latents-0", "likelihood-0", "errors-0", "gap-0", "good-0"] {
+    for panel in ["plane-0", "latents-0", "likelihood-0", "errors-0", "gap-0", "encoder-0", "good-0"] {
         assert!(colours(&browser.picture_of(&format!("[data-ref={panel}]"))) > 3, "{panel}");
     }
     // In the other views it is a model like any other.

@@ -80,8 +80,10 @@ const run = (i) => `
         <figcaption part="caption">Good samples: <span class="key"><i class="swatch mean"></i>generator</span> <span class="key"><i class="swatch particle"></i>x-chain</span></figcaption></figure>
       <figure><canvas data-ref="errors-${i}" role="img" part="plot" aria-label="Errors"></canvas>
         <figcaption part="caption">Squared errors: <span class="key"><i class="swatch mean"></i>‖<i>g</i>(<i>z̃</i>) − <i>x</i>‖²</span> <span class="key"><i class="swatch particle"></i>‖<i>g</i>(<i>z</i>) − <i>x̃</i>‖²</span></figcaption></figure>
-      <figure><canvas data-ref="gap-${i}" role="img" part="plot" aria-label="Energy gap and losses of the encoder"></canvas>
+      <figure><canvas data-ref="gap-${i}" role="img" part="plot" aria-label="Energy gap"></canvas>
         <figcaption part="caption"><span class="key"><i class="swatch mean"></i>gap <i>E</i>(<i>x</i>) − <i>E</i>(<i>x̃</i>)</span></figcaption></figure>
+      <figure><canvas data-ref="encoder-${i}" role="img" part="plot" aria-label="Losses of the encoder"></canvas>
+        <figcaption part="caption">The encoder’s losses: <span class="key"><i class="swatch mean"></i><i>z̃</i> of data</span> <span class="key"><i class="swatch particle"></i><i>z</i> of <i>x̃</i></span></figcaption></figure>
     </div>
     <details class="numbers"><summary>Numbers of the last iteration</summary><table data-ref="numbers-${i}"></table></details>
   </section>`;

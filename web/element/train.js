@@ -583,6 +583,9 @@ export class Training {
     drawCurves(this.#ref(`errors-${i}`), {
       lines: [{ values: of('generator_data_error'), colour: theme.mean }, { values: of('generator_ebm_error'), colour: theme.particle }], last, log: true,
     }, theme);
+    drawCurves(this.#ref(`encoder-${i}`), {
+      lines: [{ values: of('encoder_data_loss'), colour: theme.mean }, { values: of('encoder_model_loss'), colour: theme.particle }], last,
+    }, theme);
     const gap = report.filter((line) => line.energy_data !== null).map((line) => [line.iteration, line.energy_data - line.energy_model]);
     drawCurves(this.#ref(`gap-${i}`), { lines: [{ values: gap, colour: theme.mean }], last }, theme);
   }
@@ -614,7 +617,7 @@ export class Training {
     describe(this.#ref(`latents-${i}`), frame?.z0.length
       ? `The plane of latents: ${frame.z0.length / 2} guesses of the encoder, and where the z-chain takes them.` : 'The plane of latents, still empty.');
     const last = run?.history.report.at(-1);
-    for (const name of ['likelihood', 'good', 'errors', 'gap']) {
+    for (const name of ['likelihood', 'good', 'errors', 'gap', 'encoder']) {
       const canvas = this.#ref(`${name}-${i}`);
       canvas.dataset.words ??= canvas.getAttribute('aria-label');
       describe(canvas, `${canvas.dataset.words}, over ${iteration} iterations; the numbers are in the table.`);
