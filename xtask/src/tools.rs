@@ -155,7 +155,7 @@ fn is_version(program: &Path, version: &str) -> bool {
         .is_some_and(|said| said.split_whitespace().any(|word| word == version))
 }
 
-/// A tool from crates.io.
+/// A tool that cargo installs.
 struct CrateTool {
     package: &'static str,
     program: &'static str,
