@@ -43,16 +43,19 @@ fn model(browser: &Browser) -> Model {
     Model::from_bytes(&serde_json::from_value::<Vec<u8>>(bytes).unwrap()).unwrap()
 }
 
+/// The points of a native run's next iteration.
+fn batch(teacher: &Teacher, points: &[f32]) -> Batch {
+    let samples = teacher.batch_indices(points.len() / 2);
+    let values = samples.iter().flat_map(|&i| [points[2 * i], points[2 * i + 1]]).collect();
+    Batch { samples, values }
+}
+
 /// A native run of the recipe that the page shows, on the points that the program learns from.
 fn native(recipe: &str, seed: u64, points: &[f32]) -> impl FnMut() -> Value + use<> {
     let recipe = Draft::parse(recipe).unwrap().resolve(None).unwrap();
     let mut teacher = Teacher::new(&recipe, &Device::flex(), Executor::Cpu { threads: 1 }, seed).unwrap();
     let points = points.to_vec();
-    move || {
-        let samples = teacher.batch_indices(points.len() / 2);
-        let values = samples.iter().flat_map(|&i| [points[2 * i], points[2 * i + 1]]).collect();
-        serde_json::to_value(teacher.step(&Batch { samples, values }).unwrap()).unwrap()
-    }
+    move || serde_json::to_value(teacher.step(&batch(&teacher, &points)).unwrap()).unwrap()
 }
 
 /// All figures of a report, by name.
@@ -337,9 +340,7 @@ fn native_phases(recipe: &str, points: &[f32], iterations: u32) -> BTreeMap<&'st
         *last = Some((phase.name(), Instant::now()));
     });
     for _ in 0..iterations {
-        let samples = teacher.batch_indices(points.len() / 2);
-        let values = samples.iter().flat_map(|&i| [points[2 * i], points[2 * i + 1]]).collect();
-        teacher.step(&Batch { samples, values }).unwrap();
+        teacher.step(&batch(&teacher, points)).unwrap();
     }
     let (times, _) = &*times.borrow();
     times.iter().map(|(name, time)| (*name, time / f64::from(iterations))).collect()
@@ -348,7 +349,7 @@ fn native_phases(recipe: &str, points: &[f32], iterations: u32) -> BTreeMap<&'st
 /// How good a run gets, and how fast: the log-likelihood over seconds, and what a phase takes beside the program's. Good samples and
 /// likelihoods are bars, seconds are told.
 #[test]
-#[ignore = "two runs of a minute. cargo xtask test --long"]
+#[ignore = "two runs to their end take minutes; 150 iterations are in every run. cargo xtask test --long"]
 fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &[]);
@@ -380,23 +381,61 @@ fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     }
 }
 
-/// Ten minutes of training leave nothing behind.
-#[test]
-#[ignore = "ten minutes. cargo xtask test --long"]
-fn ten_minutes_of_training_leave_nothing_behind() {
+/// Training leaves nothing behind: the memory of ten equal spans of time.
+fn leaves_nothing_behind(span: Duration) {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &["--js-flags=--expose-gc"]);
     open(&server.url(), &browser, "&training=iterations%3D100000");
     browser.run("figure.play()");
     let mut after = Vec::new();
     for _ in 0..10 {
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(span);
         browser.run("gc()");
         after.push(browser.memory() >> 20);
     }
-    println!("MiB after each minute: {after:?}");
+    println!("MiB after each {span:?}: {after:?}");
     let (early, late) = (after[1].max(after[2]), after[8].min(after[9]));
     assert!(late <= early + early / 10, "{after:?} MiB");
-    assert!(state(&browser)["step"].as_u64().unwrap() > 1000);
+    assert!(state(&browser)["step"].as_u64().unwrap() > 100);
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn half_a_minute_of_training_leaves_nothing_behind() {
+    leaves_nothing_behind(Duration::from_secs(1));
+}
+
+#[test]
+#[ignore = "it takes ten minutes; half a minute is in every run. cargo xtask test --long"]
+fn ten_minutes_of_training_leave_nothing_behind() {
+    leaves_nothing_behind(Duration::from_secs(60));
+}
+
+/// A short run that is drawn to its end tells of every iteration, and has learned something.
+#[test]
+fn the_moons_take_shape_in_a_hundred_and_fifty_iterations() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Off, &[]);
+    open(&server.url(), &browser, "&training=set%3Dmoons%20iterations%3D150");
+    browser.run("figure.play()");
+    browser.wait_for("some iterations", "ref('train-counter').textContent.match(/iteration [1-9]/)");
+    // What a pause cuts off is told, too.
+    browser.run("await figure.pause(); await figure.play()");
+    browser.wait_for("the end of the run", "ref('train-play').textContent === 'Done'");
+    let run = &state(&browser)["runs"][0];
+    let iterations: Vec<u64> = run["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|report| report["iteration"].as_u64().unwrap())
+        .collect();
+    assert_eq!(iterations, (1..=150).collect::<Vec<_>>());
+    let figures = &run["figures"];
+    let good = figures["refined"]["goodShare"].as_f64().unwrap();
+    assert!(good >= 0.7, "{figures}");
+    assert!(
+        figures["truth"].as_f64().unwrap() - figures["logLikelihood"].as_f64().unwrap() < 1.0,
+        "{figures}"
+    );
     assert_eq!(browser.errors(), Vec::<String>::new());
 }

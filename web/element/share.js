@@ -1,4 +1,5 @@
 // What leaves the lab: links, code for other pages, and files.
+import { save } from './save.js';
 import { queryOf } from './address.js';
 
 /** A link to a figure as it is, with the seed that it has, so that it gives the same chains again. */
@@ -75,16 +76,6 @@ async function model(figure) {
 function stem(figure) {
   const name = figure.src ? new URL(figure.src, document.baseURI).pathname.split('/').at(-1) : figure.model.name;
   return decodeURIComponent(name).replace(/\.safetensors$/, '');
-}
-
-/** Give the reader a file. */
-function save(blob, name) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // The download has its own hold on the bytes once it has begun.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Let the lab's buttons share and save what a figure shows. */

@@ -11,6 +11,8 @@ let ready, run = null, plays = false, slow = 0, loop = 0;
 let seconds = 0, points = new Float32Array(), map = null;
 /** Milliseconds that the phases have taken, all iterations together. */
 let phases = {};
+/** Figures of the iterations that the page has not been told of. */
+let reports = [];
 let news = { at: 0, map: 0, cost: 0, figures: 0 };
 
 /** Lets messages come in. */
@@ -23,7 +25,7 @@ const breathe = () => new Promise((done) => {
 function begin(settings, own, grid) {
   end();
   run = new Run(settings, own);
-  [points, seconds, map, phases] = [own, 0, grid, {}];
+  [points, seconds, map, phases, reports] = [own, 0, grid, {}, []];
   let phase = null, since = 0;
   run.observe((name) => {
     const time = performance.now();
@@ -45,7 +47,7 @@ function end() {
 /** The run as it is. The map is part of it where it is due, or asked for. */
 function now(done, all) {
   const time = performance.now();
-  const told = { ...done, frame: run.frame(), seconds, phases, done: run.isDone() };
+  const told = { ...done, frame: run.frame(), seconds, phases, reports: reports.splice(0), done: run.isDone() };
   if (map && (all || time - news.map > (news.cost * 1000) / MAPS)) {
     told.map = run.energies(map);
     news.cost = performance.now() - time;
@@ -70,27 +72,31 @@ function step(phase) {
   const start = performance.now();
   const done = phase ? there().step() : there().iterate();
   seconds += (performance.now() - start) / 1000;
+  if (done.report) reports.push(done.report);
   return done;
+}
+
+/** Say why not. After a breakdown of the code nothing here is in a state to go on. */
+function refuse(number, error) {
+  postMessage({ number, error: error.message, broken: error instanceof WebAssembly.RuntimeError });
 }
 
 async function play() {
   plays = true;
   loop += 1;
   const mine = loop;
-  const reports = [];
   try {
     while (plays && mine === loop && !run.isDone()) {
       const done = step(slow > 0);
-      if (done.report) reports.push(done.report);
       const last = run.isDone();
       if (slow || done.wentBack || last || performance.now() - news.at > NEWS) {
-        postMessage({ number: 0, value: { ...now(done, last || slow > 0), reports: reports.splice(0) } });
+        postMessage({ number: 0, value: now(done, last || slow > 0) });
       }
       if (slow && !last) await new Promise((next) => setTimeout(next, slow));
       else await breathe();
     }
   } catch (error) {
-    postMessage({ number: 0, error: error.message });
+    refuse(0, error);
   }
   if (mine === loop) plays = false;
 }
@@ -106,10 +112,7 @@ const answers = {
     plays = false;
     return run && now({}, true);
   },
-  step: ({ phase }) => {
-    const done = step(phase);
-    return { ...now(done, true), reports: done.report ? [done.report] : [] };
-  },
+  step: ({ phase }) => now(step(phase), true),
   state: () => run && now({}, true),
   model: () => there().model(seconds),
   points: () => writePoints(points.length ? points : there().points(1 << 20)),
@@ -129,7 +132,6 @@ onmessage = async ({ data }) => {
     await ready;
     postMessage({ number: data.number, value: answers[data.ask](data) });
   } catch (error) {
-    // After a breakdown of the code nothing here is in a state to go on.
-    postMessage({ number: data.number, error: error.message, broken: error instanceof WebAssembly.RuntimeError });
+    refuse(data.number, error);
   }
 };

@@ -3,6 +3,7 @@
  * opened. The run itself is Rust (web/teach); here are its controls and pictures.
  */
 import { newTeacher, trainerCode, VERSION } from './code.js';
+import { save } from './save.js';
 import { drawCurves, drawLatents, drawPlane, gridOf, readable, themeOf } from './train-draw.js';
 import { COMPARED, PHASES, style, SWITCHES, template } from './train-template.js';
 
@@ -192,7 +193,7 @@ export class Training {
     this.#on('train-open', 'click', () => this.#openInLab().catch((error) => this.#notice(error.message)));
     this.#on('train-save', 'click', () => this.#save('model', `${this.#name()}.safetensors`));
     this.#on('train-points', 'click', () => this.#save('points', 'points.npy'));
-    this.#on('train-recipe', 'click', () => offer(new Blob([this.#runs[0]?.recipe ?? '']), `${this.#name()}.toml`));
+    this.#on('train-recipe', 'click', () => save(new Blob([this.#runs[0]?.recipe ?? '']), `${this.#name()}.toml`));
     this.#on('open-points', 'click', () => this.#ref('points-file').click());
     this.#on('points-file', 'change', ({ target }) => {
       if (target.files[0]) this.open(target.files[0]).catch(() => {});
@@ -351,7 +352,14 @@ export class Training {
     this.#cursor = null;
     const slow = this.#chosen.slow ? REST : 0;
     this.#show();
-    if (this.#seen) await Promise.all(this.#runs.map((run) => run.ask('play', { slow })));
+    if (!this.#seen) return;
+    try {
+      await Promise.all(this.#runs.map((run) => run.ask('play', { slow })));
+    } catch (error) {
+      this.#plays = false;
+      this.#show();
+      throw error;
+    }
   }
 
   async pause() {
@@ -485,7 +493,7 @@ export class Training {
   async #save(what, name) {
     try {
       await this.#begun;
-      offer(new Blob([await this.#runs[0].ask(what)], { type: 'application/octet-stream' }), name);
+      save(new Blob([await this.#runs[0].ask(what)], { type: 'application/octet-stream' }), name);
     } catch (error) {
       this.#notice(error.message);
     }
@@ -646,13 +654,4 @@ const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function describe(element, words) {
   if (element.getAttribute('aria-label') !== words) element.setAttribute('aria-label', words);
-}
-
-/** Offer a file for saving. */
-function offer(blob, name) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

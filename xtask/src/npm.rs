@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What of a built page the package holds.
-const FROM_PAGE: [&str; 14] = [
+const FROM_PAGE: [&str; 15] = [
     "dual-mcmc.js",
     "code.js",
     "style.js",
@@ -17,6 +17,7 @@ const FROM_PAGE: [&str; 14] = [
     "dual-mcmc.d.ts",
     "dual-mcmc-web.js",
     "dual-mcmc-web_bg.wasm",
+    "save.js",
     "train.js",
     "train-draw.js",
     "train-template.js",
