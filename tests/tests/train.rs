@@ -381,12 +381,14 @@ fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     }
 }
 
-/// Training leaves nothing behind: the memory of ten equal spans of time.
+/// Training leaves nothing behind: the memory after each of ten equal spans of time. For the first minute it grows, by what a
+/// browser compiles and has not collected yet (from 119 to 146 MiB, and to 151 in the second and third).
 fn leaves_nothing_behind(span: Duration) {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &["--js-flags=--expose-gc"]);
     open(&server.url(), &browser, "&training=iterations%3D100000");
     browser.run("figure.play()");
+    std::thread::sleep(Duration::from_secs(60));
     let mut after = Vec::new();
     for _ in 0..10 {
         std::thread::sleep(span);
@@ -401,12 +403,12 @@ fn leaves_nothing_behind(span: Duration) {
 }
 
 #[test]
-fn half_a_minute_of_training_leaves_nothing_behind() {
+fn a_minute_and_a_half_of_training_leaves_nothing_behind() {
     leaves_nothing_behind(Duration::from_secs(1));
 }
 
 #[test]
-#[ignore = "it takes ten minutes; half a minute is in every run. cargo xtask test --long"]
+#[ignore = "it takes eleven minutes; a minute and a half is in every run. cargo xtask test --long"]
 fn ten_minutes_of_training_leave_nothing_behind() {
     leaves_nothing_behind(Duration::from_secs(60));
 }
