@@ -381,36 +381,42 @@ fn the_ring_and_the_moons_are_learned_in_a_minute_and_a_half() {
     }
 }
 
-/// Training leaves nothing behind: the memory after each of ten equal spans of time. For the first minute it grows, by what a
-/// browser compiles and has not collected yet (from 119 to 146 MiB, and to 151 in the second and third).
-fn leaves_nothing_behind(span: Duration) {
+/// Training leaves nothing behind: the memory comes to a level, which it keeps for ten readings. What a browser compiles and has
+/// not collected yet adds some 40 MiB first, for a minute or for several, by what else the machine does: so the beginning of
+/// the level is waited for, and what never becomes level is a leak.
+#[cfg(target_os = "linux")]
+fn leaves_nothing_behind(span: Duration, readings: usize) {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &["--js-flags=--expose-gc"]);
     open(&server.url(), &browser, "&training=iterations%3D100000");
     browser.run("figure.play()");
-    std::thread::sleep(Duration::from_secs(60));
-    let mut after = Vec::new();
-    for _ in 0..10 {
+    let mut after: Vec<u64> = Vec::new();
+    let level = |latest: &[u64]| {
+        let (least, most) = (latest.iter().min().unwrap(), latest.iter().max().unwrap());
+        most - least <= most / 20
+    };
+    while after.len() < 10 || !level(&after[after.len() - 10..]) {
+        assert!(after.len() < readings, "{after:?} MiB: it has come to no level");
         std::thread::sleep(span);
         browser.run("gc()");
         after.push(browser.memory() >> 20);
     }
     println!("MiB after each {span:?}: {after:?}");
-    let (early, late) = (after[1].max(after[2]), after[8].min(after[9]));
-    assert!(late <= early + early / 10, "{after:?} MiB");
     assert!(state(&browser)["step"].as_u64().unwrap() > 100);
     assert_eq!(browser.errors(), Vec::<String>::new());
 }
 
 #[test]
-fn a_minute_and_a_half_of_training_leaves_nothing_behind() {
-    leaves_nothing_behind(Duration::from_secs(1));
+#[cfg(target_os = "linux")]
+fn half_a_minute_of_training_leaves_nothing_behind() {
+    leaves_nothing_behind(Duration::from_secs(1), 100);
 }
 
 #[test]
-#[ignore = "it takes eleven minutes; a minute and a half is in every run. cargo xtask test --long"]
+#[cfg(target_os = "linux")]
+#[ignore = "it takes eleven minutes; half a minute is in every run. cargo xtask test --long"]
 fn ten_minutes_of_training_leave_nothing_behind() {
-    leaves_nothing_behind(Duration::from_secs(60));
+    leaves_nothing_behind(Duration::from_secs(60), 16);
 }
 
 /// A short run that is drawn to its end tells of every iteration, and has learned something.
