@@ -149,9 +149,9 @@ impl<T: Real> Convolution<T> {
         convolution
     }
 
-    /// Apply it to every sample of `x`, and add `bias`, one element for each channel of the target.
+    /// Apply it to every sample of `x`, and add `bias`, one element for each channel of the target, or none.
     /// `scratch` is memory for it.
-    pub fn apply(&self, bias: Option<&[T]>, x: &[T], y: &mut [T], scratch: &mut Vec<T>) {
+    pub fn apply(&self, bias: &[T], x: &[T], y: &mut [T], scratch: &mut Vec<T>) {
         let width = self.padded[1];
         let products = self.parts.iter().map(|p| p.panels.rows() * p.positions(width)).max().unwrap_or(0);
         scratch.resize(self.planes + products, T::from_f32(0.0));
@@ -162,8 +162,8 @@ impl<T: Real> Convolution<T> {
             for part in &self.parts {
                 let positions = part.positions(width);
                 let products = &mut products[..part.panels.rows() * positions];
-                part.panels.multiply(&part.places, planes, positions, products);
-                self.gather(part, bias, products, y);
+                part.panels.multiply(&part.places, planes, bias, positions, products);
+                self.gather(part, products, y);
             }
         }
     }
@@ -192,20 +192,19 @@ impl<T: Real> Convolution<T> {
     }
 
     /// Copy products to where they belong in the target.
-    fn gather(&self, part: &Part<T>, bias: Option<&[T]>, products: &[T], y: &mut [T]) {
+    fn gather(&self, part: &Part<T>, products: &[T], y: &mut [T]) {
         let Phases { height, width, step, .. } = self.target;
         let images =
             y.chunks_exact_mut(height * width).zip(products.chunks_exact(part.positions(self.padded[1])));
-        for (channel, (image, products)) in images.enumerate() {
-            let bias = bias.map_or(T::from_f32(0.0), |bias| bias[channel]);
+        for (image, products) in images {
             let lines = image.chunks_exact_mut(width).skip(part.phase[0]).step_by(step);
             for (to, from) in lines.zip(products.chunks(self.padded[1])) {
                 let from = &from[..part.columns];
                 if step == 1 {
-                    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from + bias);
+                    to.copy_from_slice(from);
                 } else {
                     let to = to.iter_mut().skip(part.phase[1]).step_by(step);
-                    to.zip(from).for_each(|(to, &from)| *to = from + bias);
+                    to.zip(from).for_each(|(to, &from)| *to = from);
                 }
             }
         }

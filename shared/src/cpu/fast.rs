@@ -3,9 +3,76 @@
 
 use super::activation::Activate;
 use super::convolution::Convolution;
-use super::product::{Panels, rounded};
+use super::product::{Panels, ROWS, rounded};
 use super::{Real, twin, upsampled};
-use crate::network::{Op, Operator};
+use crate::network::{Op, Operator, Plan};
+
+/// How the samples of a batch lie in memory between operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One after another.
+    Rows,
+    /// Element by element, beside each other, both filled up with what does not matter, as products want and give them. Where every
+    /// operation is a linear layer or goes element by element, nothing is transposed between the first and the last.
+    Columns,
+}
+
+impl Layout {
+    /// The best for a network.
+    pub fn of(plan: &Plan) -> Layout {
+        let either = |op: &Op| match op {
+            Op::Apply { operator, .. } => {
+                matches!(operator, Operator::Linear { .. } | Operator::Activation(_))
+            }
+            Op::Add { .. } => true,
+        };
+        if plan.ops.iter().all(either) { Layout::Columns } else { Layout::Rows }
+    }
+}
+
+/// So many samples, and how they lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch {
+    pub size: usize,
+    pub layout: Layout,
+}
+
+impl Batch {
+    /// What values of `n` elements a sample take.
+    pub fn len(self, n: usize) -> usize {
+        match self.layout {
+            Layout::Rows => n * self.size,
+            Layout::Columns => n.next_multiple_of(ROWS) * rounded(self.size),
+        }
+    }
+
+    /// Lay out `rows`.
+    pub fn put<T: Real>(self, rows: &[T], to: &mut Vec<T>) {
+        to.clear();
+        if self.layout == Layout::Rows || rows.is_empty() {
+            return to.extend_from_slice(rows);
+        }
+        let n = rows.len() / self.size;
+        to.resize(self.len(n), T::from_f32(0.0));
+        for (sample, row) in rows.chunks_exact(n).enumerate() {
+            for (column, &value) in to.chunks_exact_mut(rounded(self.size)).zip(row) {
+                column[sample] = value;
+            }
+        }
+    }
+
+    /// Lay out as `rows` of `n` elements.
+    pub fn take<T: Real>(self, from: &[T], n: usize, rows: &mut [T]) {
+        if self.layout == Layout::Rows {
+            return rows.copy_from_slice(from);
+        }
+        for (sample, row) in rows.chunks_exact_mut(n).enumerate() {
+            for (value, column) in row.iter_mut().zip(from.chunks_exact(rounded(self.size))) {
+                *value = column[sample];
+            }
+        }
+    }
+}
 
 /// The weights of an operation as its fast kernel wants them.
 #[derive(Clone, Debug)]
@@ -51,22 +118,27 @@ pub(super) fn forward<T: Real>(
     weights: &[T],
     x: &[T],
     y: &mut [T],
-    batch: usize,
-    scratch: &mut Vec<T>,
+    batch: Batch,
+    scratch: &mut [Vec<T>; 2],
 ) {
+    let biases = |bias: Option<usize>, n: usize| bias.map_or(&[][..], |bias| &weights[bias..][..n]);
     match (operator, packed) {
-        (Operator::Linear { bias, .. }, Packed::Linear(w)) => {
-            linear(&w[0], bias.map(|bias| &weights[bias..]), x, y, batch, scratch);
+        (&Operator::Linear { inputs, outputs, bias, .. }, Packed::Linear(w)) => {
+            linear(&w[0], biases(bias, outputs), x, y, [inputs, outputs], batch, scratch);
         }
         (
             Operator::Conv2d(c) | Operator::ConvTranspose2d(c) | Operator::UpsampledConv2d(c),
             Packed::Convolution(w),
-        ) => w[0].apply(c.bias.map(|bias| &weights[bias..]), x, y, scratch),
+        ) => {
+            let channels =
+                if matches!(operator, Operator::ConvTranspose2d(_)) { c.in_channels } else { c.out_channels };
+            w[0].apply(biases(c.bias, channels), x, y, &mut scratch[0]);
+        }
         (&Operator::Activation(activation), _) => {
             T::activate(Activate { activation, x, gradient: None, out: y });
         }
         (&Operator::AveragePool { width, kernel: [2, 2], .. }, _) => halved(width, x, y),
-        _ => twin::forward_simple(operator, weights, x, y, batch),
+        _ => twin::forward_simple(operator, weights, x, y, batch.size),
     }
 }
 
@@ -80,50 +152,44 @@ pub(super) fn input_gradient<T: Real>(
     x: &[T],
     grad_y: &[T],
     grad_x: &mut [T],
-    batch: usize,
-    scratch: &mut Vec<T>,
+    batch: Batch,
+    scratch: &mut [Vec<T>; 2],
 ) {
     match (operator, packed) {
-        (_, Packed::Linear(w)) => linear(&w[1], None, grad_y, grad_x, batch, scratch),
-        (_, Packed::Convolution(w)) => w[1].apply(None, grad_y, grad_x, scratch),
+        (&Operator::Linear { inputs, outputs, .. }, Packed::Linear(w)) => {
+            linear(&w[1], &[], grad_y, grad_x, [outputs, inputs], batch, scratch);
+        }
+        (_, Packed::Convolution(w)) => w[1].apply(&[], grad_y, grad_x, &mut scratch[0]),
         (&Operator::Activation(activation), _) => {
             T::activate(Activate { activation, x, gradient: Some(grad_y), out: grad_x });
         }
         (&Operator::AveragePool { width, kernel: [2, 2], .. }, _) => {
             halved_input_gradient(width, grad_y, grad_x);
         }
-        _ => twin::input_gradient_simple(operator, weights, grad_y, grad_x, batch),
+        _ => twin::input_gradient_simple(operator, weights, grad_y, grad_x, batch.size),
     }
 }
 
-/// Rows of `x` to rows of `y`. The positions of the product are the samples.
+/// A linear layer from so many inputs to so many outputs. The positions of the product are the samples.
 fn linear<T: Real>(
     w: &Panels<T>,
-    bias: Option<&[T]>,
+    bias: &[T],
     x: &[T],
     y: &mut [T],
-    batch: usize,
-    scratch: &mut Vec<T>,
+    [inputs, outputs]: [usize; 2],
+    batch: Batch,
+    [source, product]: &mut [Vec<T>; 2],
 ) {
-    let (inputs, outputs, positions) = (x.len() / batch, y.len() / batch, rounded(batch));
-    scratch.clear();
-    scratch.resize((inputs + w.rows()) * positions, T::from_f32(0.0));
-    let (source, product) = scratch.split_at_mut(inputs * positions);
-    for (sample, row) in x.chunks_exact(inputs).enumerate() {
-        for (column, &value) in source.chunks_exact_mut(positions).zip(row) {
-            column[sample] = value;
-        }
-    }
+    let positions = rounded(batch.size);
     let places: Vec<usize> = (0..inputs).map(|k| k * positions).collect();
-    w.multiply(&places, source, positions, product);
-    for (sample, row) in y.chunks_exact_mut(outputs).enumerate() {
-        for (value, column) in row.iter_mut().zip(product.chunks_exact(positions)) {
-            *value = column[sample];
-        }
-        if let Some(bias) = bias {
-            row.iter_mut().zip(bias).for_each(|(value, &bias)| *value += bias);
-        }
+    if batch.layout == Layout::Columns {
+        return w.multiply(&places, x, bias, positions, y);
     }
+    let columns = Batch { layout: Layout::Columns, ..batch };
+    columns.put(x, source);
+    product.resize(columns.len(outputs), T::from_f32(0.0));
+    w.multiply(&places, source, bias, positions, product);
+    columns.take(product, outputs, y);
 }
 
 /// Means of 2×2 pixels, over the rows of all planes at once.

@@ -17,7 +17,7 @@ pub use chains::{Chain, Energy, Posterior, XChain, ZChain};
 pub use real::Real;
 
 use crate::network::{Network, NetworkError, Op, Plan};
-use fast::Packed;
+use fast::{Batch, Layout, Packed};
 
 /// Which kernels an evaluator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub struct Evaluator<T = f32> {
     kernels: CpuKernels,
     /// The weights of each operation, for the fast kernels.
     packed: Vec<Packed<T>>,
+    layout: Layout,
 }
 
 /// The activations and gradients of one batch. Reused between calls, so that a chain allocates
@@ -44,10 +45,11 @@ pub struct Evaluator<T = f32> {
 pub(crate) struct Workspace<T> {
     values: Vec<Vec<T>>,
     gradients: Vec<Vec<T>>,
-    scratch: Vec<T>,
+    scratch: [Vec<T>; 2],
     /// A part of a gradient on its way to the others.
     part: Vec<T>,
-    energies: Vec<T>,
+    /// Outputs, or gradients in the input: what a pass gives, row by row.
+    results: Vec<T>,
 }
 
 impl<T: Real> Evaluator<T> {
@@ -74,14 +76,15 @@ impl<T: Real> Evaluator<T> {
         kernels: CpuKernels,
     ) -> Result<Evaluator<T>, NetworkError> {
         let plan = Plan::new(network)?;
-        let mut evaluator = Evaluator { plan, weights: Vec::new(), kernels, packed: Vec::new() };
+        let layout = if kernels == CpuKernels::Fast { Layout::of(&plan) } else { Layout::Rows };
+        let mut evaluator = Evaluator { plan, weights: Vec::new(), kernels, packed: Vec::new(), layout };
         evaluator.set_weights(weights)?;
         Ok(evaluator)
     }
 
     #[cfg(feature = "workbench")]
     fn use_plain_kernels(&mut self) {
-        (self.kernels, self.packed) = (CpuKernels::Twin, Vec::new());
+        (self.kernels, self.packed, self.layout) = (CpuKernels::Twin, Vec::new(), Layout::Rows);
     }
 
     /// Replace all weights.
@@ -178,16 +181,15 @@ impl<T: Real> Evaluator<T> {
 
     /// Forward pass into `workspace`, which then holds what the backward pass needs.
     pub(crate) fn run_forward<'w>(&self, x: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
-        let batch = x.len() / self.input_len();
-        assert_eq!(x.len(), batch * self.input_len(), "input is not a whole number of rows");
-        let Workspace { values, scratch, energies, .. } = workspace;
+        let batch = Batch { size: x.len() / self.input_len(), layout: self.layout };
+        assert_eq!(x.len(), batch.size * self.input_len(), "input is not a whole number of rows");
+        let Workspace { values, scratch, results, .. } = workspace;
         values.resize(self.plan.values.len(), Vec::new());
-        values[0].clear();
-        values[0].extend_from_slice(x);
+        batch.put(x, &mut values[0]);
         for (index, op) in self.plan.ops.iter().enumerate() {
             let (Op::Apply { output: place, .. } | Op::Add { output: place, .. }) = *op;
             let mut output = std::mem::take(&mut values[place]);
-            output.resize(batch * self.plan.values[place], T::from_f32(0.0));
+            output.resize(batch.len(self.plan.values[place]), T::from_f32(0.0));
             match op {
                 Op::Apply { operator, input, .. } => {
                     let (weights, x) = (&self.weights, &values[*input]);
@@ -197,7 +199,7 @@ impl<T: Real> Evaluator<T> {
                             fast::forward(operator, packed, weights, x, &mut output, batch, scratch)
                         }
                         #[cfg(feature = "workbench")]
-                        CpuKernels::Twin => twin::forward(operator, weights, x, &mut output, batch),
+                        CpuKernels::Twin => twin::forward(operator, weights, x, &mut output, batch.size),
                     }
                 }
                 Op::Add { inputs: [a, b], .. } => {
@@ -207,28 +209,27 @@ impl<T: Real> Evaluator<T> {
             }
             values[place] = output;
         }
-        let Some(tau) = self.plan.reference else { return &values[self.plan.output] };
-        let rows = values[0].chunks(self.input_len());
-        energies.clear();
-        energies.extend(
-            values[self.plan.output].iter().zip(rows).map(|(&f, x)| f + twin::reference_energy(tau, x)),
-        );
-        energies
+        results.resize(batch.size * self.output_len(), T::from_f32(0.0));
+        batch.take(&values[self.plan.output], self.output_len(), results);
+        if let Some(tau) = self.plan.reference {
+            let rows = x.chunks(self.input_len());
+            results.iter_mut().zip(rows).for_each(|(f, x)| *f += twin::reference_energy(tau, x));
+        }
+        results
     }
 
     /// Backward pass after [`Evaluator::run_forward`] on the same workspace: the gradient in the
     /// input.
     pub(crate) fn run_backward<'w>(&self, grad_output: &[T], workspace: &'w mut Workspace<T>) -> &'w mut [T] {
-        let batch = grad_output.len() / self.output_len();
-        let Workspace { values, gradients, scratch, part, .. } = workspace;
+        let batch = Batch { size: grad_output.len() / self.output_len(), layout: self.layout };
+        let Workspace { values, gradients, scratch, part, results } = workspace;
         gradients.resize(self.plan.values.len(), Vec::new());
-        gradients[self.plan.output].clear();
-        gradients[self.plan.output].extend_from_slice(grad_output);
+        batch.put(grad_output, &mut gradients[self.plan.output]);
         let zero = T::from_f32(0.0);
         for (index, op) in self.plan.ops.iter().enumerate().rev() {
             match op {
                 &Op::Apply { ref operator, input, output, accumulate } => {
-                    let len = batch * self.plan.values[input];
+                    let len = batch.len(self.plan.values[input]);
                     let mut gradient = std::mem::take(&mut gradients[input]);
                     gradient.resize(len, zero);
                     let target = if accumulate {
@@ -246,7 +247,9 @@ impl<T: Real> Evaluator<T> {
                             );
                         }
                         #[cfg(feature = "workbench")]
-                        CpuKernels::Twin => twin::input_gradient(operator, weights, x, grad_y, target, batch),
+                        CpuKernels::Twin => {
+                            twin::input_gradient(operator, weights, x, grad_y, target, batch.size);
+                        }
                     }
                     if accumulate {
                         twin::add(part, &mut gradient, true);
@@ -256,21 +259,25 @@ impl<T: Real> Evaluator<T> {
                 Op::Add { inputs, output, accumulate } => {
                     for (&input, &accumulate) in inputs.iter().zip(accumulate) {
                         let mut gradient = std::mem::take(&mut gradients[input]);
-                        gradient.resize(batch * self.plan.values[input], zero);
+                        gradient.resize(batch.len(self.plan.values[input]), zero);
                         twin::add(&gradients[*output], &mut gradient, accumulate);
                         gradients[input] = gradient;
                     }
                 }
             }
         }
+        let n = self.input_len();
+        results.resize(batch.size * n, zero);
+        batch.take(&gradients[0], n, results);
         if let Some(tau) = self.plan.reference {
-            let n = self.input_len();
-            let rows = gradients[0].chunks_mut(n).zip(values[0].chunks(n));
+            part.resize(results.len(), zero);
+            batch.take(&values[0], n, part);
+            let rows = results.chunks_mut(n).zip(part.chunks(n));
             for ((gradient, x), &grad_output) in rows.zip(grad_output) {
                 twin::reference_gradient(tau, x, grad_output, gradient);
             }
         }
-        &mut gradients[0]
+        results
     }
 
     /// Chains that are worth running together: few enough that their activations stay in the

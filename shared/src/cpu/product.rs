@@ -1,6 +1,6 @@
 //! Sums of products, which linear layers and convolutions come down to:
 //!
-//! `out[m][p] = Σ_k weight[k][m] · source[place_k + p]`
+//! `out[m][p] = Σ_k weight[k][m] · source[place_k + p] + bias[m]`
 //!
 //! For a linear layer the places are the rows of the transposed batch. For a convolution they are
 //! where a tap of the kernel falls in the padded image, so that no matrix of windows is ever written
@@ -58,18 +58,20 @@ impl<T: Real> Panels<T> {
     }
 
     /// Write `out`, [`Panels::rows`] rows of `positions`, a number that [`rounded`] gave. `places`
-    /// holds where in `source` each term begins.
+    /// holds where in `source` each term begins; `bias` is that of each output, or empty.
     ///
     /// # Panics
     /// If a term does not lie within `source`, or `out` is too short.
-    pub fn multiply(&self, places: &[usize], source: &[T], positions: usize, out: &mut [T]) {
+    pub fn multiply(&self, places: &[usize], source: &[T], bias: &[T], positions: usize, out: &mut [T]) {
         assert_eq!(places.len(), self.terms);
         assert!(positions.is_multiple_of(LANES));
         if places.is_empty() {
-            out.fill(T::from_f32(0.0));
+            for (m, row) in out.chunks_exact_mut(positions).enumerate() {
+                row.fill(bias.get(m).copied().unwrap_or(T::from_f32(0.0)));
+            }
             return;
         }
-        T::multiply(Product { panels: self, places, source, positions, out });
+        T::multiply(Product { panels: self, places, source, bias, positions, out });
     }
 }
 
@@ -78,22 +80,34 @@ pub struct Product<'a, T> {
     panels: &'a Panels<T>,
     places: &'a [usize],
     source: &'a [T],
+    bias: &'a [T],
     positions: usize,
     out: &'a mut [T],
 }
 
 impl<T: Real> Product<'_, T> {
+    /// The biases of a panel's outputs; 0 where there is none.
+    #[inline(always)]
+    fn biases(&self, panel: usize) -> [T; ROWS] {
+        std::array::from_fn(|m| self.bias.get(panel * ROWS + m).copied().unwrap_or(T::from_f32(0.0)))
+    }
+
     /// Position by position: for f64, and for processors without vectors.
     pub fn plain(self) {
-        let Product { panels, places, source, positions, out } = self;
+        let panels = 0..self.panels.rows() / ROWS;
+        let biases: Vec<_> = panels.map(|panel| self.biases(panel)).collect();
+        let Product { panels, places, source, positions, out, .. } = self;
         let four = out.chunks_exact_mut(ROWS * positions).zip(panels.weights.chunks_exact(places.len()));
-        for (out, weights) in four {
+        for ((out, weights), biases) in four.zip(biases) {
             out.fill(T::from_f32(0.0));
             for (four, &place) in weights.iter().zip(places) {
                 let source = &source[place..place + positions];
                 for (row, &weight) in out.chunks_exact_mut(positions).zip(four) {
                     row.iter_mut().zip(source).for_each(|(sum, &x)| *sum += weight * x);
                 }
+            }
+            for (row, bias) in out.chunks_exact_mut(positions).zip(biases) {
+                row.iter_mut().for_each(|sum| *sum += bias);
             }
         }
     }
@@ -118,17 +132,19 @@ impl Product<'_, f32> {
 
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, panel: usize, first: usize, vectors: usize) {
-        let terms = self.places.len();
+        let (terms, biases) = (self.places.len(), self.biases(panel));
         let weights = &self.panels.weights[panel * terms..(panel + 1) * terms];
         let rows = &mut self.out[panel * ROWS * self.positions..(panel + 1) * ROWS * self.positions];
         let at = first * S::F32_LANES;
         match vectors {
             // Shorter ones come in pairs.
-            1 if S::F32_LANES == LANES => one_vector(simd, weights, self.places, self.source, at, rows),
-            _ if MOST == 2 || vectors == 2 => {
-                two_vectors(simd, weights, self.places, self.source, at, rows);
+            1 if S::F32_LANES == LANES => {
+                one_vector(simd, weights, biases, self.places, self.source, at, rows)
             }
-            _ => three_vectors(simd, weights, self.places, self.source, at, rows),
+            _ if MOST == 2 || vectors == 2 => {
+                two_vectors(simd, weights, biases, self.places, self.source, at, rows);
+            }
+            _ => three_vectors(simd, weights, biases, self.places, self.source, at, rows),
         }
     }
 }
@@ -165,6 +181,7 @@ macro_rules! block {
         fn $name<S: Simd>(
             simd: S,
             weights: &[[f32; ROWS]],
+            biases: [f32; ROWS],
             places: &[usize],
             source: &[f32],
             at: usize,
@@ -192,9 +209,11 @@ macro_rules! block {
                 d = [$(simd.mul_add_e_f32s(weight, x[$vector], d[$vector])),*];
             }
             let positions = rows.len() / ROWS;
-            for (row, sums) in rows.chunks_exact_mut(positions).zip([a, b, c, d]) {
-                let out = S::as_mut_simd_f32s(&mut row[at..][..VECTORS * S::F32_LANES]).0;
-                $(out[$vector] = sums[$vector];)*
+            for ((row, sums), bias) in rows.chunks_exact_mut(positions).zip([a, b, c, d]).zip(biases) {
+                let Some(out) = row.get_mut(at..at + VECTORS * S::F32_LANES) else { beyond() };
+                let out = S::as_mut_simd_f32s(out).0;
+                let bias = simd.splat_f32s(bias);
+                $(out[$vector] = simd.add_f32s(sums[$vector], bias);)*
             }
         }
     };
@@ -202,7 +221,7 @@ macro_rules! block {
 
 #[cold]
 fn beyond() -> ! {
-    panic!("a term does not lie within the source")
+    panic!("a term or a sum does not lie within its memory")
 }
 
 block!(one_vector, 0);
@@ -230,20 +249,24 @@ mod tests {
         .iter()
         .enumerate()
         {
-            let mut values = vec![0.0; outputs * terms + 3 * terms + rounded(positions)];
+            let mut values = vec![0.0; outputs * terms + outputs + 3 * terms + rounded(positions)];
             noise.normals(case as u32, 0, &mut values);
-            let (weights, source) = values.split_at(outputs * terms);
+            let (weights, values) = values.split_at(outputs * terms);
+            let (bias, source) = values.split_at(outputs);
+            // Some outputs have one.
+            let bias = &bias[..outputs / 2];
             let panels = Panels::new(outputs, terms, &|m, k| weights[m * terms + k]);
             // Terms that overlap, as the taps of a convolution do.
             let places: Vec<usize> = (0..terms).map(|k| (3 * k) % (3 * terms)).collect();
             let mut out = vec![f32::NAN; panels.rows() * rounded(positions)];
-            panels.multiply(&places, source, rounded(positions), &mut out);
+            panels.multiply(&places, source, bias, rounded(positions), &mut out);
             for (m, row) in out.chunks(rounded(positions)).take(outputs).enumerate() {
                 for (p, &sum) in row.iter().take(positions).enumerate() {
                     let term =
                         |k: usize| f64::from(weights[m * terms + k]) * f64::from(source[places[k] + p]);
-                    let expected: f64 = (0..terms).map(term).sum();
-                    let scale: f64 = (0..terms).map(|k| term(k).abs()).sum();
+                    let bias = bias.get(m).map_or(0.0, |&bias| f64::from(bias));
+                    let expected: f64 = bias + (0..terms).map(term).sum::<f64>();
+                    let scale: f64 = bias.abs() + (0..terms).map(|k| term(k).abs()).sum::<f64>();
                     assert!((f64::from(sum) - expected).abs() <= 1e-6 * scale, "{sum} {expected}");
                 }
             }
