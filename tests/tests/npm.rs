@@ -128,12 +128,30 @@ fn wasm_is_taken_from_where_the_author_says_and_its_faults_are_told() {
     let other = String::from_utf8(fs::read(folder.join("code.js")).unwrap())
         .unwrap()
         .replace("VERSION = '", "VERSION = '9.");
+    // A package of another version, whole: its number stands in JavaScript and wasm alike.
+    let (version, later) = (env!("CARGO_PKG_VERSION"), "9.8.7");
+    assert_eq!(version.len(), later.len());
+    let code = fs::read_to_string(folder.join("code.js")).unwrap().replace(version, later);
+    let mut later_wasm = wasm.clone();
+    for at in 0..wasm.len() - version.len() {
+        if wasm[at..].starts_with(version.as_bytes()) {
+            later_wasm[at..at + later.len()].copy_from_slice(later.as_bytes());
+        }
+    }
     let module = "/node_modules/dual-mcmc/dual-mcmc.js";
     let figure = "<dual-mcmc src=/plane.safetensors device=cpu loading=eager></dual-mcmc>";
     let assets = move |lines: &str| {
         format!(
             "<!doctype html><link rel=icon href='data:,'><script type=module>import {{ DualMcmc }} from '{module}'; {lines}
              document.body.innerHTML = '{figure}';</script><body></body>"
+        )
+    };
+    let versions = move |[first, second]: [&str; 2]| {
+        format!(
+            "<!doctype html><link rel=icon href='data:,'><script type=module>
+             const [a, b] = [(await import('{first}')).DualMcmc, (await import('{second}')).DualMcmc];
+             window.versions = [a.version, b.version, customElements.get('dual-mcmc').version];
+             document.body.innerHTML = '{figure}{figure}';</script><body></body>"
         )
     };
     let own = folder.clone();
@@ -148,11 +166,15 @@ fn wasm_is_taken_from_where_the_author_says_and_its_faults_are_told() {
             "<!doctype html><link rel=icon href='data:,'><script type=module>
              await import('{module}'); await import('/again/dual-mcmc.js'); document.body.innerHTML = '{figure}{figure}';</script><body></body>"
         )),
+        "/older-first.html" => Reply::of("text/html", versions([module, "/later/dual-mcmc.js"])),
+        "/later-first.html" => Reply::of("text/html", versions(["/later/dual-mcmc.js", module])),
+        "/later/code.js" => Reply::of("text/javascript", code.as_str()),
+        "/later/dual-mcmc-web_bg.wasm" => Reply::of("application/wasm", later_wasm.clone()),
         "/moved/code.wasm" => Reply::of("application/wasm", wasm.clone()),
         "/text/code.wasm" => Reply::of("text/plain", wasm.clone()),
         "/nowhere.html" => Reply::of("text/html", "<!doctype html><title>There is nothing here</title>"),
         "/other/code.js" => Reply::of("text/javascript", other.as_str()),
-        _ => match path.strip_prefix("/other").or(path.strip_prefix("/again")) {
+        _ => match ["/other", "/again", "/later"].iter().find_map(|place| path.strip_prefix(place)) {
             Some(path) => file(&own, path),
             None => file(installed(), path),
         },
@@ -162,6 +184,14 @@ fn wasm_is_taken_from_where_the_author_says_and_its_faults_are_told() {
     let browser = Browser::start(WebGpu::Off, &[]);
     for path in ["address.html", "bytes.html", "text.html", "two.html"] {
         runs(&browser, &format!("{}{path}", server.url()));
+        assert_eq!(browser.errors(), Vec::<String>::new(), "{path}");
+    }
+    // Of two versions on one page that which comes first serves all figures, with its own wasm.
+    for (path, [first, second]) in
+        [("older-first.html", [version, later]), ("later-first.html", [later, version])]
+    {
+        runs(&browser, &format!("{}{path}", server.url()));
+        assert_eq!(browser.run("return window.versions"), json!([first, second, first]));
         assert_eq!(browser.errors(), Vec::<String>::new(), "{path}");
     }
     for (path, expected) in [("page.html", "something else"), ("version.html", "another version")] {

@@ -445,5 +445,40 @@ fn the_moons_take_shape_in_a_hundred_and_fifty_iterations() {
         figures["truth"].as_f64().unwrap() - figures["logLikelihood"].as_f64().unwrap() < 1.0,
         "{figures}"
     );
+    // The curves in numbers.
+    browser.run("ref('numbers-0').closest('details').open = true; await figure.pause()");
+    browser.wait_for("the table", "ref('numbers-0').rows.length > 3");
+    let table: BTreeMap<String, Vec<String>> = serde_json::from_value(browser.run(
+        "return Object.fromEntries([...ref('numbers-0').rows].map((row) => {
+            const [head, ...values] = [...row.cells].map((cell) => cell.textContent);
+            return [head, values];
+        }))",
+    ))
+    .unwrap();
+    assert_eq!(table["iteration"], ["1", "38", "76", "113", "150"]);
+    assert_eq!(
+        table["log-likelihood of held-out points"][4],
+        format!("{:.2}", figures["logLikelihood"].as_f64().unwrap())
+    );
+    let error = run["reports"][75]["generator_data_error"].as_f64().unwrap();
+    let shown: f64 = table["generator data error"][2].parse().unwrap();
+    assert!((shown - error).abs() <= 0.006, "{shown} for {error}");
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+/// Of a training view, too, an author leaves out what a lesson does not need.
+#[test]
+fn what_an_author_hides_of_it_is_not_there() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Off, &[]);
+    open(&server.url(), &browser, "&training=set%3Dmoons");
+    let seen = "return [...ref('train-body').querySelectorAll('[data-ref], figcaption')].filter((it) => it.checkVisibility()).length";
+    let all = browser.run(seen).as_u64().unwrap();
+    for word in ["seed", "settings", "transport", "counter", "captions", "plot", "numbers"] {
+        browser.run(&format!("figure.hide = '{word}'"));
+        assert!(browser.run(seen).as_u64().unwrap() < all, "{word}");
+    }
+    browser.run("figure.hide = null");
+    assert_eq!(browser.run(seen).as_u64().unwrap(), all);
     assert_eq!(browser.errors(), Vec::<String>::new());
 }

@@ -460,4 +460,8 @@ for (const name of ATTRIBUTES) {
   });
 }
 
-if (globalThis.customElements && !customElements.get('dual-mcmc')) customElements.define('dual-mcmc', DualMcmc);
+if (globalThis.customElements) {
+  const first = customElements.get('dual-mcmc');
+  if (!first) customElements.define('dual-mcmc', DualMcmc);
+  else if (first.version !== VERSION) console.warn(`dual-mcmc ${VERSION}: the figures of this page are those of version ${first.version}, which was loaded first.`);
+}

@@ -4,9 +4,11 @@ const HIDES = {
   'start': '[data-ref=start-choice]', 'corners': '[data-ref=corners-choice]', 'overlay': '[data-ref=overlay-choice]',
   'subject': '[data-ref=subject-choice]', 'example': ':is([data-ref=example-choice], [data-ref=examples-figure])',
   'picture': '[data-ref=picture-choice]', 'mask': '[data-ref=mask-choice]', 'update': '[data-ref=update-choice]',
-  'sampler': '[data-ref=sampler-choice]', 'seed': '[data-ref=seed-choice]', 'device': '[data-ref=device-choice]',
-  'settings': '[data-ref=settings]', 'transport': ':is([data-ref=transport], [data-ref=bar])', 'counter': '[data-ref=counter]',
-  'captions': 'figcaption', 'plot': '[data-ref=trace]', 'numbers': ':is([data-ref=account], [data-ref=numbers])',
+  'sampler': '[data-ref=sampler-choice]', 'seed': ':is([data-ref=seed-choice], [data-ref=train-seed])', 'device': '[data-ref=device-choice]',
+  'settings': ':is([data-ref=settings], [data-ref=train-settings])',
+  'transport': ':is([data-ref=transport], [data-ref=bar], [data-ref=train-transport])',
+  'counter': ':is([data-ref=counter], [data-ref=train-counter])',
+  'captions': 'figcaption', 'plot': ':is([data-ref=trace], .curves)', 'numbers': ':is([data-ref=account], [data-ref=numbers], .numbers)',
   'about': '[data-ref=about]',
 };
 const hides = Object.entries(HIDES).map(([word, parts]) => `:host([hide~="${word}"]) ${parts}`).join(',\n');

@@ -85,7 +85,7 @@ const run = (i) => `
       <figure><canvas data-ref="encoder-${i}" role="img" part="plot" aria-label="Losses of the encoder"></canvas>
         <figcaption part="caption">The encoder’s losses: <span class="key"><i class="swatch mean"></i><i>z̃</i> of data</span> <span class="key"><i class="swatch particle"></i><i>z</i> of <i>x̃</i></span></figcaption></figure>
     </div>
-    <details class="numbers"><summary>Numbers of the last iteration</summary><table data-ref="numbers-${i}"></table></details>
+    <details class="numbers"><summary>Numbers</summary><div class="table"><table data-ref="numbers-${i}"></table></div></details>
   </section>`;
 
 export const template = /* html */ `
@@ -93,7 +93,7 @@ export const template = /* html */ `
 <p class="notice" data-ref="train-notice" role="alert" hidden></p>
 <div class="train-progress" data-ref="train-loading"><label for="train-progress">The trainer is being loaded</label> <progress id="train-progress" data-ref="train-progress" max="1"></progress></div>
 <div data-ref="train-body" hidden>
-  <div class="transport" part="transport">
+  <div class="transport" data-ref="train-transport" part="transport">
     <button type="button" data-ref="train-play" class="primary" part="button">Train</button>
     <button type="button" data-ref="train-one" part="button">One iteration</button>
     <button type="button" data-ref="train-phase" part="button">One phase</button>
@@ -136,7 +136,7 @@ export const template = /* html */ `
         <div class="field pair"><label for="train-rate">Learning rates, times</label><input type="number" id="train-rate" name="rate" min="0.001" max="1000" step="any" inputmode="decimal"></div>
         <div class="field pair"><label for="train-iterations">Iterations</label><input type="number" id="train-iterations" name="iterations" min="1" max="100000" step="1" inputmode="numeric"></div>
       </details>
-      <div class="field pair"><label for="train-seed">Seed</label><input type="number" id="train-seed" name="seed" min="0" max="4294967295" step="1" inputmode="numeric"></div>
+      <div class="field pair" data-ref="train-seed"><label for="train-seed">Seed</label><input type="number" id="train-seed" name="seed" min="0" max="4294967295" step="1" inputmode="numeric"></div>
       <fieldset class="field">
         <legend>The result</legend>
         <p><button type="button" data-ref="train-open" part="button">Open in the other views</button></p>
@@ -178,7 +178,7 @@ export const style = /* css */ `
 .train .segmented.wrap label:last-child { grid-column: 1 / -1; }
 .train .segmented.wrap label + label span { border-left: 0; }
 :host(:not([controls])) .train-settings { display: none; }
-:host(:not([controls])) .train-columns { grid-template-columns: minmax(0, 1fr); }
+:host(:is(:not([controls]), [hide~="settings"])) .train-columns { grid-template-columns: minmax(0, 1fr); }
 .train .check { display: inline-flex; gap: .35rem; align-items: center; min-height: 1.75rem; }
 .train .says { min-height: 3em; margin: .5rem 0 0; }
 .phases { display: flex; flex-wrap: wrap; gap: .3rem; margin: .7rem 0 0; padding: 0; list-style: none; }
@@ -187,7 +187,9 @@ export const style = /* css */ `
 .phases li[aria-current] { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 .phase-says { min-height: 3em; margin: .4rem 0 .6rem; }
 .train .numbers table { border-collapse: collapse; font-size: .88rem; }
-.train .numbers :is(th, td) { text-align: left; padding: .1rem .8rem .1rem 0; font-weight: 400; }
+.train .numbers :is(th, td) { text-align: right; padding: .1rem 0 .1rem .9rem; font-weight: 400; white-space: nowrap; }
+.train .numbers th:first-child { text-align: left; padding-left: 0; }
+.train .numbers .table { overflow-x: auto; }
 @media (max-width: 60rem) { .train-columns { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 40rem) { .pictures, .runs.two-runs { grid-template-columns: minmax(0, 1fr); } }
 `;

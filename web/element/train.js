@@ -2,9 +2,10 @@
  * The training view of a figure: the three networks learn a distribution of the plane in workers beside the page. Fetched when it is first
  * opened. The run itself is Rust (web/teach); here are its controls and pictures.
  */
-import { newTeacher, trainerCode, VERSION } from './code.js';
+import { trainerCode } from './code.js';
 import { save } from './save.js';
 import { drawCurves, drawLatents, drawPlane, gridOf, readable, themeOf } from './train-draw.js';
+import { Run } from './train-run.js';
 import { COMPARED, PHASES, style, SWITCHES, template } from './train-template.js';
 
 /** Cells along a side of the map; milliseconds that slow motion rests at each phase; points of a stroke's spray and its width. */
@@ -33,99 +34,6 @@ export function read(text) {
 
 /** The attribute for what has been chosen. */
 export const write = (chosen) => Object.entries(chosen).map(([name, value]) => `${name}=${value}`).join(' ');
-
-/** A worker with a run of its own. */
-class Run {
-  #worker;
-  #next = 1;
-  #waiting = new Map();
-  #begins = 0;
-  history = { report: [], figures: [] };
-  news = {};
-  points = null;
-  broken = null;
-
-  constructor(module, hear) {
-    this.#worker = newTeacher();
-    this.#worker.onmessage = ({ data: { number, value, error, broken } }) => {
-      const waiting = this.#waiting.get(number);
-      this.#waiting.delete(number);
-      if (broken) this.#fail(error);
-      // What an earlier run still had to say is no news.
-      if (number === 0 && this.#begins) return;
-      if (number === 0) {
-        this.#take(value);
-        hear(this, value, error);
-      } else if (error) waiting?.reject(new Error(error));
-      else waiting?.resolve(value);
-    };
-    this.#worker.onerror = (event) => this.#fail(event.message || 'its worker could not be started');
-    this.#worker.onmessageerror = () => this.#fail('a message could not be read');
-    this.hear = hear;
-    this.ready = this.#send({ module, version: VERSION });
-  }
-
-  #send(message) {
-    if (this.broken) return Promise.reject(new Error(this.broken));
-    return new Promise((resolve, reject) => {
-      const number = this.#next;
-      this.#next += 1;
-      this.#waiting.set(number, { resolve, reject });
-      this.#worker.postMessage({ ...message, number });
-    });
-  }
-
-  #fail(reason) {
-    this.broken ??= `The trainer has stopped: ${reason}`;
-    this.#worker.terminate();
-    for (const { reject } of this.#waiting.values()) reject(new Error(this.broken));
-    this.#waiting.clear();
-    this.hear(this, null, this.broken);
-  }
-
-  /** Take in news, so that all of what is known is in one place. */
-  #take(value) {
-    if (!value?.frame) return;
-    const back = value.wentBack?.to;
-    if (back !== undefined) {
-      this.history.report = this.history.report.filter(({ iteration }) => iteration <= back);
-      this.history.figures = this.history.figures.filter(({ iteration }) => iteration <= back);
-    }
-    this.history.report.push(...value.reports ?? []);
-    if (this.history.report.length > 1200) this.history.report = this.history.report.filter((_, i) => i % 2);
-    if (value.figures) {
-      const iteration = value.frame.iteration, last = this.history.figures.at(-1);
-      if (last?.iteration === iteration) this.history.figures.pop();
-      this.history.figures.push({ iteration, seconds: value.seconds, ...value.figures });
-    }
-    this.news = { ...this.news, ...value, phase: value.phase ?? null, wentBack: value.wentBack ?? this.news.wentBack };
-  }
-
-  async ask(ask, values = {}) {
-    const value = await this.#send({ ask, ...values });
-    this.#take(value);
-    return value;
-  }
-
-  async begin(settings, points, map) {
-    this.#begins += 1;
-    this.history = { report: [], figures: [] };
-    this.news = {};
-    try {
-      const begun = await this.ask('begin', { settings, points, map });
-      this.points = begun.points;
-      this.recipe = begun.recipe;
-    } finally {
-      this.#begins -= 1;
-    }
-  }
-
-  end() {
-    this.broken ??= 'The figure is no longer on the page.';
-    for (const { reject } of this.#waiting.values()) reject(new Error(this.broken));
-    this.#worker.terminate();
-  }
-}
 
 export class Training {
   #figure;
@@ -624,23 +532,13 @@ export class Training {
       : `The plane with ${count} points of data.${this.#settings.set === 'own' ? ' Arrow keys move, Space draws, Backspace takes back.' : ''}`);
     describe(this.#ref(`latents-${i}`), frame?.z0.length
       ? `The plane of latents: ${frame.z0.length / 2} guesses of the encoder, and where the z-chain takes them.` : 'The plane of latents, still empty.');
-    const last = run?.history.report.at(-1);
     for (const name of ['likelihood', 'good', 'errors', 'gap', 'encoder']) {
       const canvas = this.#ref(`${name}-${i}`);
       canvas.dataset.words ??= canvas.getAttribute('aria-label');
       describe(canvas, `${canvas.dataset.words}, over ${iteration} iterations; the numbers are in the table.`);
     }
-    if (!last) return;
-    const rows = Object.entries(last).filter(([name, value]) => value !== null && name !== 'rates')
-      .map(([name, value]) => [name.replaceAll('_', ' '), [value].flat().map(readable).join(' → ')]);
     const table = this.#ref(`numbers-${i}`);
-    if (!table.closest('details').open) return;
-    table.replaceChildren(...rows.map(([name, value]) => {
-      const row = document.createElement('tr'), head = document.createElement('th'), cell = document.createElement('td');
-      [head.scope, head.textContent, cell.textContent] = ['row', name, value];
-      row.append(head, cell);
-      return row;
-    }));
+    if (run && table.closest('details').open) fillTable(table, run.history);
   }
 
   end() {
@@ -654,4 +552,37 @@ const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function describe(element, words) {
   if (element.getAttribute('aria-label') !== words) element.setAttribute('aria-label', words);
+}
+
+/** What the curves show, in numbers: a row for each quantity, a column for each of a few iterations, the last one among them. */
+function fillTable(table, { report, figures }) {
+  const last = report.length - 1, chosen = [...new Set([0, 1, 2, 3, 4].map((part) => Math.round((last * part) / 4)))].filter((at) => at >= 0);
+  const rows = new Map([['iteration', []]]), note = (name, column, value) => {
+    const shown = [value].flat().map(readable).join(' → ');
+    if (!rows.has(name)) rows.set(name, []);
+    rows.get(name)[column] = shown;
+  };
+  chosen.forEach((at, column) => {
+    const { iteration, rates, ...line } = report[at];
+    rows.get('iteration')[column] = String(iteration);
+    // Measured every few iterations: the latest that is known.
+    const known = figures.findLast((measured) => measured.iteration <= iteration);
+    if (known) {
+      note('log-likelihood of held-out points', column, known.logLikelihood);
+      if (known.generator) note('good samples of the generator', column, known.generator.goodShare);
+      if (known.refined) note('good samples after the x-chain', column, known.refined.goodShare);
+    }
+    for (const [name, value] of Object.entries(line)) if (value !== null) note(name.replaceAll('_', ' '), column, value);
+  });
+  const cell = (kind, text, scope) => {
+    const element = document.createElement(kind);
+    element.textContent = text;
+    if (scope) element.scope = scope;
+    return element;
+  };
+  table.replaceChildren(...[...rows].map(([name, values]) => {
+    const row = document.createElement('tr'), head = name === 'iteration';
+    row.append(cell('th', name, head ? 'col' : 'row'), ...chosen.map((_, column) => (head ? cell('th', values[column], 'col') : cell('td', values[column] ?? '–'))));
+    return row;
+  }));
 }

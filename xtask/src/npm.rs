@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What of a built page the package holds.
-const FROM_PAGE: [&str; 15] = [
+const FROM_PAGE: [&str; 16] = [
     "dual-mcmc.js",
     "code.js",
     "style.js",
@@ -20,6 +20,7 @@ const FROM_PAGE: [&str; 15] = [
     "save.js",
     "train.js",
     "train-draw.js",
+    "train-run.js",
     "train-template.js",
     "teach-worker.js",
     "dual-mcmc-teach.js",
