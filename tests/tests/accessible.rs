@@ -59,6 +59,40 @@ fn axe_finds_nothing_in_either_theme() {
     }
 }
 
+/// Where the reader's system says which colours there are, what is chosen still looks so, and the keys still have the
+/// colours of the pictures.
+#[test]
+fn what_is_chosen_can_be_told_in_forced_colours() {
+    let server = page::serve();
+    let browser = Browser::start(WebGpu::Off, &[]);
+    browser.prefer("forced-colors", "active");
+    let differ = |what: &str, chosen: &str, other: &str, property: &str| {
+        let [a, b] =
+            [chosen, other].map(|which| browser.run(&format!("return getComputedStyle({which}).{property}")));
+        assert_ne!(a, b, "{what}");
+    };
+    browser.open(&format!("{}?play=0", server.url()));
+    browser.wait_for("a figure", page::STATE);
+    assert_eq!(browser.run("return matchMedia('(forced-colors: active)').matches"), true);
+    let radio = |which: &str| format!("figure.shadowRoot.querySelector('.segmented input{which} + span')");
+    differ("a choice", &radio(":checked"), &radio(":not(:checked)"), "backgroundColor");
+    differ(
+        "a key",
+        "figure.shadowRoot.querySelector('.swatch.particle')",
+        "document.body",
+        "backgroundColor",
+    );
+    let button = |pressed: bool| format!("document.querySelector('.gallery button[aria-pressed={pressed}]')");
+    differ("a model", &button(true), &button(false), "outlineStyle");
+    browser.open(&format!("{}?view=train&training=slow%3D1&play=0", server.url()));
+    browser.wait_for("a run", &format!("(s => s?.runs.length)({})", page::STATE));
+    browser.run("ref('train-phase').click()");
+    let phase = |which: &str| format!("ref('phases').querySelector('{which}')");
+    browser.wait_for("a phase", &phase("[aria-current]"));
+    differ("a phase", &phase("[aria-current]"), &phase("li:not([aria-current])"), "backgroundColor");
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
 /// As on a server that renders pages.
 #[test]
 fn without_a_page_the_script_does_nothing() {

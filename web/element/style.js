@@ -161,7 +161,7 @@ legend { padding: 0; }
 .swatch.exact { height: 2px; background: var(--datum); vertical-align: .25em; }
 .checks { display: grid; grid-template-columns: 1fr 1fr; gap: .25rem .8rem; }
 .checks label { display: flex; gap: .45rem; align-items: center; min-height: 1.7rem; }
-.checks input { accent-color: var(--accent); width: 1.05rem; height: 1.05rem; margin: 0; }
+.checks input { flex: none; accent-color: var(--accent); width: 1.05rem; height: 1.05rem; margin: 0; }
 .rank { margin: .4rem 0 .2rem; font: 1.05rem/1.45 var(--serif); text-wrap: pretty; }
 .rank.warn { color: var(--warn); }
 .histograms { display: block; width: 100%; margin-top: .7rem; }
@@ -282,6 +282,12 @@ figcaption { margin-top: .5rem; text-wrap: pretty; }
   .head { justify-content: flex-start; }
   .trace canvas { height: 9rem; }
   figcaption { font-size: .82rem; }
+}
+/* The reader's own colours: what is chosen, and the keys of pictures, which keep theirs, are told by colour alone. */
+@media (forced-colors: active) {
+  .segmented input:checked + span { background: Highlight; color: HighlightText; forced-color-adjust: none; }
+  .swatch { forced-color-adjust: none; }
+  button.quiet { padding-inline: .5rem; }
 }
 @media (prefers-reduced-motion: no-preference) {
   button, .segmented span { transition: background-color .12s, border-color .12s, color .12s; }

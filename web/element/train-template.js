@@ -169,9 +169,10 @@ export const style = /* css */ `
 .train .panel.plane canvas { display: block; width: 100%; height: 100%; }
 .train .panel.plane canvas.draws { cursor: crosshair; touch-action: none; }
 .train .pictures figcaption, .train .curves figcaption { margin-top: .35rem; }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .9rem; margin-top: .6rem; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .9rem; margin-top: .6rem; }
 .curves canvas { display: block; width: 100%; height: 7.5rem; }
 .train-settings .field { margin: 0 0 .9rem; }
+.train-settings > details { margin-bottom: .9rem; }
 .train-settings select { width: 100%; }
 .train-settings pre { max-height: 18rem; overflow: auto; font-size: .75rem; padding: .5rem; border: 1px solid var(--rule); border-radius: 4px; }
 .train .segmented.wrap { display: grid; grid-template-columns: 1fr 1fr; }
@@ -190,6 +191,9 @@ export const style = /* css */ `
 .train .numbers :is(th, td) { text-align: right; padding: .1rem 0 .1rem .9rem; font-weight: 400; white-space: nowrap; }
 .train .numbers th:first-child { text-align: left; padding-left: 0; }
 .train .numbers .table { overflow-x: auto; }
+@media (forced-colors: active) {
+  .phases li[aria-current] { background: Highlight; color: HighlightText; forced-color-adjust: none; }
+}
 @media (max-width: 60rem) { .train-columns { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 40rem) { .pictures, .runs.two-runs { grid-template-columns: minmax(0, 1fr); } }
 `;

@@ -2,12 +2,13 @@
 
 use super::annotations::{self, Annotations, EXAMPLES, Examples, check_histograms};
 use super::check::{check_chains, check_networks, check_quantiles, check_tensors};
-use super::{FORMAT_VERSIONS, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Precision, Weighted, hex};
+use super::{
+    FORMAT_VERSIONS, MAX_FILE, MAX_HEADER, Model, ModelError, Networks, Precision, Weighted, checksum,
+};
 use crate::network::Network;
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// What the metadata entry `format` of a feature file says; model files have none.
@@ -114,9 +115,7 @@ impl<'a> Opened<'a> {
     pub(super) fn check_data(&self, networks: &Networks, beside: &[&str]) -> Result<(), ModelError> {
         check_tensors(&self.file, networks, beside)?;
         match self.metadata.get("sha256") {
-            Some(sum) if !sum.eq_ignore_ascii_case(&hex(&Sha256::digest(self.data))) => {
-                Err(ModelError::Checksum)
-            }
+            Some(sum) if !sum.eq_ignore_ascii_case(&checksum(self.data)) => Err(ModelError::Checksum),
             _ => Ok(()),
         }
     }

@@ -3,12 +3,11 @@
 use super::annotations::EXAMPLES;
 use super::check::{check_chains, check_networks};
 use super::read::header_len;
-use super::{FORMAT_VERSIONS, Model, ModelError, Networks, Precision, ROLES, Weighted, hex};
+use super::{FORMAT_VERSIONS, Model, ModelError, Networks, Precision, ROLES, Weighted, checksum};
 use crate::network::NetworkError;
 use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 impl Model {
@@ -99,7 +98,7 @@ pub(super) fn container(
         .and_then(|views| safetensors::serialize(views, None))
         .map_err(|e| ModelError::Container(e.to_string()))?;
     let data = 8 + header_len(&bare)?;
-    metadata.insert("sha256", hex(&Sha256::digest(&bare[data..])));
+    metadata.insert("sha256", checksum(&bare[data..]));
     Ok(with_metadata(&bare[8..data], &json(&metadata), &bare[data..]))
 }
 
