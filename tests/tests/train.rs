@@ -472,7 +472,7 @@ fn what_an_author_hides_of_it_is_not_there() {
     let server = page::serve();
     let browser = Browser::start(WebGpu::Off, &[]);
     open(&server.url(), &browser, "&training=set%3Dmoons");
-    let seen = "return [...ref('train-body').querySelectorAll('[data-ref], figcaption')].filter((it) => it.checkVisibility()).length";
+    let seen = "return [...ref('train-body').querySelectorAll('[data-ref], figcaption, details')].filter((it) => it.checkVisibility()).length";
     let all = browser.run(seen).as_u64().unwrap();
     for word in ["seed", "settings", "transport", "counter", "captions", "plot", "numbers"] {
         browser.run(&format!("figure.hide = '{word}'"));

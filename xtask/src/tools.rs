@@ -6,7 +6,7 @@
 use crate::packages::{self, Package};
 use crate::process::{cargo, command, find, output, root, run};
 use crate::say;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -271,8 +271,18 @@ fn install_beside(home: &Path, install: impl FnOnce(&Path) -> Result<()>) -> Res
 
 /// The driver file of the software Vulkan device, where no hardware has a driver.
 fn software_vulkan() -> Result<Option<PathBuf>> {
-    let chosen = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
-    if !cfg!(target_os = "linux") || chosen {
+    let chosen = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]
+        .into_iter()
+        .find_map(|name| std::env::var_os(name).map(|files| (name, files)));
+    if let Some((name, files)) = &chosen {
+        // Without a driver every test of the GPU would fail, and none would say why.
+        ensure!(
+            std::env::split_paths(files).any(|file| file.exists()),
+            "{name} names no file that is there: {}. Unset it, or name a Vulkan driver's .json file",
+            files.display()
+        );
+    }
+    if !cfg!(target_os = "linux") || chosen.is_some() {
         return Ok(None);
     }
     let software = |name: &str| name.starts_with("lvp_icd");
