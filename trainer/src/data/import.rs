@@ -1,7 +1,7 @@
 //! Folders of images, cropped to the middle square and resized.
 
 use super::{jpeg, memory, npy, pixel};
-use crate::console::Counter;
+use crate::console::{Counter, say};
 use anyhow::{Context, Error, Result, bail, ensure};
 pub use dual_mcmc::pictures::WHITE;
 use dual_mcmc::pictures::square;
@@ -166,6 +166,9 @@ pub fn folder(folder: &Path, order: Order, format: Format) -> Result<Vec<u8>> {
     format.check()?;
     let contents = contents(folder, order)?;
     let count = contents.images.len();
+    if let Some(others) = contents.left_out() {
+        say!("left out of {}: {others}", folder.display());
+    }
     memory::ask(count * format.len(), || format!("{count} images of {}", folder.display()))?;
     let mut all = Vec::new();
     each_image(&contents, format, |path, pixels| {

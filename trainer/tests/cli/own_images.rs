@@ -33,6 +33,12 @@ fn a_folder_of_images_becomes_a_model_and_its_report() {
     sandbox.run(&format!("{train} --data photos.npy --out whole --steps 5 --checkpoint-every 4"));
     sandbox.run(&format!("{train} --data photos.npy --out parts --steps 3"));
     let told = metrics(&sandbox.path("whole/metrics.jsonl"));
+    // The folder itself, with what is no image of it.
+    std::fs::create_dir(sandbox.path("photos/holiday")).unwrap();
+    std::fs::write(sandbox.path("photos/beach.heic"), "").unwrap();
+    let said = sandbox.run(&format!("{train} --data photos --out folder --steps 3"));
+    assert!(said.contains("1 file of other kinds (.heic) and 1 subfolder"), "{said}");
+    assert_eq!(told[..3], metrics(&sandbox.path("folder/metrics.jsonl")));
     assert_eq!(told[..3], metrics(&sandbox.path("parts/metrics.jsonl")));
     sandbox.run(&format!("{train} --data photos.npy --out parts --steps 5 --resume"));
     assert_eq!(told, metrics(&sandbox.path("parts/metrics.jsonl")));
