@@ -71,7 +71,7 @@ fn every_view_fits_a_phone() {
 }
 
 #[test]
-#[ignore = "170 pages take a quarter of an hour; a phone's are in every run. cargo xtask test --long"]
+#[ignore = "210 pages take a quarter of an hour; a phone's are in every run. cargo xtask test --long"]
 fn every_view_fits_every_window_in_both_themes_on_both_devices() {
     let server = page::serve();
     for (webgpu, device) in [(WebGpu::Off, "cpu"), (WebGpu::Software, "gpu")] {
