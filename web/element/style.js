@@ -8,7 +8,7 @@ const HIDES = {
   'settings': ':is([data-ref=settings], [data-ref=train-settings])',
   'transport': ':is([data-ref=transport], [data-ref=bar], [data-ref=train-transport])',
   'counter': ':is([data-ref=counter], [data-ref=train-counter])',
-  'captions': 'figcaption', 'plot': ':is([data-ref=trace], .curves)', 'numbers': ':is([data-ref=account], [data-ref=numbers], .numbers)',
+  'captions': 'figcaption', 'plot': ':is([data-ref=trace], .curves)', 'numbers': ':is([data-ref=account], .numbers)',
   'about': '[data-ref=about]',
 };
 const hides = Object.entries(HIDES).map(([word, parts]) => `:host([hide~="${word}"]) ${parts}`).join(',\n');

@@ -1,4 +1,4 @@
-// Pictures of a training run: samples of the plane on the map of their energy, latents, and curves.
+// Pictures of a training run: samples of the plane on the map of their energy, latents, and curves, these in numbers, too.
 
 /** Colours and widths as the figure has them. */
 export function themeOf(element) {
@@ -143,7 +143,7 @@ export function drawLatents(canvas, { frame, phase }, theme) {
 }
 
 /** A number as one reads it. */
-export function readable(value) {
+function readable(value) {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
@@ -194,4 +194,37 @@ export function drawCurves(canvas, { lines, last, log = false, low, high }, them
     to.stroke();
   }
   to.setLineDash([]);
+}
+
+/** What the curves show, in numbers: a row for each quantity, a column for each of a few iterations, the last one among them. */
+export function fillTable(table, { report, figures }) {
+  const last = report.length - 1, chosen = [...new Set([0, 1, 2, 3, 4].map((part) => Math.round((last * part) / 4)))].filter((at) => at >= 0);
+  const rows = new Map([['iteration', []]]), note = (name, column, value) => {
+    const shown = [value].flat().map(readable).join(' → ');
+    if (!rows.has(name)) rows.set(name, []);
+    rows.get(name)[column] = shown;
+  };
+  chosen.forEach((at, column) => {
+    const { iteration, rates, ...line } = report[at];
+    rows.get('iteration')[column] = String(iteration);
+    // Measured every few iterations: the latest that is known.
+    const known = figures.findLast((measured) => measured.iteration <= iteration);
+    if (known) {
+      note('log-likelihood of held-out points', column, known.logLikelihood);
+      if (known.generator) note('good samples of the generator', column, known.generator.goodShare);
+      if (known.refined) note('good samples after the x-chain', column, known.refined.goodShare);
+    }
+    for (const [name, value] of Object.entries(line)) if (value !== null) note(name.replaceAll('_', ' '), column, value);
+  });
+  const cell = (kind, text, scope) => {
+    const element = document.createElement(kind);
+    element.textContent = text;
+    if (scope) element.scope = scope;
+    return element;
+  };
+  table.replaceChildren(...[...rows].map(([name, values]) => {
+    const row = document.createElement('tr'), head = name === 'iteration';
+    row.append(cell('th', name, head ? 'col' : 'row'), ...chosen.map((_, column) => (head ? cell('th', values[column], 'col') : cell('td', values[column] ?? '–'))));
+    return row;
+  }));
 }

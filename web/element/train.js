@@ -4,7 +4,7 @@
  */
 import { trainerCode } from './code.js';
 import { save } from './save.js';
-import { drawCurves, drawLatents, drawPlane, gridOf, readable, themeOf } from './train-draw.js';
+import { drawCurves, drawLatents, drawPlane, fillTable, gridOf, themeOf } from './train-draw.js';
 import { Run } from './train-run.js';
 import { COMPARED, PHASES, style, SWITCHES, template } from './train-template.js';
 
@@ -552,37 +552,4 @@ const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function describe(element, words) {
   if (element.getAttribute('aria-label') !== words) element.setAttribute('aria-label', words);
-}
-
-/** What the curves show, in numbers: a row for each quantity, a column for each of a few iterations, the last one among them. */
-function fillTable(table, { report, figures }) {
-  const last = report.length - 1, chosen = [...new Set([0, 1, 2, 3, 4].map((part) => Math.round((last * part) / 4)))].filter((at) => at >= 0);
-  const rows = new Map([['iteration', []]]), note = (name, column, value) => {
-    const shown = [value].flat().map(readable).join(' → ');
-    if (!rows.has(name)) rows.set(name, []);
-    rows.get(name)[column] = shown;
-  };
-  chosen.forEach((at, column) => {
-    const { iteration, rates, ...line } = report[at];
-    rows.get('iteration')[column] = String(iteration);
-    // Measured every few iterations: the latest that is known.
-    const known = figures.findLast((measured) => measured.iteration <= iteration);
-    if (known) {
-      note('log-likelihood of held-out points', column, known.logLikelihood);
-      if (known.generator) note('good samples of the generator', column, known.generator.goodShare);
-      if (known.refined) note('good samples after the x-chain', column, known.refined.goodShare);
-    }
-    for (const [name, value] of Object.entries(line)) if (value !== null) note(name.replaceAll('_', ' '), column, value);
-  });
-  const cell = (kind, text, scope) => {
-    const element = document.createElement(kind);
-    element.textContent = text;
-    if (scope) element.scope = scope;
-    return element;
-  };
-  table.replaceChildren(...[...rows].map(([name, values]) => {
-    const row = document.createElement('tr'), head = name === 'iteration';
-    row.append(cell('th', name, head ? 'col' : 'row'), ...chosen.map((_, column) => (head ? cell('th', values[column], 'col') : cell('td', values[column] ?? '–'))));
-    return row;
-  }));
 }
