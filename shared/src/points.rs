@@ -170,24 +170,18 @@ impl PointSet {
 
     /// The mode nearest to `point`.
     pub fn nearest(&self, point: [f64; 2]) -> Nearest {
-        let centres: Box<dyn Iterator<Item = (usize, f64)>> = match self {
-            PointSet::Ring => Box::new((0..8).map(|m| (m, squared(point, ring_mode(m))))),
-            PointSet::Moons => nodes_of(&MOONS, point),
-            PointSet::Spiral => nodes_of(&SPIRAL, point),
-            PointSet::Checkerboard => Box::new((0..8).map(|m| {
-                let [column, row] = square(m);
-                let inside = [point[0].clamp(column, column + 1.0), point[1].clamp(row, row + 1.0)];
-                (m, squared(point, inside))
-            })),
-        };
-        let (mode, squared) =
-            centres.fold(
-                (0, f64::INFINITY),
-                |best, (mode, squared)| {
-                    if squared < best.1 { (mode, squared) } else { best }
-                },
-            );
-        Nearest { mode, distance: squared.sqrt() }
+        match self {
+            PointSet::Ring => nearest_of(point, (0..8).map(|m| (m, ring_mode(m)))),
+            PointSet::Moons => nearest_of(point, nodes_of(&MOONS)),
+            PointSet::Spiral => nearest_of(point, nodes_of(&SPIRAL)),
+            PointSet::Checkerboard => {
+                let inside = (0..8).map(|m| {
+                    let [column, row] = square(m);
+                    (m, [point[0].clamp(column, column + 1.0), point[1].clamp(row, row + 1.0)])
+                });
+                nearest_of(point, inside)
+            }
+        }
     }
 
     /// The point at `t` in [0, 1] of curve `arm`, 0 or 1.
@@ -247,8 +241,21 @@ fn curve_nodes(set: PointSet) -> Vec<Node> {
     nodes
 }
 
-fn nodes_of(nodes: &[Node], point: [f64; 2]) -> Box<dyn Iterator<Item = (usize, f64)> + '_> {
-    Box::new(nodes.iter().enumerate().map(move |(i, node)| (i / NODES, squared(point, node.at))))
+/// The nodes of both curves, each with its curve.
+fn nodes_of(nodes: &[Node]) -> impl Iterator<Item = (usize, [f64; 2])> {
+    nodes.iter().enumerate().map(|(i, node)| (i / NODES, node.at))
+}
+
+/// The mode that has the nearest of these places.
+fn nearest_of(point: [f64; 2], places: impl Iterator<Item = (usize, [f64; 2])>) -> Nearest {
+    let (mut nearest, mut least) = (0, f64::INFINITY);
+    for (mode, place) in places {
+        let squared = squared(point, place);
+        if squared < least {
+            (nearest, least) = (mode, squared);
+        }
+    }
+    Nearest { mode: nearest, distance: least.sqrt() }
 }
 
 fn squared(a: [f64; 2], b: [f64; 2]) -> f64 {
@@ -263,7 +270,10 @@ fn log_mixture(
 ) -> f64 {
     let exponent = |centre| -squared(point, centre) / (2.0 * sigma * sigma);
     let largest = components.clone().map(|(centre, _)| exponent(centre)).fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = components.map(|(centre, w)| w * (exponent(centre) - largest).exp()).sum();
+    // Far from most of the components, whose shares vanish in the sum's rounding.
+    let shares =
+        components.map(|(centre, w)| (exponent(centre) - largest, w)).filter(|(log, _)| *log > -50.0);
+    let sum: f64 = shares.map(|(log, w)| w * log.exp()).sum();
     largest + sum.ln() - (TAU * sigma * sigma).ln()
 }
 

@@ -50,13 +50,13 @@ impl Bounds {
 /// Steps from the first colour of a map to the last.
 const SHADES: usize = 1023;
 
-/// Energies on a grid, and the range of them that colours show.
+/// Energies on a grid, as the colours show them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
     /// Cells in a row, and rows.
-    pub n: usize,
-    /// Energies, rows from the top.
-    pub energies: Vec<f32>,
+    n: usize,
+    /// The energies' places in the colour range, 0 at the lowest, rows from the top.
+    levels: Vec<f32>,
     /// The lowest energy.
     pub low: f32,
     /// The energy from which on all is the same colour.
@@ -66,27 +66,37 @@ pub struct Heat {
 impl Heat {
     /// The map of `n` × `n` energies. Colours end at their median: beyond it, far from the data, the
     /// energy only says that nothing is there.
-    pub fn new(n: usize, energies: Vec<f32>) -> Heat {
+    pub fn new(n: usize, energies: &[f32]) -> Heat {
         let mut finite: Vec<f32> = energies.iter().copied().filter(|e| e.is_finite()).collect();
         finite.sort_by(f32::total_cmp);
         let low = finite.first().copied().unwrap_or(0.0);
         let median = finite.get(finite.len() / 2).copied().unwrap_or(1.0);
         let high = if median > low { median } else { low + 1.0 };
-        Heat { n, energies, low, high }
+        Heat::between(n, energies, low, high)
     }
 
-    /// Position of an energy in the colour range, 0 at the lowest.
-    pub fn level(&self, energy: f32) -> f32 {
-        if energy.is_nan() {
-            return 1.0;
-        }
-        ((energy - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    /// The map of `n` × `n` energies, whose colours go from the lowest to `range` above it.
+    pub fn above_lowest(n: usize, energies: &[f32], range: f32) -> Heat {
+        let low = energies.iter().copied().fold(f32::INFINITY, f32::min);
+        Heat::between(n, energies, low, low + range)
+    }
+
+    fn between(n: usize, energies: &[f32], low: f32, high: f32) -> Heat {
+        let level = |energy: &f32| match energy.is_nan() {
+            true => 1.0,
+            false => ((energy - low) / (high - low)).clamp(0.0, 1.0),
+        };
+        Heat { n, levels: energies.iter().map(level).collect(), low, high }
+    }
+
+    /// Cells in a row.
+    pub fn cells(&self) -> usize {
+        self.n
     }
 
     /// A picture of `side` × `side` pixels, RGBA, of colours between evenly spaced `stops`, the first for the lowest
     /// energy. Between the centres of cells the level is interpolated linearly.
     pub fn paint(&self, side: usize, stops: &[[u8; 3]]) -> Vec<u8> {
-        let levels: Vec<f32> = self.energies.iter().map(|&energy| self.level(energy)).collect();
         // For each pixel of an axis: the cells on either side of its centre, and the share of the second.
         let places: Vec<(usize, usize, f32)> = (0..side)
             .map(|pixel| {
@@ -102,38 +112,39 @@ impl Heat {
                 [r, g, b, 255]
             })
             .collect();
-        let mut rgba = Vec::with_capacity(4 * side * side);
+        let mut pixels = vec![[0; 4]; side * side];
         let mut line = vec![0.0; self.n];
-        for &(above, below, down) in &places {
-            let row = |row: usize| &levels[row * self.n..(row + 1) * self.n];
+        for (pixels, &(above, below, down)) in pixels.chunks_exact_mut(side).zip(&places) {
+            let row = |row: usize| &self.levels[row * self.n..(row + 1) * self.n];
             for ((level, upper), lower) in line.iter_mut().zip(row(above)).zip(row(below)) {
                 *level = upper + down * (lower - upper);
             }
-            for &(left, right, along) in &places {
+            for (pixel, &(left, right, along)) in pixels.iter_mut().zip(&places) {
                 let level = line[left] + along * (line[right] - line[left]);
-                rgba.extend_from_slice(&colours[(level * SHADES as f32 + 0.5) as usize]);
+                *pixel = colours[(level * SHADES as f32 + 0.5) as usize];
             }
         }
-        rgba
+        pixels.into_flattened()
     }
 
     /// Line segments `[x0, y0, x1, y1]`, in the square as [`Bounds::place`], along which the level
     /// is `level` (marching squares; a saddle is cut one way).
     pub fn contour(&self, level: f32) -> Vec<[f32; 4]> {
         let n = self.n;
-        let value = |row: usize, column: usize| self.level(self.energies[row * n + column]) - level;
         let mut segments = Vec::new();
         for row in 0..n.saturating_sub(1) {
-            for column in 0..n - 1 {
-                let corners = [
-                    (value(row, column), [0.0, 0.0]),
-                    (value(row, column + 1), [1.0, 0.0]),
-                    (value(row + 1, column + 1), [1.0, 1.0]),
-                    (value(row + 1, column), [0.0, 1.0]),
-                ];
+            let (above, below) = self.levels[row * n..(row + 2) * n].split_at(n);
+            for (column, (above, below)) in above.windows(2).zip(below.windows(2)).enumerate() {
+                let values = [above[0], above[1], below[1], below[0]].map(|value| value - level);
+                // No line goes through most cells.
+                if values.iter().all(|value| (*value < 0.0) == (values[0] < 0.0)) {
+                    continue;
+                }
+                let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
                 let mut crossings = Vec::new();
                 for i in 0..4 {
-                    let ((a, p), (b, q)) = (corners[i], corners[(i + 1) % 4]);
+                    let j = (i + 1) % 4;
+                    let (a, p, b, q) = (values[i], corners[i], values[j], corners[j]);
                     if (a < 0.0) != (b < 0.0) {
                         let t = a / (a - b);
                         let along = |axis: usize, cell: usize| {
@@ -206,8 +217,8 @@ mod tests {
     fn a_contour_of_a_bowl_is_a_circle() {
         let n = 64;
         let bounds = Bounds { low: [-1.0, -1.0], side: 2.0 };
-        let energies = bounds.grid(n).chunks(2).map(|p| p[0] * p[0] + p[1] * p[1]).collect();
-        let heat = Heat { n, energies, low: 0.0, high: 1.0 };
+        let energies: Vec<f32> = bounds.grid(n).chunks(2).map(|p| p[0] * p[0] + p[1] * p[1]).collect();
+        let heat = Heat::between(n, &energies, 0.0, 1.0);
         let segments = heat.contour(0.25);
         assert!(segments.len() > 40);
         for [x0, y0, x1, y1] in segments {
@@ -220,7 +231,7 @@ mod tests {
 
     #[test]
     fn colours_run_from_the_lowest_energy_to_the_median() {
-        let heat = Heat::new(2, vec![0.0, 1.0, 2.0, f32::INFINITY]);
+        let heat = Heat::new(2, &[0.0, 1.0, 2.0, f32::INFINITY]);
         assert_eq!((heat.low, heat.high), (0.0, 1.0));
         let rgba = heat.paint(2, &[[0, 0, 0], [200, 100, 50]]);
         assert_eq!(&rgba[..8], &[0, 0, 0, 255, 200, 100, 50, 255]);

@@ -173,6 +173,8 @@ fn begin(key: &str, address: &str) -> Rc<Entry> {
             Ok(bytes) => open(&Source::Address(address).name(), &bytes).map(Rc::new),
             Err(problem) => Err(problem),
         };
+        // What figures make of it is a task of its own: in between the page can answer.
+        dom::breathe().await;
         if signal.aborted() {
             return;
         }

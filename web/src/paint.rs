@@ -108,32 +108,35 @@ impl ImageGrid {
     /// The canvas' pixels, RGBA: what images.wgsl draws.
     pub fn paint(&self, states: &[f32]) -> Vec<u8> {
         let ([width, height], [cell_x, cell_y]) = (self.canvas(), self.cell());
+        let ([columns_of_image, rows_of_image], [scale_x, scale_y]) = (self.size, self.scale);
         let [low, high] = self.range;
-        let plane = self.size[0] * self.size[1];
+        let plane = columns_of_image * rows_of_image;
         let shade = |i: usize| (((states[i] - low) / (high - low)).clamp(0.0, 1.0) * 255.0).round() as u8;
-        let mut rgba = vec![0; 4 * width * height];
-        for y in 0..height {
-            let (row, pixel_y) = (y / cell_y, y % cell_y / self.scale[1]);
-            if pixel_y >= self.size[1] {
-                continue;
-            }
-            for x in 0..width {
-                let (column, pixel_x) = (x / cell_x, x % cell_x / self.scale[0]);
-                let chain = row * self.columns + column;
-                if pixel_x >= self.size[0] || chain >= self.chains {
-                    continue;
+        let mut pixels = vec![[0; 4]; width * height];
+        let mut line = vec![[0; 4]; width];
+        for row in 0..self.rows() {
+            for y in 0..rows_of_image {
+                // A row of pixels of the images beside each other, as often as it is high.
+                line.fill([0; 4]);
+                for column in 0..self.columns.min(self.chains - row * self.columns) {
+                    let chain = self.first + row * self.columns + column;
+                    let first = chain * plane * self.channels + y * columns_of_image;
+                    let places = line[column * cell_x..].chunks_exact_mut(scale_x);
+                    for (i, places) in (first..first + columns_of_image).zip(places) {
+                        let [r, g, b] = match self.channels {
+                            3 => [0, 1, 2].map(|channel| shade(i + channel * plane)),
+                            _ => [shade(i); 3],
+                        };
+                        places.fill([r, g, b, 255]);
+                    }
                 }
-                let first = (self.first + chain) * plane * self.channels + pixel_y * self.size[0] + pixel_x;
-                let colour = match self.channels {
-                    3 => [0, 1, 2].map(|c| shade(first + c * plane)),
-                    _ => [shade(first); 3],
-                };
-                let at = 4 * (y * width + x);
-                rgba[at..at + 3].copy_from_slice(&colour);
-                rgba[at + 3] = 255;
+                let top = (row * cell_y + y * scale_y) * width;
+                for line_of_canvas in pixels[top..top + scale_y * width].chunks_exact_mut(width) {
+                    line_of_canvas.copy_from_slice(&line);
+                }
             }
         }
-        rgba
+        pixels.into_flattened()
     }
 }
 
@@ -168,7 +171,12 @@ impl Scatter {
 
     /// The canvas' pixels, RGBA, not premultiplied: what particles.wgsl draws of the points `states`, `[n, 2]`.
     pub fn paint(&self, states: &[f32]) -> Vec<u8> {
-        self.paint_premultiplied(states).into_iter().flat_map(without_alpha).collect()
+        let mut pixels = self.paint_premultiplied(states);
+        // Most of them are empty.
+        for pixel in pixels.iter_mut().filter(|pixel| pixel[3] != 0) {
+            *pixel = without_alpha(*pixel);
+        }
+        pixels.into_flattened()
     }
 
     /// The canvas' pixels, premultiplied, and rounded after each disc, as a canvas of eight bits is.
@@ -216,11 +224,9 @@ fn blend_over(pixel: &mut [u8; 4], colour: [f32; 4], alpha: f32) {
     }
 }
 
-/// A premultiplied pixel as canvases take it.
+/// A premultiplied pixel, which is not empty, as canvases take it.
 fn without_alpha([r, g, b, a]: [u8; 4]) -> [u8; 4] {
-    let plain = |c: u8| {
-        if a == 0 { 0 } else { ((u32::from(c) * 255 + u32::from(a) / 2) / u32::from(a)).min(255) as u8 }
-    };
+    let plain = |c: u8| ((u32::from(c) * 255 + u32::from(a) / 2) / u32::from(a)).min(255) as u8;
     [plain(r), plain(g), plain(b), a]
 }
 

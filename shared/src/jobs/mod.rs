@@ -11,7 +11,7 @@ mod reconstruct;
 mod sample;
 
 pub use fill::Filler;
-pub use plane::{Quadrature, Quality, quality};
+pub use plane::{Judge, Quadrature, Quality, quality};
 pub use reconstruct::{LatentStart, Observed, Reconstructed, Reconstructing, Reconstructor};
 pub use sample::{Sampled, Sampler, Sampling, Start, States};
 

@@ -20,24 +20,51 @@ pub struct Quality {
 
 /// How good `points`, `[n, 2]`, are as samples of `set`.
 pub fn quality(set: PointSet, points: &[f32]) -> Quality {
-    let points = points.as_chunks::<2>().0;
-    let mut modes = vec![0usize; set.modes()];
-    let mut squares = 0.0;
-    for point in points.iter().map(|point| point.map(f64::from)) {
-        if set.is_good(point) {
-            let nearest = set.nearest(point);
-            modes[nearest.mode] += 1;
-            squares += nearest.distance.powi(2);
+    let mut judge = Judge::new(set);
+    judge.add(points);
+    judge.quality()
+}
+
+/// The quality of samples that may be judged in parts.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    set: PointSet,
+    /// How many samples there were, and how many of them good ones in each mode.
+    count: usize,
+    modes: Vec<usize>,
+    /// Sum of the good ones' squared distances from their modes.
+    squares: f64,
+}
+
+impl Judge {
+    /// A judge of samples of `set`, who has seen none.
+    pub fn new(set: PointSet) -> Judge {
+        Judge { set, count: 0, modes: vec![0; set.modes()], squares: 0.0 }
+    }
+
+    /// Judge `points`, `[n, 2]`, too.
+    pub fn add(&mut self, points: &[f32]) {
+        for point in points.as_chunks::<2>().0.iter().map(|point| point.map(f64::from)) {
+            self.count += 1;
+            if self.set.is_good(point) {
+                let nearest = self.set.nearest(point);
+                self.modes[nearest.mode] += 1;
+                self.squares += nearest.distance.powi(2);
+            }
         }
     }
-    let good: usize = modes.iter().sum();
-    let count = points.len() as f64;
-    Quality {
-        good_share: good as f64 / count,
-        smallest_mode: modes.iter().min().copied().unwrap_or(0) as f64 / count,
-        spread: set.blur().map(|(sigma, dimensions)| {
-            squares / good.max(1) as f64 / (f64::from(dimensions) * sigma * sigma)
-        }),
+
+    /// How good all of them are.
+    pub fn quality(&self) -> Quality {
+        let good: usize = self.modes.iter().sum();
+        let count = self.count as f64;
+        Quality {
+            good_share: good as f64 / count,
+            smallest_mode: self.modes.iter().min().copied().unwrap_or(0) as f64 / count,
+            spread: self.set.blur().map(|(sigma, dimensions)| {
+                self.squares / good.max(1) as f64 / (f64::from(dimensions) * sigma * sigma)
+            }),
+        }
     }
 }
 
@@ -117,6 +144,9 @@ mod tests {
         assert!((q.good_share - 0.989).abs() < 0.003);
         assert!((q.spread.unwrap() - 0.95).abs() < 0.02);
         assert!(q.smallest_mode > 0.115);
+        let mut judge = Judge::new(PointSet::Ring);
+        ring.chunks(2 * 777).for_each(|part| judge.add(part));
+        assert_eq!(judge.quality(), q, "the same in parts");
         assert_eq!(quality(PointSet::Checkerboard, &[0.5, 0.5]).spread, None);
     }
 

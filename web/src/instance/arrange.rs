@@ -138,17 +138,19 @@ impl Instance {
             self.explain(&settings, &loaded.facts).await?;
         }
         let Some(engine) = &self.engine else { return Ok(()) };
+        if self.account.is_none() && self.controls && settings.view == ViewKind::Landscape {
+            self.account = loaded.model.density().map(Account::new);
+        }
         if loaded.facts.plane() && self.ground.is_none() {
             self.ground = Some(survey(engine, &loaded).await?);
+            // Drawing it is a task of its own: in between the page can answer.
+            dom::breathe().await;
         }
         if let Some(ground) = &mut self.ground {
             complete(ground, engine, &loaded, &settings).await?;
         }
         self.look().await?;
         // From here on nothing waits: a figure is seen with its pictures, or not yet.
-        if self.account.is_none() && self.controls && settings.view == ViewKind::Landscape {
-            self.account = loaded.model.density().map(Account::new);
-        }
         if fresh || other_rows || self.view.as_ref().is_none_or(|view| view.kind() != settings.view) {
             self.view = None;
             self.view = Some(View::open(&settings, &self.refs, &device, &loaded.facts)?);
@@ -243,8 +245,7 @@ impl Instance {
             error / settings.sigma.powi(2) + square(&mut z.iter().copied()) / 2.0
         });
         let energies: Vec<f32> = potential.collect();
-        let low = energies.iter().copied().fold(f32::INFINITY, f32::min);
-        self.posterior = Some(Heat { n: POSTERIOR, energies, low, high: low + 12.0 });
+        self.posterior = Some(Heat::above_lowest(POSTERIOR, &energies, 12.0));
         self.latents = engine.latents().await?;
         Ok(())
     }
@@ -390,7 +391,7 @@ async fn survey(engine: &Engine, loaded: &Loaded) -> Result<Ground, Problem> {
         false => Bounds::around(&data),
     };
     let heat = match &loaded.model.energy {
-        Some(_) => Some(Heat::new(MAP, engine.energies(&bounds.grid(MAP)).await?)),
+        Some(_) => Some(Heat::new(MAP, &engine.energies(&bounds.grid(MAP)).await?)),
         None => None,
     };
     Ok(Ground { bounds, data, heat, field: Vec::new(), density: None, generated: Vec::new() })
@@ -422,8 +423,7 @@ async fn complete(
             // The page stays alive meanwhile.
             dom::breathe().await;
         }
-        let low = logs.iter().copied().fold(f32::INFINITY, f32::min);
-        ground.density = Some(Heat { n: DENSITY, energies: logs, low, high: low + 6.0 });
+        ground.density = Some(Heat::above_lowest(DENSITY, &logs, 6.0));
     }
     Ok(())
 }

@@ -48,19 +48,23 @@ impl Instance {
         }
         let quality = account.judge(&engine.state().await?);
         let likelihood = account.log_likelihood(settings.langevin.temperature().into());
-        let (truth, log_density) = account.truth;
+        let truth = account.truth();
         let waits = if account.is_open() { "…" } else { "–" };
         // As many digits as stand beside them, so that they can be compared.
         let number = |value: f64| format!("{value:.3}").replace('-', "−");
         let of = |quality: &Quality| [number(quality.good_share), number(quality.smallest_mode)];
-        let ([good, smallest], [true_good, true_smallest]) = (of(&quality), of(&truth));
+        let [good, smallest] = of(&quality);
+        let [true_good, true_smallest] = match &truth {
+            Some((truth, _)) => of(truth),
+            None => ["…", "…"].map(String::from),
+        };
         for (name, words) in [
             ("good-share", good),
             ("true-good-share", true_good),
             ("smallest-mode", smallest),
             ("true-smallest-mode", true_smallest),
             ("log-likelihood", likelihood.map_or(waits.into(), number)),
-            ("true-log-likelihood", number(log_density)),
+            ("true-log-likelihood", truth.map_or("…".into(), |(_, log_density)| number(log_density))),
             ("judged", settings.chains.min(JUDGED).to_string()),
         ] {
             self.refs.set_text(name, &words);

@@ -1,7 +1,7 @@
 //! Chains of the plane on the energy they descend.
 
 use super::Scene;
-use super::panel::{Panel, draw_axes, draw_data};
+use super::panel::{Panel, blank, draw_axes, draw_data};
 use crate::choices::Overlay;
 use crate::engine::Graphics;
 use crate::explain::{count, readable};
@@ -127,12 +127,20 @@ impl Landscape {
 
 /// A map with its level lines.
 pub fn draw_heat(context: &CanvasRenderingContext2d, side: f64, heat: &Heat, theme: &Theme) {
-    let pixels = side as usize;
-    // Out of memory for a picture of the page's own width, there is nothing better to show than no map.
-    let _ = draw::put(context, &heat.paint(pixels, &theme.heat), [pixels as u32; 2]);
+    // Out of memory for a picture, there is nothing better to show than no map.
+    let _ = heat_picture(heat, theme)
+        .map(|map| context.draw_image_with_html_canvas_element_and_dw_and_dh(&map, 0.0, 0.0, side, side));
     context.set_stroke_style_str(&theme.contour);
     context.set_line_width(0.8 * dom::pixel_ratio());
     contours(context, side, heat, &[0.1, 0.25, 0.45, 0.7]);
+}
+
+/// A map's colours, at two pixels for a cell; the browser smooths what it enlarges.
+fn heat_picture(heat: &Heat, theme: &Theme) -> Result<HtmlCanvasElement, Problem> {
+    let side = 2 * heat.cells();
+    let (picture, context) = blank([side as u32; 2])?;
+    draw::put(&context, &heat.paint(side, &theme.heat), [side as u32; 2])?;
+    Ok(picture)
 }
 
 /// Level lines, the first ones strongest.
