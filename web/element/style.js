@@ -131,7 +131,7 @@ legend { padding: 0; }
 .segmented label { position: relative; cursor: pointer; }
 .segmented input { position: absolute; opacity: 0; inset: 0; margin: 0; cursor: pointer; }
 .segmented span { display: block; padding: .42rem .95rem; font-size: .92rem; line-height: 1.3; }
-.segmented label + label span { border-left: 1px solid var(--control); }
+.segmented label:not([hidden]) ~ label span { border-left: 1px solid var(--control); }
 .segmented input:checked + span { background: var(--accent); color: var(--on-accent); }
 .segmented input:disabled + span { opacity: .45; }
 .segmented label:has(:focus-visible) span { outline: 2px solid var(--ink); outline-offset: -4px; border-radius: 5px; }
