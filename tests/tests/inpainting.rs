@@ -23,7 +23,8 @@ fn image_models(count: usize) -> Vec<(String, Model, Vec<f32>)> {
     all
 }
 
-/// The mean of eight posterior samples is nearer to what was hidden than the encoder's guess of the half that it saw.
+/// A posterior sample, and the mean of eight, are nearer to what was hidden than the encoder's guess of the half that it saw.
+/// (That the mean is nearer than a sample holds for the expectation; of a few images a single sample may be nearer.)
 fn chains_fill_in_better_than_the_encoder(images: usize) {
     for (name, model, examples) in image_models(images) {
         let found = fill_lower_half(&Executor::cpu(), &model, &examples, 0).unwrap();
@@ -31,7 +32,7 @@ fn chains_fill_in_better_than_the_encoder(images: usize) {
         let error = |of: &str| found[format!("mean_squared_error_of_{of}")].as_f64().unwrap();
         let (guess, sample) = (error("the_encoder"), error("a_posterior_sample"));
         let mean = error("the_mean_of_8_posterior_samples");
-        assert!(mean < guess && mean <= sample, "{name}: {found:#}");
+        assert!(mean < guess && sample < guess, "{name}: {found:#}");
     }
 }
 
