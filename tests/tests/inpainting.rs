@@ -23,8 +23,8 @@ fn image_models(count: usize) -> Vec<(String, Model, Vec<f32>)> {
     all
 }
 
-/// A posterior sample, and the mean of eight, are nearer to what was hidden than the encoder's guess of the half that it saw.
-/// (That the mean is nearer than a sample holds for the expectation; of a few images a single sample may be nearer.)
+/// A posterior sample is nearer to what was hidden than the encoder's guess of the half that it saw, and the mean of eight nearer
+/// still.
 fn chains_fill_in_better_than_the_encoder(images: usize) {
     for (name, model, examples) in image_models(images) {
         let found = fill_lower_half(&Executor::cpu(), &model, &examples, 0).unwrap();
@@ -32,7 +32,7 @@ fn chains_fill_in_better_than_the_encoder(images: usize) {
         let error = |of: &str| found[format!("mean_squared_error_of_{of}")].as_f64().unwrap();
         let (guess, sample) = (error("the_encoder"), error("a_posterior_sample"));
         let mean = error("the_mean_of_8_posterior_samples");
-        assert!(mean < guess && sample < guess, "{name}: {found:#}");
+        assert!(mean < guess && mean <= sample && sample < guess, "{name}: {found:#}");
     }
 }
 

@@ -69,8 +69,8 @@ pub fn inpainting(job: &Evaluation) -> Result<Option<Value>> {
 }
 
 /// Mean squared error of the hidden values where the lower half of images `x`, `[n, channels, height, width]`, is hidden: of
-/// what the generator makes of the encoder's mean, of one sample of the posterior by the z-chain that the model recommends,
-/// and of the mean of eight.
+/// what the generator makes of the encoder's mean, of a sample of the posterior by the z-chain that the model recommends (the
+/// mean of the errors of eight), and of the mean of those eight.
 ///
 /// # Errors
 /// If the model lacks a network or a recommended z-chain, or the executor fails.
@@ -86,21 +86,21 @@ pub fn fill_lower_half(executor: &Executor, model: &Model, x: &[f32], seed: u64)
     let back = chains::reconstruct(executor, model, &chain, &repeated, Some(&masks))?;
     chains::check_reconstructed(&back)?;
     let error = |a: &[f32], b: &[f32]| mean((0..len).filter(|&i| hidden(i)).map(|i| (a[i] - b[i]).powi(2)));
-    let of = |made: &dyn Fn(&[f32]) -> Vec<f32>, all: &[f32]| {
-        let pairs = x.chunks(len).zip(all.chunks(POSTERIOR * len));
-        mean(pairs.map(|(x, all)| error(x, &made(all)) as f32))
+    let of_each = |x: &[f32], eight: &[f32]| mean(eight.chunks(len).map(|one| error(x, one) as f32));
+    let of_average = |x: &[f32], eight: &[f32]| {
+        let average = |i: usize| eight.iter().skip(i).step_by(len).sum::<f32>() / POSTERIOR as f32;
+        error(x, &(0..len).map(average).collect::<Vec<f32>>())
     };
-    let first = |all: &[f32]| all[..len].to_vec();
-    let average = |all: &[f32]| -> Vec<f32> {
-        (0..len).map(|i| all.iter().skip(i).step_by(len).sum::<f32>() / POSTERIOR as f32).collect()
+    let over_images = |made: &[f32], error: &dyn Fn(&[f32], &[f32]) -> f64| {
+        mean(x.chunks(len).zip(made.chunks(POSTERIOR * len)).map(|(x, eight)| error(x, eight) as f32))
     };
     Ok(json!({
         "samples": x.len() / len,
         "hidden": "the lower half",
         "steps": chain.steps,
-        "mean_squared_error_of_the_encoder": of(&first, &back.guess),
-        "mean_squared_error_of_a_posterior_sample": of(&first, &back.end),
-        "mean_squared_error_of_the_mean_of_8_posterior_samples": of(&average, &back.end),
+        "mean_squared_error_of_the_encoder": over_images(&back.guess, &of_each),
+        "mean_squared_error_of_a_posterior_sample": over_images(&back.end, &of_each),
+        "mean_squared_error_of_the_mean_of_8_posterior_samples": over_images(&back.end, &of_average),
     }))
 }
 
